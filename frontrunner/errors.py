@@ -1,0 +1,146 @@
+"""What can go wrong with what a user brings, as classes with stable codes.
+
+Every failure that a user can cause is a `FrontrunnerError`: its `code` never changes once published, and its
+message says what was given, what was expected and what to do. Anything else that escapes is a defect of ours.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FrontrunnerError(Exception):
+    """Base of every error caused by input. `code` is part of the public interface."""
+
+    code: ClassVar[str] = "error"
+
+    @property
+    def reason(self) -> str:
+        """The message for people, in one line."""
+        return str(self)
+
+
+class InvalidFeatures(FrontrunnerError):
+    """Features, labels or targets whose shape, type or values cannot be scored."""
+
+    code = "invalid_features"
+
+
+class FeaturesNotFinite(InvalidFeatures):
+    """NaN or infinity among the features, targets or probabilities."""
+
+    code = "features_not_finite"
+
+
+class NothingToSeparate(InvalidFeatures):
+    """Fewer than two classes, or no example at all: every checkpoint would score alike."""
+
+    code = "nothing_to_separate"
+
+
+class IncompatibleStatistics(FrontrunnerError):
+    """Two `FeatureStatistics` that do not describe the same kind of features and targets."""
+
+    code = "incompatible_statistics"
+
+
+class UnknownScore(FrontrunnerError):
+    """A score name that the registry does not hold."""
+
+    code = "unknown_score"
+
+
+class InvalidDataset(FrontrunnerError):
+    """A dataset on which nothing can be ranked."""
+
+    code = "dataset_invalid"
+
+
+class DatasetNotFound(InvalidDataset):
+    """No file or folder is at the given path, or no dataset has the given id."""
+
+    code = "dataset_not_found"
+
+
+class UnsupportedDataset(InvalidDataset):
+    """The bytes are none of: folder, zip, CSV, Parquet, npz."""
+
+    code = "dataset_format_unsupported"
+
+
+class UnreadableDataset(InvalidDataset):
+    """The container itself (zip, Parquet, npz...) is damaged or is not what its name says."""
+
+    code = "dataset_unreadable"
+
+
+class EmptyDataset(InvalidDataset):
+    """No usable example was found."""
+
+    code = "dataset_empty"
+
+
+class UnlabelledDataset(InvalidDataset):
+    """No label can be found for the examples."""
+
+    code = "dataset_unlabelled"
+
+
+class OneClassDataset(InvalidDataset):
+    """All examples have the same label, so no checkpoint can be told from another."""
+
+    code = "dataset_one_class"
+
+
+class DatasetTooLarge(InvalidDataset):
+    """More bytes, files or pixels than the limits allow."""
+
+    code = "dataset_too_large"
+
+
+class CheckpointError(FrontrunnerError):
+    """A checkpoint that cannot be used. Fails its own step, never the ranking."""
+
+    code = "checkpoint_unusable"
+
+
+class CheckpointNotFound(CheckpointError):
+    """No checkpoint has the given id in the configured hubs."""
+
+    code = "checkpoint_not_found"
+
+
+class CheckpointUnreadable(CheckpointError):
+    """The configuration or the weights are damaged, missing, or do not fit each other."""
+
+    code = "checkpoint_unreadable"
+
+
+class UnsafeCheckpoint(CheckpointError):
+    """Only pickled weights, or a configuration that asks to run code."""
+
+    code = "checkpoint_unsafe"
+
+
+class ModalityMismatch(CheckpointError):
+    """The checkpoint reads another kind of input than the dataset holds."""
+
+    code = "modality_mismatch"
+
+
+class DuplicateCheckpoint(CheckpointError):
+    """Two hub folders offer a checkpoint under one name; the first is used."""
+
+    code = "checkpoint_name_taken"
+
+
+class NothingRanked(FrontrunnerError):
+    """No checkpoint could be scored. The message names the first reasons."""
+
+    code = "nothing_ranked"
+
+
+class NoCheckpoints(FrontrunnerError):
+    """No hub is configured, or the hubs hold no checkpoint."""
+
+    code = "no_checkpoints"
