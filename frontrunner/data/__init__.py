@@ -1,0 +1,29 @@
+"""Target datasets: image folders and zips, tables, arrays; opening, checking and sampling them."""
+
+from frontrunner.data.dataset import (
+    Dataset,
+    DatasetOptions,
+    FeatureInputs,
+    ImageInputs,
+    Split,
+    TextInputs,
+    dataset_id,
+)
+from frontrunner.data.opening import digest_dataset, open_dataset
+from frontrunner.data.report import DatasetReport, check_dataset
+from frontrunner.data.sampling import stratified_order
+
+__all__ = [
+    "Dataset",
+    "DatasetOptions",
+    "DatasetReport",
+    "FeatureInputs",
+    "ImageInputs",
+    "Split",
+    "TextInputs",
+    "check_dataset",
+    "dataset_id",
+    "digest_dataset",
+    "open_dataset",
+    "stratified_order",
+]

@@ -1,0 +1,184 @@
+"""What a dataset is once opened: inputs that can be read by key, and what they should predict."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from pydantic import BaseModel, ConfigDict, Field
+
+from frontrunner.data.files import Files
+from frontrunner.errors import UnreadableDataset
+
+Modality: TypeAlias = Literal["image", "text", "features"]
+Task: TypeAlias = Literal["classification", "multi-label", "regression"]
+Key: TypeAlias = str | int
+
+# A 10,000 x 10,000 photograph; decoding one takes 300 MB.
+MAX_IMAGE_PIXELS = 100_000_000
+
+
+class DatasetOptions(BaseModel):
+    """How to read a dataset where its layout leaves a choice. Part of the dataset's identity where given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: Task | None = Field(
+        default=None, description="classification, multi-label or regression; else inferred."
+    )
+    label: str | None = Field(
+        default=None, max_length=200, description="Table column holding the label or target."
+    )
+    input: str | None = Field(
+        default=None, max_length=200, description="Table column holding the text or image path."
+    )
+
+    def identity(self, content_digest: str) -> str:
+        """SHA-256 that names these bytes read in this way."""
+        chosen = self.model_dump(exclude_none=True)
+        if not chosen:
+            return content_digest
+        return hashlib.sha256(f"{content_digest}\n{json.dumps(chosen, sort_keys=True)}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Split:
+    """The examples of one split, in the dataset's own order.
+
+    Attributes:
+        keys: (n,) what each input is read by: a file's path or a row's number.
+        labels: (n,) class codes into the dataset's `classes`, or None.
+        targets: (n, K) real or 0/1 targets, or None.
+    """
+
+    keys: tuple[Key, ...]
+    labels: NDArray[np.int64] | None = None
+    targets: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def take(self, indices: NDArray[np.int64]) -> Split:
+        """The examples at `indices`, in that order."""
+        return Split(
+            tuple(self.keys[index] for index in indices),
+            None if self.labels is None else self.labels[indices],
+            None if self.targets is None else self.targets[indices],
+        )
+
+    def without(self, keys: Collection[Key]) -> Split:
+        """The examples whose key is not in `keys`."""
+        left_out = set(keys)
+        return self.take(
+            np.array([i for i, key in enumerate(self.keys) if key not in left_out], dtype=np.int64)
+        )
+
+
+@dataclass(frozen=True)
+class ImageInputs:
+    """Images by path."""
+
+    files: Files
+
+    def read(self, key: Key) -> bytes:
+        """The encoded bytes."""
+        return self.files.read(str(key))
+
+    def decode(self, key: Key) -> Image.Image:
+        """The image in RGB, at its full size.
+
+        Raises:
+            UnreadableDataset: not an image, truncated, or of too many pixels.
+        """
+        return decode_image(self.read(key), str(key))
+
+
+@dataclass(frozen=True)
+class TextInputs:
+    """Texts by row."""
+
+    texts: tuple[str, ...]
+
+    def read(self, key: Key) -> bytes:
+        """The text in UTF-8."""
+        return self.texts[int(key)].encode()
+
+
+@dataclass(frozen=True)
+class FeatureInputs:
+    """Precomputed features: one (n, D) matrix for each feature set, by name."""
+
+    sets: dict[str, NDArray[Any]]
+
+    def read(self, key: Key) -> bytes:
+        """The bytes of one row over all sets."""
+        return b"".join(matrix[int(key)].tobytes() for matrix in self.sets.values())
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A target dataset.
+
+    Attributes:
+        name: what people call it: the file's or folder's name.
+        digest: SHA-256 of content and reading options, hexadecimal.
+        format: folder, zip, csv, parquet or npz.
+        classes: class names by code (classification, multi-label), or target names (regression).
+        train: the split that rankings use.
+        test: the split kept for tuning; may be empty.
+    """
+
+    name: str
+    digest: str
+    format: str
+    modality: Modality
+    task: Task
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+    inputs: ImageInputs | TextInputs | FeatureInputs
+
+    @property
+    def id(self) -> str:
+        """The public id: `ds_` and 128 bits of the digest."""
+        return dataset_id(self.digest)
+
+    def without(self, keys: Collection[Key]) -> Dataset:
+        """The dataset less the examples with these keys."""
+        if not keys:
+            return self
+        return replace(self, train=self.train.without(keys), test=self.test.without(keys))
+
+
+def dataset_id(digest: str) -> str:
+    """The public id of the dataset with this digest."""
+    return f"ds_{digest[:32]}"
+
+
+def decode_image(data: bytes, name: str, thumbnail: int | None = None) -> Image.Image:
+    """Decode to RGB; `thumbnail` lets a JPEG decode at reduced size, at least that many pixels a side.
+
+    Raises:
+        UnreadableDataset: not an image, truncated, or of too many pixels.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+            if width * height > MAX_IMAGE_PIXELS:
+                raise UnreadableDataset(f"{name} has {width} x {height} pixels; at most {MAX_IMAGE_PIXELS:,}")
+            if thumbnail is not None:
+                image.draft("RGB", (thumbnail, thumbnail))
+            return image.convert("RGB")
+    except UnidentifiedImageError:
+        raise UnreadableDataset(f"{name} is not an image") from None
+    except UnreadableDataset:
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever their format's parser meets
+        raise UnreadableDataset(f"{name} cannot be decoded: {error}") from error

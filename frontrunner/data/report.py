@@ -1,0 +1,243 @@
+"""The check of a dataset: what is in it, what cannot be used, and whether anything can be ranked on it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field
+
+from frontrunner.data.dataset import (
+    Dataset,
+    ImageInputs,
+    Key,
+    Modality,
+    Split,
+    Task,
+    TextInputs,
+    decode_image,
+)
+from frontrunner.errors import EmptyDataset, OneClassDataset, UnreadableDataset
+
+# A JPEG decoded at this size still reads every byte of its data, so truncation is found, at a fraction of the cost.
+_THUMBNAIL = 32
+MAX_DUPLICATES_LISTED = 100
+
+
+class ClassCount(BaseModel):
+    """Examples of one class."""
+
+    name: str
+    train: int
+    test: int
+
+
+class UnreadableFile(BaseModel):
+    """An input that is left out, and why."""
+
+    key: Key
+    reason: str
+
+
+class Span(BaseModel):
+    """Smallest, median and largest of a quantity."""
+
+    smallest: float
+    median: float
+    largest: float
+
+
+class DatasetReport(BaseModel):
+    """What a check found. Unreadable inputs are left out of every ranking; duplicates are only reported."""
+
+    model_config = ConfigDict(frozen=True)
+
+    digest: str
+    name: str
+    format: str
+    modality: Modality
+    task: Task
+    train_examples: int
+    test_examples: int
+    classes: list[ClassCount] = Field(description="Empty for regression.")
+    targets: dict[str, Span] = Field(
+        description="Per target, over the training split; empty for classification."
+    )
+    bytes: int = Field(description="Size of all readable inputs, unpacked.")
+    widths: Span | None = Field(description="Pixels, images only.")
+    heights: Span | None = Field(description="Pixels, images only.")
+    lengths: Span | None = Field(description="Characters, texts only.")
+    unreadable: list[UnreadableFile]
+    duplicates: list[list[Key]] = Field(
+        description="Groups of inputs with the same bytes; the first hundred groups."
+    )
+    duplicate_groups: int
+    leaked_duplicates: int = Field(
+        description="Groups with members in both splits: test figures would flatter."
+    )
+    single_example_classes: list[str]
+    warnings: list[str]
+
+
+@dataclass
+class _Survey:
+    """What one pass over the inputs collects."""
+
+    bytes: int = 0
+    unreadable: list[UnreadableFile] = field(default_factory=list)
+    sizes: list[tuple[int, ...]] = field(default_factory=list)
+    by_digest: dict[str, list[tuple[Key, str]]] = field(default_factory=dict)
+
+
+def check_dataset(
+    dataset: Dataset, on_progress: Callable[[int, int], None] = lambda done, total: None
+) -> DatasetReport:
+    """Read every input once and say what is there.
+
+    Raises:
+        EmptyDataset: no readable example is left in the training split.
+        OneClassDataset: the readable training examples are all of one class, or their targets all equal.
+    """
+    survey = _survey(dataset, on_progress)
+    usable = dataset.without({file.key for file in survey.unreadable})
+    if not len(usable.train):
+        first = f"; the first: {survey.unreadable[0].reason}" if survey.unreadable else ""
+        raise EmptyDataset(f"{dataset.name} has no readable training example{first}")
+    classes = _class_counts(usable)
+    _require_something_to_learn(usable, classes)
+
+    groups = [members for members in survey.by_digest.values() if len(members) > 1]
+    leaked = sum(len({split for _, split in members}) > 1 for members in groups)
+    single = [c.name for c in classes if c.train == 1]
+    spans = [_span(column) for column in zip(*survey.sizes, strict=True)] if survey.sizes else []
+    is_image = isinstance(dataset.inputs, ImageInputs)
+    return DatasetReport(
+        digest=dataset.digest,
+        name=dataset.name,
+        format=dataset.format,
+        modality=dataset.modality,
+        task=dataset.task,
+        train_examples=len(usable.train),
+        test_examples=len(usable.test),
+        classes=classes,
+        targets=_target_spans(usable),
+        bytes=survey.bytes,
+        widths=spans[0] if is_image else None,
+        heights=spans[1] if is_image else None,
+        lengths=spans[0] if isinstance(dataset.inputs, TextInputs) else None,
+        unreadable=survey.unreadable,
+        duplicates=[[key for key, _ in members] for members in groups[:MAX_DUPLICATES_LISTED]],
+        duplicate_groups=len(groups),
+        leaked_duplicates=leaked,
+        single_example_classes=single,
+        warnings=_warnings(usable, survey, len(groups), leaked, single, classes),
+    )
+
+
+def _survey(dataset: Dataset, on_progress: Callable[[int, int], None]) -> _Survey:
+    survey = _Survey()
+    total = len(dataset.train) + len(dataset.test)
+    done = 0
+    for split_name, split in (("train", dataset.train), ("test", dataset.test)):
+        for key in split.keys:
+            try:
+                data = dataset.inputs.read(key)
+                survey.sizes.append(_size(dataset, data, key))
+            except UnreadableDataset as error:
+                survey.unreadable.append(UnreadableFile(key=key, reason=error.reason))
+            else:
+                survey.bytes += len(data)
+                survey.by_digest.setdefault(hashlib.sha256(data).hexdigest(), []).append((key, split_name))
+            done += 1
+            if done % 64 == 0 or done == total:
+                on_progress(done, total)
+    return survey
+
+
+def _size(dataset: Dataset, data: bytes, key: Key) -> tuple[int, ...]:
+    if isinstance(dataset.inputs, ImageInputs):
+        return image_size(data, str(key))
+    if isinstance(dataset.inputs, TextInputs):
+        if not data.strip():
+            raise UnreadableDataset(f"row {key} is an empty text")
+        return (len(data.decode()),)
+    for name, matrix in dataset.inputs.sets.items():
+        if not np.isfinite(matrix[int(key)]).all():
+            raise UnreadableDataset(f"row {key} of '{name}' holds NaN or infinity")
+    return (0,)
+
+
+def image_size(data: bytes, name: str) -> tuple[int, int]:
+    """(width, height) in pixels, after reading the image's data to its end.
+
+    Raises:
+        UnreadableDataset: it cannot be decoded.
+    """
+    decode_image(data, name, thumbnail=_THUMBNAIL)
+    with Image.open(io.BytesIO(data)) as image:
+        return image.size
+
+
+def _class_counts(dataset: Dataset) -> list[ClassCount]:
+    if dataset.task == "regression":
+        return []
+
+    def counts(split: Split) -> list[int]:
+        if split.labels is not None:
+            return [int(count) for count in np.bincount(split.labels, minlength=len(dataset.classes))]
+        if split.targets is not None:
+            return [int(count) for count in split.targets.sum(axis=0)]
+        return [0] * len(dataset.classes)
+
+    return [
+        ClassCount(name=name, train=train, test=test)
+        for name, train, test in zip(
+            dataset.classes, counts(dataset.train), counts(dataset.test), strict=True
+        )
+    ]
+
+
+def _require_something_to_learn(dataset: Dataset, classes: list[ClassCount]) -> None:
+    if dataset.train.targets is not None:
+        if not np.ptp(dataset.train.targets, axis=0).any():
+            raise OneClassDataset(f"{dataset.name}: the targets are equal for every training example")
+        return
+    present = [c for c in classes if c.train]
+    if len(present) < 2:
+        raise OneClassDataset(
+            f"{dataset.name} has only one class, '{present[0].name}', in its training split; two are needed to rank"
+        )
+
+
+def _target_spans(dataset: Dataset) -> dict[str, Span]:
+    if dataset.task != "regression" or dataset.train.targets is None:
+        return {}
+    return {
+        name: _span(column) for name, column in zip(dataset.classes, dataset.train.targets.T, strict=True)
+    }
+
+
+def _span(values: Any) -> Span:
+    array = np.asarray(values, dtype=np.float64)
+    return Span(smallest=float(array.min()), median=float(np.median(array)), largest=float(array.max()))
+
+
+def _warnings(
+    dataset: Dataset, survey: _Survey, groups: int, leaked: int, single: list[str], classes: list[ClassCount]
+) -> list[str]:
+    absent = [c.name for c in classes if not c.train]
+    n = len(dataset.train)
+    said = [
+        (survey.unreadable, f"{len(survey.unreadable)} unreadable inputs are left out"),
+        (groups, f"{groups} groups of inputs have the same bytes"),
+        (leaked, f"{leaked} of these groups lie in both splits: test figures would flatter"),
+        (single, f"{len(single)} classes have one training example"),
+        (absent, f"{len(absent)} classes have no training example and are not scored"),
+        (n < 50, f"only {n} training examples: expect wide intervals"),
+    ]
+    return [sentence for holds, sentence in said if holds]

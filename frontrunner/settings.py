@@ -1,0 +1,90 @@
+"""Settings: environment variables `FRONTRUNNER_*`, every one with a default that works on one machine."""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+GIB = 1024**3
+
+
+class Settings(BaseSettings):
+    """Read once per process. State lives under `home`; `database_url` and `broker_url` move it to servers.
+
+    The embedded default needs neither Redis nor PostgreSQL: SQLite in WAL mode, messages as files.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="FRONTRUNNER_", extra="ignore", frozen=True)
+
+    home: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("frontrunner")),
+        description="Folder of the database, uploaded data, cached features and messages.",
+    )
+    hub: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(), description="Folders of checkpoints, separated as in PATH."
+    )
+    packages: bool = Field(default=True, description="Offer checkpoints that installed Python packages ship.")
+    database_url: str = Field(default="", description="SQLAlchemy URL; empty for SQLite under home.")
+    broker_url: str = Field(default="", description="Celery broker URL; empty for files under home.")
+
+    host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port that the API listens on.")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    log_json: bool = Field(default=True, description="Logs as JSON lines; false for a terminal.")
+
+    max_upload_bytes: int = Field(default=20 * GIB, gt=0, description="Largest upload accepted.")
+    check_timeout_s: float = Field(default=900.0, gt=0, description="Longest check of an uploaded dataset.")
+    check_memory_bytes: int = Field(default=8 * GIB, gt=0, description="Address space of a dataset's check.")
+
+    concurrency: int = Field(default=1, ge=1, description="Steps that one worker runs at a time.")
+    lease_s: float = Field(
+        default=30.0, gt=0, description="A claimed step is lost after this long without a beat."
+    )
+    heartbeat_s: float = Field(default=5.0, gt=0, description="Time between two beats; well under the lease.")
+    reaper_period_s: float = Field(default=5.0, gt=0, description="Time between two looks for lost steps.")
+    max_attempts: int = Field(default=3, ge=1, description="Tries of one step before it fails as lost.")
+    step_timeout_s: float = Field(default=6 * 3600.0, gt=0, description="Wall clock of one attempt.")
+    step_memory_bytes: int = Field(default=0, ge=0, description="Resident memory of one runner; 0: no limit.")
+
+    @field_validator("hub", mode="before")
+    @classmethod
+    def _split_folders(cls, value: object) -> object:
+        import os
+
+        return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+
+    @cached_property
+    def resolved_database_url(self) -> str:
+        """`database_url`, or the SQLite file under `home`."""
+        return self.database_url or f"sqlite:///{self.home.resolve() / 'frontrunner.db'}"
+
+    @cached_property
+    def resolved_broker_url(self) -> str:
+        """`broker_url`, or the embedded transport of `frontrunner.doorbell`."""
+        return self.broker_url or "atomic-filesystem://"
+
+    @property
+    def blobs(self) -> Path:
+        """Where uploads are kept, named by their digest."""
+        return self.home / "blobs"
+
+    @property
+    def cache(self) -> Path:
+        """Where features are kept; safe to delete while nothing runs."""
+        return self.home / "cache"
+
+    @property
+    def messages(self) -> Path:
+        """Where the embedded transport keeps its messages."""
+        return self.home / "messages"
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings."""
+    return Settings()
