@@ -1,0 +1,103 @@
+"""The feature cache: shards of features on disk, and the scores computed from them.
+
+A directory holds what one checkpoint says about one dataset. Its name is the digest of everything that decides the
+numbers: checkpoint, dataset, preprocessing, order of examples, shard size and extractor version. Files are written
+under a temporary name and renamed, so a file that exists is whole, and two writers of one shard write the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frontrunner.data.dataset import Key
+from frontrunner.hub import CheckpointDescription
+
+# Part of every key: raise it whenever the same checkpoint and input would give other features.
+EXTRACTOR_VERSION = 1
+# 256 rows of 2,048 float32 features are 2 MiB: small enough to lose little on a crash, large enough to stream.
+SHARD_SIZE = 256
+
+
+@dataclass(frozen=True)
+class FeatureKey:
+    """Everything that decides the features of a run of examples."""
+
+    checkpoint_digest: str
+    preprocessing_digest: str
+    dataset_digest: str
+    order_digest: str
+
+    @classmethod
+    def of(cls, checkpoint: CheckpointDescription, dataset_digest: str, ordered_keys: Iterable[Key]) -> FeatureKey:
+        """The key of `checkpoint` reading a dataset's training examples in this order.
+
+        All of the order is named, not only the part that is read: a larger sample then extends the cached one.
+        """
+        order = hashlib.sha256()
+        for key in ordered_keys:
+            order.update(f"{key}\n".encode())
+        return cls(checkpoint.digest, checkpoint.preprocessing_digest, dataset_digest, order.hexdigest())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the key, hexadecimal."""
+        parts = (*vars(self).values(), str(SHARD_SIZE), str(EXTRACTOR_VERSION))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+class FeatureCache:
+    """Shards and scores of one `FeatureKey` below a cache folder; safe for concurrent readers and writers."""
+
+    def __init__(self, root: Path, key: FeatureKey) -> None:
+        self.folder = root / "features" / key.digest[:2] / key.digest
+
+    def read_shard(self, index: int, rows: int) -> NDArray[np.float32] | None:
+        """(rows, D) features of shard `index`, memory-mapped, or None where it is not there."""
+        try:
+            features: NDArray[np.float32] = np.load(self._shard(index, rows), mmap_mode="r", allow_pickle=False)
+        except (FileNotFoundError, ValueError, EOFError):
+            return None
+        return features if features.shape[0] == rows else None
+
+    def write_shard(self, index: int, features: NDArray[np.float32]) -> None:
+        """Keep the features of shard `index`."""
+        self._write(self._shard(index, len(features)), lambda file: np.save(file, features, allow_pickle=False))
+
+    def read_scores(self, name: str) -> dict[str, Any] | None:
+        """What `write_scores` kept under `name`, or None."""
+        try:
+            stored = json.loads((self.folder / f"{name}.json").read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        return stored if isinstance(stored, dict) else None
+
+    def write_scores(self, name: str, values: dict[str, Any]) -> None:
+        """Keep JSON values under `name`."""
+        self._write(self.folder / f"{name}.json", lambda file: file.write(json.dumps(values).encode()))
+
+    def size_bytes(self) -> int:
+        """Bytes of all files kept under this key."""
+        return sum(path.stat().st_size for path in self.folder.glob("*") if path.is_file())
+
+    def _shard(self, index: int, rows: int) -> Path:
+        return self.folder / f"{index:05d}-{rows}.npy"
+
+    def _write(self, path: Path, write: Callable[[BinaryIO], object]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{uuid.uuid4().hex}")
+        try:
+            with partial.open("wb") as file:
+                write(file)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)

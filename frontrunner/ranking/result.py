@@ -1,0 +1,70 @@
+"""A ranking as people and programs read it: the same from the command line, the library and the API."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from frontrunner.data.dataset import Modality, Task
+from frontrunner.hub import SkippedCheckpoint
+from frontrunner.ranking.request import ScoreOutput
+
+Status: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelling", "cancelled"]
+
+
+class RankedDataset(BaseModel):
+    """The dataset that was ranked on."""
+
+    id: str
+    name: str
+    digest: str
+    modality: Modality
+    task: Task
+    classes: int = Field(description="Classes (or labels, or targets) of the dataset.")
+    train_examples: int
+    unreadable: int = Field(description="Inputs left out because they cannot be read.")
+
+
+class RankedCheckpoint(BaseModel):
+    """One line of a ranking."""
+
+    rank: int
+    checkpoint: str
+    scores: dict[str, ScoreOutput]
+    parameters: int
+    seconds: float
+    architecture: str
+    feature_dimension: int
+    examples: int
+    forward_examples: int
+    pareto_optimal: bool = Field(description="No other checkpoint has fewer parameters and a better first score.")
+    license: str | None
+
+
+class Provenance(BaseModel):
+    """What it takes to get the same numbers again."""
+
+    frontrunner: str
+    extractor: int
+    score_versions: dict[str, int]
+    ordered_by: str
+    split: Literal["train"]
+    sampling: Literal["stratified", "random"]
+    seed: int
+    max_examples: int
+    libraries: dict[str, str]
+
+
+class Ranking(BaseModel):
+    """A ranking; partial while `status` is queued or running."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    status: Status
+    dataset: RankedDataset
+    ranking: list[RankedCheckpoint]
+    skipped: list[SkippedCheckpoint]
+    summary: str = Field(description="The answer in a sentence or two.")
+    provenance: Provenance
