@@ -144,3 +144,9 @@ class NoCheckpoints(FrontrunnerError):
     """No hub is configured, or the hubs hold no checkpoint."""
 
     code = "no_checkpoints"
+
+
+class ScoreNotApplicable(FrontrunnerError):
+    """A score that this input does not admit: another task, no source probabilities, or no rows at hand."""
+
+    code = "score_not_applicable"

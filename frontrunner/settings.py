@@ -42,10 +42,8 @@ class Settings(BaseSettings):
     check_memory_bytes: int = Field(default=8 * GIB, gt=0, description="Address space of a dataset's check.")
 
     concurrency: int = Field(default=1, ge=1, description="Steps that one worker runs at a time.")
-    lease_s: float = Field(
-        default=30.0, gt=0, description="A claimed step is lost after this long without a beat."
-    )
-    heartbeat_s: float = Field(default=5.0, gt=0, description="Time between two beats; well under the lease.")
+    lease_s: float = Field(default=30.0, gt=0, description="A claimed step is lost after this long without a beat.")
+    heartbeat_s: float = Field(default=1.0, gt=0, description="Time between two beats; well under the lease.")
     reaper_period_s: float = Field(default=5.0, gt=0, description="Time between two looks for lost steps.")
     max_attempts: int = Field(default=3, ge=1, description="Tries of one step before it fails as lost.")
     step_timeout_s: float = Field(default=6 * 3600.0, gt=0, description="Wall clock of one attempt.")

@@ -37,18 +37,14 @@ def open_arrays(name: str, digest: str, path: Path, options: DatasetOptions) -> 
 
     label_key = options.label or next((key for key in (*LABEL_KEYS, *TARGET_KEYS) if key in arrays), None)
     if label_key is None or label_key not in arrays:
-        raise UnlabelledDataset(
-            f"{name} holds {sorted(arrays)}; expected 'labels' (n,) or 'targets' (n,) or (n, K)"
-        )
+        raise UnlabelledDataset(f"{name} holds {sorted(arrays)}; expected 'labels' (n,) or 'targets' (n,) or (n, K)")
     given = arrays.pop(label_key)
     sets = {key: matrix for key, matrix in arrays.items() if matrix.ndim == 2 and matrix.dtype.kind in "fiu"}
     if not sets or len(given) == 0:
         raise EmptyDataset(f"{name} holds no (n, D) matrix of features with labels")
     for key, matrix in sets.items():
         if len(matrix) != len(given):
-            raise UnreadableDataset(
-                f"{name}: '{key}' has {len(matrix)} rows but '{label_key}' has {len(given)}"
-            )
+            raise UnreadableDataset(f"{name}: '{key}' has {len(matrix)} rows but '{label_key}' has {len(given)}")
 
     keys = tuple(range(len(given)))
     classes: tuple[str, ...]

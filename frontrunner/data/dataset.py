@@ -30,15 +30,9 @@ class DatasetOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    task: Task | None = Field(
-        default=None, description="classification, multi-label or regression; else inferred."
-    )
-    label: str | None = Field(
-        default=None, max_length=200, description="Table column holding the label or target."
-    )
-    input: str | None = Field(
-        default=None, max_length=200, description="Table column holding the text or image path."
-    )
+    task: Task | None = Field(default=None, description="classification, multi-label or regression; else inferred.")
+    label: str | None = Field(default=None, max_length=200, description="Table column holding the label or target.")
+    input: str | None = Field(default=None, max_length=200, description="Table column holding the text or image path.")
 
     def identity(self, content_digest: str) -> str:
         """SHA-256 that names these bytes read in this way."""
@@ -76,9 +70,7 @@ class Split:
     def without(self, keys: Collection[Key]) -> Split:
         """The examples whose key is not in `keys`."""
         left_out = set(keys)
-        return self.take(
-            np.array([i for i, key in enumerate(self.keys) if key not in left_out], dtype=np.int64)
-        )
+        return self.take(np.array([i for i, key in enumerate(self.keys) if key not in left_out], dtype=np.int64))
 
 
 @dataclass(frozen=True)

@@ -83,9 +83,7 @@ class ZipFiles:
             if not info.is_dir() and not any(map(_is_hidden, PurePosixPath(info.filename).parts))
         ]
         if len(members) > MAX_FILES:
-            raise DatasetTooLarge(
-                f"{path.name} holds {len(members):,} files; at most {MAX_FILES:,} are accepted"
-            )
+            raise DatasetTooLarge(f"{path.name} holds {len(members):,} files; at most {MAX_FILES:,} are accepted")
         self._members = {info.filename: info for info in members}
 
     def names(self) -> list[str]:
@@ -98,13 +96,9 @@ class ZipFiles:
         if info is None:
             raise UnreadableDataset(f"{name} is not in the zip")
         if info.file_size > MAX_MEMBER_BYTES:
-            raise UnreadableDataset(
-                f"{name} unpacks to {info.file_size:,} bytes; at most {MAX_MEMBER_BYTES:,}"
-            )
+            raise UnreadableDataset(f"{name} unpacks to {info.file_size:,} bytes; at most {MAX_MEMBER_BYTES:,}")
         if info.file_size > max(_RATIO_MATTERS_ABOVE, MAX_COMPRESSION_RATIO * info.compress_size):
-            raise UnreadableDataset(
-                f"{name} unpacks to over {MAX_COMPRESSION_RATIO} times its size: a zip bomb"
-            )
+            raise UnreadableDataset(f"{name} unpacks to over {MAX_COMPRESSION_RATIO} times its size: a zip bomb")
         try:
             with self._zip.open(info) as member:
                 data = member.read(info.file_size + 1)

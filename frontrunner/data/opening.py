@@ -13,7 +13,7 @@ from frontrunner.data.tables import open_table, read_table
 from frontrunner.errors import DatasetNotFound, EmptyDataset, UnreadableDataset, UnsupportedDataset
 
 TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
-_NOT_TEXT = frozenset(range(0, 9)) | frozenset(range(14, 32)) - {27}
+_NOT_TEXT = frozenset(range(9)) | frozenset(range(14, 32)) - {27}
 
 
 def digest_dataset(path: Path, options: DatasetOptions | None = None) -> str:
@@ -62,9 +62,7 @@ def open_dataset(
         return _open_lone_table(name, digest, "parquet", path, options)
     if not _NOT_TEXT & set(head):
         return _open_lone_table(name, digest, "csv", path, options)
-    raise UnsupportedDataset(
-        f"{name} is none of: image folder, zip, CSV, Parquet, npz (it starts with {head[:8]!r})"
-    )
+    raise UnsupportedDataset(f"{name} is none of: image folder, zip, CSV, Parquet, npz (it starts with {head[:8]!r})")
 
 
 def _is_npz(path: Path) -> bool:

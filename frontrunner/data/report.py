@@ -65,21 +65,15 @@ class DatasetReport(BaseModel):
     train_examples: int
     test_examples: int
     classes: list[ClassCount] = Field(description="Empty for regression.")
-    targets: dict[str, Span] = Field(
-        description="Per target, over the training split; empty for classification."
-    )
+    targets: dict[str, Span] = Field(description="Per target, over the training split; empty for classification.")
     bytes: int = Field(description="Size of all readable inputs, unpacked.")
     widths: Span | None = Field(description="Pixels, images only.")
     heights: Span | None = Field(description="Pixels, images only.")
     lengths: Span | None = Field(description="Characters, texts only.")
     unreadable: list[UnreadableFile]
-    duplicates: list[list[Key]] = Field(
-        description="Groups of inputs with the same bytes; the first hundred groups."
-    )
+    duplicates: list[list[Key]] = Field(description="Groups of inputs with the same bytes; the first hundred groups.")
     duplicate_groups: int
-    leaked_duplicates: int = Field(
-        description="Groups with members in both splits: test figures would flatter."
-    )
+    leaked_duplicates: int = Field(description="Groups with members in both splits: test figures would flatter.")
     single_example_classes: list[str]
     warnings: list[str]
 
@@ -196,9 +190,7 @@ def _class_counts(dataset: Dataset) -> list[ClassCount]:
 
     return [
         ClassCount(name=name, train=train, test=test)
-        for name, train, test in zip(
-            dataset.classes, counts(dataset.train), counts(dataset.test), strict=True
-        )
+        for name, train, test in zip(dataset.classes, counts(dataset.train), counts(dataset.test), strict=True)
     ]
 
 
@@ -217,9 +209,7 @@ def _require_something_to_learn(dataset: Dataset, classes: list[ClassCount]) -> 
 def _target_spans(dataset: Dataset) -> dict[str, Span]:
     if dataset.task != "regression" or dataset.train.targets is None:
         return {}
-    return {
-        name: _span(column) for name, column in zip(dataset.classes, dataset.train.targets.T, strict=True)
-    }
+    return {name: _span(column) for name, column in zip(dataset.classes, dataset.train.targets.T, strict=True)}
 
 
 def _span(values: Any) -> Span:

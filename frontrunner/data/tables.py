@@ -53,13 +53,9 @@ def read_table(data: bytes, name: str) -> pa.Table:
     try:
         if data[:4] == b"PAR1":
             return pyarrow.parquet.read_table(io.BytesIO(data))
-        return pyarrow.csv.read_csv(
-            io.BytesIO(data), parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True)
-        )
+        return pyarrow.csv.read_csv(io.BytesIO(data), parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True))
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise UnreadableDataset(
-            f"{name} is neither a Parquet file nor a CSV with a header: {error}"
-        ) from error
+        raise UnreadableDataset(f"{name} is neither a Parquet file nor a CSV with a header: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -143,24 +139,19 @@ def _is_vector(column: pa.ChunkedArray) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
-def _feature_sets(
-    table: pa.Table, name: str, input_column: str | None, label_column: str
-) -> dict[str, NDArray[Any]]:
+def _feature_sets(table: pa.Table, name: str, input_column: str | None, label_column: str) -> dict[str, NDArray[Any]]:
     try:
         if input_column is not None:
             return {input_column: np.asarray(table[input_column].to_pylist(), dtype=np.float32)}
         numeric = [
             field.name
             for field in table.schema
-            if field.name != label_column
-            and (pa.types.is_floating(field.type) or pa.types.is_integer(field.type))
+            if field.name != label_column and (pa.types.is_floating(field.type) or pa.types.is_integer(field.type))
         ]
         if numeric:
             return {"features": np.column_stack([table[c].to_numpy().astype(np.float32) for c in numeric])}
     except (ValueError, TypeError) as error:
-        raise UnreadableDataset(
-            f"{name}: feature rows differ in length or are not numbers ({error})"
-        ) from error
+        raise UnreadableDataset(f"{name}: feature rows differ in length or are not numbers ({error})") from error
     raise UnreadableDataset(f"{name} has no input column among {table.column_names}; pass input=COLUMN")
 
 

@@ -51,7 +51,9 @@ def find_checkpoints(hubs: Sequence[Path], packages: bool) -> Catalogue:
         checkpoint_id = f"local:{folder.name}"
         try:
             if checkpoint_id in found:
-                raise DuplicateCheckpoint(f"{checkpoint_id} was already found in {Path(found[checkpoint_id].path).parent}")
+                raise DuplicateCheckpoint(
+                    f"{checkpoint_id} was already found in {Path(found[checkpoint_id].path).parent}"
+                )
             found[checkpoint_id] = describe_directory(folder)
         except CheckpointError as error:
             skipped.append(SkippedCheckpoint.because(checkpoint_id, error))

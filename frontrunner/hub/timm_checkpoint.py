@@ -57,7 +57,9 @@ def open_timm_directory(description: CheckpointDescription) -> Checkpoint:
         raise CheckpointUnreadable(f"{description.id}: {WEIGHTS_FILE} cannot be read: {error}") from error
     _load(module, weights, description)
     pretrained_cfg = dict(config.get("pretrained_cfg") or {})
-    pretrained_cfg.update({key: tuple(pretrained_cfg[key]) for key in ("input_size", "mean", "std") if key in pretrained_cfg})
+    pretrained_cfg.update(
+        {key: tuple(pretrained_cfg[key]) for key in ("input_size", "mean", "std") if key in pretrained_cfg}
+    )
     return _checkpoint(description, module, pretrained_cfg)
 
 

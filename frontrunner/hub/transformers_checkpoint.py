@@ -10,10 +10,13 @@ import torch
 import transformers
 from PIL import Image
 from torch import Tensor, nn
+from transformers.utils import logging as transformers_logging
 
 from frontrunner.errors import CheckpointUnreadable
 from frontrunner.hub.checkpoint import Checkpoint
 from frontrunner.hub.description import PROCESSOR_FILE, CheckpointDescription
+
+transformers_logging.disable_progress_bar()
 
 
 def open_transformers_directory(description: CheckpointDescription) -> Checkpoint:

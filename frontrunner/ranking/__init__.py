@@ -3,11 +3,12 @@
 from frontrunner.ranking.local import Listener, nothing_ranked_reason, rank
 from frontrunner.ranking.planner import Plan, assemble, plan
 from frontrunner.ranking.request import DatasetReference, RankingRequest, ScoreOutput, StepOrder, StepOutput
-from frontrunner.ranking.result import RankedCheckpoint, Ranking, Status
+from frontrunner.ranking.result import Failure, RankedCheckpoint, Ranking, Status
 from frontrunner.ranking.step import run_step
 
 __all__ = [
     "DatasetReference",
+    "Failure",
     "Listener",
     "Plan",
     "RankedCheckpoint",

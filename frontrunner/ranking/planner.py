@@ -162,7 +162,9 @@ def _summary(lines: Sequence[RankedCheckpoint], by_score: str, planned: int, fai
     if smaller:
         next_best = smaller[0]
         share = next_best.parameters / max(best.parameters, 1)
-        said.append(f"{next_best.checkpoint} is the best with fewer parameters ({share:.0%} of them), rank {next_best.rank}")
+        said.append(
+            f"{next_best.checkpoint} is the best with fewer parameters ({share:.0%} of them), rank {next_best.rank}"
+        )
     if left:
         said.append(f"{left} of {planned} are still to come")
     return "; ".join(said) + "."

@@ -56,6 +56,13 @@ class Provenance(BaseModel):
     libraries: dict[str, str]
 
 
+class Failure(BaseModel):
+    """Why a job failed."""
+
+    code: str
+    reason: str
+
+
 class Ranking(BaseModel):
     """A ranking; partial while `status` is queued or running."""
 
@@ -68,3 +75,4 @@ class Ranking(BaseModel):
     skipped: list[SkippedCheckpoint]
     summary: str = Field(description="The answer in a sentence or two.")
     provenance: Provenance
+    failure: Failure | None = None

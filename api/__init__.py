@@ -1,0 +1,1 @@
+"""The HTTP door: requests, responses, problems. Imports neither torch nor workers."""

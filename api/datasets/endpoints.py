@@ -1,0 +1,86 @@
+"""`/v1/datasets`: upload, list, read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, Field
+
+from api.datasets.service import accept_dataset, get_dataset, list_datasets, reading_options
+from api.paging import Cursor, Limit, Page
+from api.problems import RESPONSES
+from api.state import StateDependency
+from api.times import instant
+from api.uploads import receive_upload
+from frontrunner.data import DatasetReport
+from models import DatasetRow
+
+router = APIRouter(prefix="/v1/datasets", tags=["datasets"], responses=RESPONSES)
+
+READING_FIELDS: dict[str, Any] = {
+    "task": {"type": "string", "enum": ["classification", "multi-label", "regression"]},
+    "label": {"type": "string", "description": "Table column holding the label or target."},
+    "input": {"type": "string", "description": "Table column holding the text or image path."},
+}
+FILE_FIELD: dict[str, Any] = {
+    "type": "string",
+    "contentMediaType": "application/octet-stream",
+    "description": "A zip of images (class/..., or train/class/... and test/class/...), a CSV or Parquet table, an npz.",
+}
+
+
+def form_schema(**fields: Any) -> dict[str, Any]:
+    """An OpenAPI request body for a multipart form that is parsed as a stream."""
+    schema = {"type": "object", "required": ["file"], "properties": {"file": FILE_FIELD, **fields}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+class DatasetResource(BaseModel):
+    """A dataset that was accepted."""
+
+    id: str = Field(description="Names the content: the same data has the same id.")
+    name: str
+    bytes: int
+    created_at: datetime | None
+    report: DatasetReport
+
+    @classmethod
+    def of(cls, row: DatasetRow) -> DatasetResource:
+        """The resource of a row."""
+        report = DatasetReport.model_validate(row.report)
+        return cls(id=row.id, name=row.name, bytes=row.bytes, created_at=instant(row.created_at), report=report)
+
+
+@router.post(
+    "",
+    operation_id="createDataset",
+    status_code=201,
+    response_model=DatasetResource,
+    responses={200: {"model": DatasetResource, "description": "The same data was stored before"}},
+    openapi_extra=form_schema(**READING_FIELDS),
+)
+async def create_dataset(request: Request, response: Response, state: StateDependency) -> DatasetResource:
+    """Upload and check a dataset. It is refused, with a reason, where nothing could be ranked on it."""
+    upload = await receive_upload(request, state.blobs, state.settings.max_upload_bytes)
+    row, is_new = await run_in_threadpool(accept_dataset, state, upload, reading_options(upload.fields))
+    response.status_code = 201 if is_new else 200
+    response.headers["Location"] = f"/v1/datasets/{row.id}"
+    return DatasetResource.of(row)
+
+
+@router.get("", operation_id="listDatasets")
+def read_datasets(state: StateDependency, limit: Limit = 50, cursor: Cursor = None) -> Page[DatasetResource]:
+    """List datasets, by id."""
+    with state.database.reading() as session:
+        rows = list_datasets(session, limit, cursor)
+    items = [DatasetResource.of(row) for row in rows[:limit]]
+    return Page(items=items, next=items[-1].id if len(rows) > limit else None)
+
+
+@router.get("/{dataset_id}", operation_id="getDataset")
+def read_dataset(dataset_id: str, state: StateDependency) -> DatasetResource:
+    """Read one dataset and its report."""
+    return DatasetResource.of(get_dataset(state, dataset_id))

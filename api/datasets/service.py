@@ -1,0 +1,87 @@
+"""Accepting and finding datasets."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from api.problems import MalformedRequest
+from api.state import State
+from api.uploads import Upload
+from frontrunner.data import DatasetOptions, dataset_id
+from frontrunner.data.isolation import check_isolated
+from frontrunner.errors import DatasetNotFound
+from models import DatasetRow
+
+OPTION_FIELDS = frozenset(DatasetOptions.model_fields)
+
+
+def reading_options(fields: dict[str, str]) -> DatasetOptions:
+    """The dataset options among a form's fields.
+
+    Raises:
+        MalformedRequest: a value is not one of those accepted.
+    """
+    try:
+        return DatasetOptions.model_validate({k: v for k, v in fields.items() if k in OPTION_FIELDS and v})
+    except ValidationError as error:
+        raise MalformedRequest(f"dataset options: {error.errors()[0]['msg']}") from error
+
+
+def accept_dataset(state: State, upload: Upload, options: DatasetOptions) -> tuple[DatasetRow, bool]:
+    """Check an uploaded dataset and keep it; whether it is new. The same data is checked and stored once.
+
+    Raises:
+        InvalidDataset: nothing can be ranked on it; nothing is kept of it in the database.
+    """
+    digest = options.identity(upload.blob)
+    with state.database.reading() as session:
+        known = session.get(DatasetRow, dataset_id(digest))
+    if known is not None:
+        return known, False
+    report = check_isolated(
+        state.blobs.path(upload.blob),
+        options,
+        digest=digest,
+        name=upload.name,
+        timeout_s=state.settings.check_timeout_s,
+        memory_bytes=state.settings.check_memory_bytes,
+    )
+    row = DatasetRow(
+        id=dataset_id(digest),
+        digest=digest,
+        name=upload.name,
+        blob=upload.blob,
+        bytes=upload.bytes,
+        options=options.model_dump(mode="json"),
+        report=report.model_dump(mode="json"),
+    )
+    with state.database.writing() as session:
+        # Two uploads of the same data may be checked at once; the first row stays.
+        other = session.get(DatasetRow, row.id, with_for_update=True)
+        if other is not None:
+            return other, False
+        session.add(row)
+    return get_dataset(state, row.id), True
+
+
+def get_dataset(state: State, identifier: str) -> DatasetRow:
+    """The dataset with this id.
+
+    Raises:
+        DatasetNotFound: there is none.
+    """
+    with state.database.reading() as session:
+        row = session.get(DatasetRow, identifier)
+    if row is None:
+        raise DatasetNotFound(f"there is no dataset '{identifier}'; POST it to /v1/datasets first")
+    return row
+
+
+def list_datasets(session: Session, limit: int, cursor: str | None) -> list[DatasetRow]:
+    """`limit` + 1 datasets after `cursor`, by id."""
+    query = select(DatasetRow).order_by(DatasetRow.id).limit(limit + 1)
+    if cursor:
+        query = query.where(DatasetRow.id > cursor)
+    return list(session.scalars(query))

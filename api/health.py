@@ -1,0 +1,74 @@
+"""`/livez` and `/readyz`: is the process up, and can it serve."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.state import State, StateDependency
+from migrations import is_current
+from models import WorkerRow, database_now
+
+router = APIRouter(tags=["health"])
+
+# A worker beats once a reaper period; after three missed ones it is taken for gone.
+_BEATS_MISSED = 3
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    """Each part on its own: `ok`, or what is wrong with it."""
+
+    database: str
+    broker: str
+    workers: str
+
+
+@router.get("/livez", operation_id="getLiveness")
+def live() -> Live:
+    """Whether the process runs."""
+    return Live()
+
+
+@router.get("/readyz", operation_id="getReadiness", responses={503: {"model": Ready}})
+def ready(response: Response, state: StateDependency) -> Ready:
+    """Whether jobs are accepted and done: database, broker and workers apart; 503 unless all are ok."""
+    found = Ready(database=_database(state), broker=_broker(state), workers=_workers(state))
+    if {found.database, found.broker, found.workers} != {"ok"}:
+        response.status_code = 503
+    return found
+
+
+def _database(state: State) -> str:
+    try:
+        return "ok" if is_current(state.database) else "its schema is not current: run 'frontrunner admin migrate'"
+    except SQLAlchemyError as error:
+        return f"unreachable: {type(error).__name__}"
+
+
+def _broker(state: State) -> str:
+    try:
+        with state.bell.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=2, interval_start=0.1)
+    except Exception as error:  # each transport raises its driver's own
+        return f"unreachable: {type(error).__name__}"
+    return "ok"
+
+
+def _workers(state: State) -> str:
+    horizon = database_now() - _BEATS_MISSED * state.settings.reaper_period_s
+    try:
+        with state.database.reading() as session:
+            alive = session.scalar(select(func.count()).select_from(WorkerRow).where(WorkerRow.seen_at > horizon))
+    except SQLAlchemyError:
+        return "unknown: the database is unreachable"
+    return "ok" if alive else "none is alive: start one with 'frontrunner worker'"

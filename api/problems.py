@@ -1,0 +1,98 @@
+"""Errors as RFC 9457 problem documents with a stable `code`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from frontrunner import errors
+from frontrunner.errors import FrontrunnerError
+
+MEDIA_TYPE = "application/problem+json"
+
+_log = structlog.get_logger(__name__)
+
+
+class Problem(BaseModel):
+    """RFC 9457. `code` is stable; `detail` says what was given, what was expected and what to do."""
+
+    type: str = Field(description="urn:frontrunner:problem:CODE")
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[dict[str, Any]] | None = Field(default=None, description="Where the request failed validation.")
+
+
+class NotFound(FrontrunnerError):
+    """Nothing is there under this id."""
+
+    code = "not_found"
+
+
+class MalformedRequest(FrontrunnerError):
+    """The request's body cannot be read."""
+
+    code = "request_malformed"
+
+
+# The most specific class decides; everything else that a user can cause is a request that cannot be processed.
+_STATUS: dict[type[FrontrunnerError], int] = {
+    FrontrunnerError: 422,
+    MalformedRequest: 400,
+    NotFound: 404,
+    errors.CheckpointNotFound: 422,
+    errors.DatasetNotFound: 404,
+    errors.DatasetTooLarge: 413,
+    errors.UnsupportedDataset: 415,
+}
+
+# Documented on every operation; FastAPI's own validation answer is replaced by ours.
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Problem, "description": "What was wrong with the request", "content": {MEDIA_TYPE: {}}}
+}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application with a problem document."""
+
+    @app.exception_handler(FrontrunnerError)
+    async def _input_error(_request: Request, error: FrontrunnerError) -> JSONResponse:
+        status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+        return _problem(status, error.code, type(error).__doc__ or error.code, error.reason)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        found = [{"at": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
+        detail = "; ".join(f"{entry['at']}: {entry['message']}" for entry in found[:5])
+        return _problem(422, "request_invalid", "The request does not fit its schema.", detail, found)
+
+    @app.exception_handler(HTTPException)
+    async def _http(_request: Request, error: HTTPException) -> JSONResponse:
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+        return _problem(error.status_code, code, str(error.detail), str(error.detail))
+
+    @app.exception_handler(Exception)
+    async def _defect(request: Request, error: Exception) -> JSONResponse:
+        _log.exception("request_failed", path=request.url.path, exc_info=error)
+        return _problem(500, "internal_error", "A defect of ours", "the server met an error; its log has the details")
+
+
+def _problem(
+    status: int, code: str, title: str, detail: str, found: list[dict[str, Any]] | None = None
+) -> JSONResponse:
+    problem = Problem(
+        type=f"urn:frontrunner:problem:{code}",
+        title=title.splitlines()[0],
+        status=status,
+        detail=detail,
+        code=code,
+        errors=found,
+    )
+    return JSONResponse(problem.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE)

@@ -1,0 +1,85 @@
+"""The embedded service: this process answers HTTP, a child works, and both end together."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import structlog
+import uvicorn
+
+from api.app import create_app
+from frontrunner.logs import configure_logs
+from frontrunner.settings import Settings
+from migrations import upgrade
+from models import Database
+
+# A worker that dies is started again after this long, doubled each time it dies young.
+_RESTART_S = 0.5
+_MAX_RESTART_S = 30.0
+_YOUNG_S = 60.0
+_STOP_S = 15.0
+
+_log = structlog.get_logger(__name__)
+
+
+class WorkerKeeper:
+    """Keeps one worker process alive. It holds the other end of the worker's stdin, so it cannot be outlived."""
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._keep, daemon=True, name="worker-keeper")
+
+    def start(self) -> None:
+        """Start the worker, and keep starting it."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the worker: running steps are handed back."""
+        self._stopping.set()
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _keep(self) -> None:
+        pause = _RESTART_S
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "frontrunner.cli", "worker", "--until-stdin-closes"],
+                stdin=subprocess.PIPE,
+                env=dict(os.environ),
+            )
+            status = self._process.wait()
+            if self._stopping.is_set():
+                return
+            pause = min(2 * pause, _MAX_RESTART_S) if time.monotonic() - started < _YOUNG_S else _RESTART_S
+            _log.warning("worker_died", status=status, restart_in_s=pause)
+            self._stopping.wait(pause)
+
+
+def serve(settings: Settings) -> None:
+    """Migrate, start a worker, and answer HTTP until SIGTERM or Ctrl-C."""
+    configure_logs(settings)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    settings.messages.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.resolved_database_url)
+    upgrade(database)
+    database.close()
+    keeper = WorkerKeeper()
+    keeper.start()
+    _log.info("serving", url=f"http://{settings.host}:{settings.port}", home=str(settings.home))
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_config=None, access_log=False)
+    finally:
+        keeper.stop()

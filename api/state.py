@@ -1,0 +1,54 @@
+"""What every request shares: settings, database, doorbell, blob store; and how an endpoint asks for them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from celery import Celery
+from fastapi import Depends, Request
+
+from frontrunner.blobs import BlobStore
+from frontrunner.hub import Catalogue, find_checkpoints
+from frontrunner.settings import Settings
+from models import Database
+from models.catalogue import load_catalogue, store_catalogue
+
+# A checkpoint that is copied into a hub is offered after this long at most.
+CATALOGUE_PERIOD_S = 5.0
+
+
+@dataclass
+class State:
+    """Opened once per process."""
+
+    settings: Settings
+    database: Database
+    bell: Celery
+    blobs: BlobStore
+    _looked_at: float = field(default=float("-inf"))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def catalogue(self) -> Catalogue:
+        """The checkpoints on offer; looks into the hubs that this machine sees, at most every few seconds."""
+        with self._lock:
+            due = time.monotonic() - self._looked_at > CATALOGUE_PERIOD_S
+            if due:
+                found = find_checkpoints([hub for hub in self.settings.hub if hub.is_dir()], self.settings.packages)
+                # An API without hubs of its own leaves the catalogue to its workers.
+                if found.checkpoints or found.skipped:
+                    with self.database.writing() as session:
+                        store_catalogue(session, found)
+                self._looked_at = time.monotonic()
+        with self.database.reading() as session:
+            return load_catalogue(session)
+
+
+def _state(request: Request) -> State:
+    state: State = request.app.state.frontrunner
+    return state
+
+
+StateDependency = Annotated[State, Depends(_state)]

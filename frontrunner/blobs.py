@@ -1,0 +1,81 @@
+"""The blob store: uploaded bytes under their own digest, written as they come."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from frontrunner.errors import DatasetTooLarge, EmptyDataset
+
+
+class BlobWriter:
+    """Receives one upload: bytes go to a temporary file and into the digest at the same time.
+
+    Used as a context manager; unless `keep` was called, nothing of the upload is left afterwards.
+    """
+
+    def __init__(self, store: BlobStore, max_bytes: int) -> None:
+        self._store = store
+        self._max_bytes = max_bytes
+        self._sha256 = hashlib.sha256()
+        self._partial = store.root / f".{uuid.uuid4().hex}.partial"
+        self._file = self._partial.open("wb")
+        self.bytes = 0
+
+    def write(self, data: bytes) -> None:
+        """Append.
+
+        Raises:
+            DatasetTooLarge: more than the limit has come.
+        """
+        self.bytes += len(data)
+        if self.bytes > self._max_bytes:
+            raise DatasetTooLarge(f"the upload is larger than {self._max_bytes:,} bytes")
+        self._sha256.update(data)
+        self._file.write(data)
+
+    def keep(self) -> str:
+        """Finish, and move the bytes to their place; returns their SHA-256.
+
+        Raises:
+            EmptyDataset: no byte has come.
+        """
+        if not self.bytes:
+            raise EmptyDataset("the upload is empty")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        digest = self._sha256.hexdigest()
+        target = self._store.path(digest)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(self._partial, target)
+        return digest
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._partial.unlink(missing_ok=True)
+
+
+class BlobStore:
+    """Bytes by SHA-256 below a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+
+    def path(self, digest: str) -> Path:
+        """Where the bytes with this digest are, if they are."""
+        return self.root / digest[:2] / digest
+
+    def receive(self, max_bytes: int) -> BlobWriter:
+        """Begin an upload of at most `max_bytes`."""
+        return BlobWriter(self, max_bytes)

@@ -1,0 +1,1 @@
+"""Workers: take jobs, run their steps in runner processes, recover what was lost."""

@@ -1,0 +1,109 @@
+"""A runner seen from the supervisor: a process group that takes orders, answers, and can be killed as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import psutil
+
+# What a runner inherits. Everything else stays behind, database and broker addresses first of all.
+_INHERITED = (
+    "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV",
+    "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "COVERAGE_PROCESS_START",
+)  # fmt: skip
+_GRACE_S = 5.0
+
+
+class RunnerDied(Exception):
+    """The runner ended without an answer; `returncode` is negative for a signal."""
+
+    def __init__(self, returncode: int | None) -> None:
+        super().__init__(f"the runner ended with status {returncode}")
+        self.returncode = returncode
+
+
+class RunnerProcess:
+    """One `workers.runner`, in a process group of its own."""
+
+    def __init__(self) -> None:
+        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "workers.runner"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+        self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        threading.Thread(target=self._listen, daemon=True, name=f"runner-{self.pid}").start()
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is its group's too."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can take an order."""
+        return self._process.poll() is None
+
+    def order(self, order: dict[str, Any]) -> None:
+        """Hand over work.
+
+        Raises:
+            RunnerDied: it is gone.
+        """
+        assert self._process.stdin is not None  # noqa: S101 - opened as a pipe above
+        try:
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise RunnerDied(self._process.poll()) from None
+
+    def answer(self, timeout_s: float) -> dict[str, Any] | None:
+        """The next answer, or None if there is none in time.
+
+        Raises:
+            RunnerDied: there will be none.
+        """
+        try:
+            message = self._answers.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        if message is None:
+            raise RunnerDied(self._process.wait())
+        return message
+
+    def resident_bytes(self) -> int:
+        """Resident memory of the process and its children; 0 once it is gone."""
+        try:
+            process = psutil.Process(self.pid)
+            return sum(part.memory_info().rss for part in (process, *process.children(recursive=True)))
+        except psutil.Error:
+            return 0
+
+    def kill(self) -> None:
+        """End the whole group now."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_S)
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101 - opened as a pipe above
+        for line in self._process.stdout:
+            try:
+                self._answers.put(json.loads(line))
+            except ValueError:
+                break  # not a runner's answer: whatever wrote it cannot be trusted to finish
+        self._answers.put(None)
