@@ -31,7 +31,7 @@ def logme(features: ArrayLike, labels: ArrayLike) -> float:
         >>> import numpy as np
         >>> labels = np.repeat([0, 1], 50)
         >>> features = np.random.default_rng(0).normal(size=(100, 8)) + 3 * labels[:, None]
-        >>> round(logme(features, labels), 3) > round(logme(features, labels[::-1]), 3)
+        >>> logme(features, labels) > logme(features, np.arange(100) % 2)
         True
     """
     return scores.score("logme", features, labels)

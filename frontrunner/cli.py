@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from frontrunner.errors import FrontrunnerError, InvalidDataset, NoCheckpoints, NothingRanked
-from frontrunner.settings import Settings, get_settings
+from frontrunner.settings import get_settings
 
 if TYPE_CHECKING:
     from frontrunner.data import DatasetOptions
@@ -137,7 +137,7 @@ def serve(
     from api.serve import serve as serve_until_stopped
 
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    serve_until_stopped(Settings(**given))
+    serve_until_stopped(get_settings().model_copy(update=given))
 
 
 @app.command()

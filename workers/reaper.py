@@ -42,7 +42,7 @@ class Reaper:
         """Beat once, and recover what is lost if this worker holds the duty."""
         period = self._settings.reaper_period_s
         with self._database.writing() as session:
-            now = session.scalar(select(database_now()))
+            now = session.scalar(select(database_now())) or 0.0
             session.merge(WorkerRow(id=self._worker_id, seen_at=now))
             session.execute(delete(WorkerRow).where(WorkerRow.seen_at < now - _FORGET_WORKERS_AFTER_S))
             if not self._take_duty(session, 3 * period):

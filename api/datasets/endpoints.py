@@ -28,7 +28,7 @@ READING_FIELDS: dict[str, Any] = {
 FILE_FIELD: dict[str, Any] = {
     "type": "string",
     "contentMediaType": "application/octet-stream",
-    "description": "A zip of images (class/..., or train/class/... and test/class/...), a CSV or Parquet table, an npz.",
+    "description": "A zip of images (class/..., or train/class/... and test/class/...), a CSV, Parquet or npz file.",
 }
 
 

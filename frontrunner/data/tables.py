@@ -20,6 +20,7 @@ from frontrunner.data.dataset import (
     DatasetOptions,
     FeatureInputs,
     ImageInputs,
+    Modality,
     Split,
     Task,
     TextInputs,
@@ -99,6 +100,8 @@ def open_table(
         raise EmptyDataset(f"{name} has no row with both an input and a label")
     targets = _targets(table[label_column], label_column, options.task)
 
+    inputs: FeatureInputs | ImageInputs | TextInputs
+    modality: Modality
     if input_column is None or _is_vector(table[input_column]):
         inputs, modality = FeatureInputs(_feature_sets(table, name, input_column, label_column)), "features"
         keys: list[str | int] = list(range(table.num_rows))
@@ -111,7 +114,7 @@ def open_table(
         inputs, modality = TextInputs(tuple(str(value) for value in table[input_column].to_pylist())), "text"
 
     train, test = _splits(table, keys, targets)
-    return Dataset(name, digest, format, modality, targets.task, targets.classes, train, test, inputs)  # type: ignore[arg-type]
+    return Dataset(name, digest, format, modality, targets.task, targets.classes, train, test, inputs)
 
 
 def _column(table: pa.Table, wanted: str | None, candidates: tuple[str, ...]) -> str | None:

@@ -21,7 +21,7 @@ from frontrunner.hub.checkpoint import Checkpoint
 _TOLERANCE = 1e-4
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference mode: the folded weights must stay ordinary tensors that can be moved
 def fold_normalisation(checkpoint: Checkpoint, example: Tensor) -> bool:
     """Fold in place where that leaves the features of `example` (b, 3, H, W) as they were; says whether it did.
 
@@ -90,4 +90,4 @@ def lay_out_for_reading(checkpoint: Checkpoint, example: Tensor) -> None:
     """Prepare an opened checkpoint for many forward passes: normalisation folded, channels last if convolutional."""
     fold_normalisation(checkpoint, example)
     if any(isinstance(module, nn.Conv2d) for module in checkpoint.module.modules()):
-        checkpoint.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        checkpoint.module.to(memory_format=torch.channels_last)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ class Reader(Protocol):
         ...
 
 
-class FeatureShards:
+class FeatureShards(Sequence[Shard]):
     """The shards of one checkpoint on one sample of a dataset's training split; iterable again and again.
 
     The checkpoint is opened at the first shard that the cache does not hold, and never if it holds them all.
@@ -61,11 +61,16 @@ class FeatureShards:
     def __len__(self) -> int:
         return -(-self.examples // SHARD_SIZE)
 
-    def __iter__(self) -> Iterator[Shard]:
-        return (self[index] for index in range(len(self)))
+    @overload
+    def __getitem__(self, index: int) -> Shard: ...
 
-    def __getitem__(self, index: int) -> Shard:
+    @overload
+    def __getitem__(self, index: slice) -> list[Shard]: ...
+
+    def __getitem__(self, index: int | slice) -> Shard | list[Shard]:
         """Shard `index`, computed and kept if need be."""
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
         if not 0 <= index < len(self):
             raise IndexError(index)
         rows = slice(index * SHARD_SIZE, min((index + 1) * SHARD_SIZE, self.examples))

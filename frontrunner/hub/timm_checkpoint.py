@@ -7,16 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import timm
 import timm.data
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from frontrunner.errors import CheckpointUnreadable, UnsafeCheckpoint
 from frontrunner.hub.checkpoint import Checkpoint
-from frontrunner.hub.description import CONFIG_FILE, WEIGHTS_FILE, CheckpointDescription, read_config
+from frontrunner.hub.description import CONFIG_FILE, CheckpointDescription, read_config
 
 # Arguments of timm.create_model that load files or fetch from a network; a configuration must not set them.
 _FORBIDDEN_ARGUMENTS = frozenset(
@@ -33,34 +31,23 @@ _FORBIDDEN_ARGUMENTS = frozenset(
     }
 )
 
+# A buffer that older checkpoints lack and that evaluation does not read.
+_COUNTER = "num_batches_tracked"
+
 
 def open_timm_directory(description: CheckpointDescription) -> Checkpoint:
-    """Open a folder of `config.json` and `model.safetensors` in timm's form; `model_args` are honoured.
+    """Open a folder of `config.json` and `model.safetensors` by timm's own loader; `model_args` are honoured.
 
     Raises:
         UnsafeCheckpoint: `model_args` ask to load something else.
         CheckpointUnreadable: unknown architecture, or weights that do not fit it.
     """
-    folder = Path(description.path)
-    config = read_config(folder / CONFIG_FILE)
-    arguments = dict(config.get("model_args") or {})
-    forbidden = sorted(_FORBIDDEN_ARGUMENTS & arguments.keys())
+    config = read_config(Path(description.path) / CONFIG_FILE)
+    forbidden = sorted(_FORBIDDEN_ARGUMENTS & dict(config.get("model_args") or {}).keys())
     if forbidden:
         raise UnsafeCheckpoint(f"{description.id}: model_args must not set {', '.join(forbidden)}")
-    for name in ("num_classes", "global_pool"):
-        if config.get(name) is not None:
-            arguments.setdefault(name, config[name])
-    module = _create(description, arguments)
-    try:
-        weights = safetensors.torch.load_file(folder / WEIGHTS_FILE)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointUnreadable(f"{description.id}: {WEIGHTS_FILE} cannot be read: {error}") from error
-    _load(module, weights, description)
-    pretrained_cfg = dict(config.get("pretrained_cfg") or {})
-    pretrained_cfg.update(
-        {key: tuple(pretrained_cfg[key]) for key in ("input_size", "mean", "std") if key in pretrained_cfg}
-    )
-    return _checkpoint(description, module, pretrained_cfg)
+    # timm prefers model.safetensors over every other file, and describing made sure that it is there.
+    return _checkpoint(description, _create(description, f"local-dir:{description.path}", pretrained=True))
 
 
 def open_packaged(description: CheckpointDescription) -> Checkpoint:
@@ -71,43 +58,30 @@ def open_packaged(description: CheckpointDescription) -> Checkpoint:
     Raises:
         CheckpointUnreadable: a tensor's shape does not fit.
     """
-    module = _create(description, {})
+    module = _create(description, description.architecture, pretrained=False)
     stored = torch.load(description.path, map_location="cpu", weights_only=True)
-    wanted = {name: value for name, value in module.state_dict().items() if not name.endswith("num_batches_tracked")}
-    given = [value for name, value in stored.items() if not name.endswith("num_batches_tracked")]
-    if [tuple(value.shape) for value in given] != [tuple(value.shape) for value in wanted.values()]:
+    wanted = {name: value for name, value in module.state_dict().items() if not name.endswith(_COUNTER)}
+    given = [value for name, value in stored.items() if not name.endswith(_COUNTER)]
+    if [value.shape for value in given] != [value.shape for value in wanted.values()]:
         raise CheckpointUnreadable(f"{description.id}: the shapes in {Path(description.path).name} do not fit")
-    _load(module, dict(zip(wanted, given, strict=True)), description)
-    return _checkpoint(description, module, dict(module.pretrained_cfg))
+    module.load_state_dict(dict(zip(wanted, given, strict=True)), strict=False)
+    return _checkpoint(description, module)
 
 
-def _create(description: CheckpointDescription, arguments: dict[str, Any]) -> Any:
+def _create(description: CheckpointDescription, name: str, *, pretrained: bool) -> Any:
     if not timm.is_model(description.architecture):
         raise CheckpointUnreadable(
             f"{description.id}: timm {timm.__version__} has no architecture '{description.architecture}'"
         )
     try:
-        return timm.create_model(description.architecture, pretrained=False, **arguments)
-    except Exception as error:  # an architecture may raise anything for arguments that make no sense to it
-        raise CheckpointUnreadable(f"{description.id}: timm refuses its configuration: {error}") from error
+        return timm.create_model(name, pretrained=pretrained)
+    except Exception as error:  # whatever a configuration or a weights file leads an architecture to
+        raise CheckpointUnreadable(f"{description.id}: timm cannot open it: {error}") from error
 
 
-def _load(module: nn.Module, weights: dict[str, Tensor], description: CheckpointDescription) -> None:
-    try:
-        missing, unexpected = module.load_state_dict(weights, strict=False)
-    except RuntimeError as error:
-        raise CheckpointUnreadable(f"{description.id}: weights do not fit: {error}") from error
-    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
-    if missing or unexpected:
-        raise CheckpointUnreadable(
-            f"{description.id}: weights do not fit {description.architecture}: "
-            f"missing {missing[:3]}, unexpected {unexpected[:3]}"
-        )
-
-
-def _checkpoint(description: CheckpointDescription, module: Any, pretrained_cfg: dict[str, Any]) -> Checkpoint:
+def _checkpoint(description: CheckpointDescription, module: Any) -> Checkpoint:
     module = module.eval().float()
-    preparation = timm.data.resolve_data_config({}, pretrained_cfg=pretrained_cfg)
+    preparation = timm.data.resolve_data_config({}, pretrained_cfg=module.pretrained_cfg)
     transform: Callable[..., Tensor] = timm.data.create_transform(**preparation, is_training=False)
     return Checkpoint(
         description=description,

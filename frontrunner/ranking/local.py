@@ -9,7 +9,7 @@ from pathlib import Path
 
 from frontrunner.data import Dataset, DatasetOptions, DatasetReport, check_dataset, open_dataset
 from frontrunner.errors import FrontrunnerError, NothingRanked
-from frontrunner.hub import CheckpointDescription, SkippedCheckpoint, feature_sets, find_checkpoints
+from frontrunner.hub import Catalogue, CheckpointDescription, SkippedCheckpoint, feature_sets, find_checkpoints
 from frontrunner.ranking.planner import assemble, plan
 from frontrunner.ranking.request import DatasetReference, RankingRequest, StepOrder, StepOutput
 from frontrunner.ranking.result import Ranking
@@ -64,11 +64,10 @@ def rank(
 
     own = feature_sets(opened)
     if own and hub is None:
-        candidates, unusable = own, ()
+        catalogue = Catalogue(checkpoints=own)
     else:
         catalogue = find_checkpoints(_folders(hub, settings), packages=hub is None and settings.packages)
-        candidates, unusable = catalogue.checkpoints, catalogue.skipped
-    planned = plan(request, report, candidates, unusable)
+    planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
     listener.on_plan(report, planned.steps)
 
     reference = DatasetReference.of(Path(dataset).resolve(), report, options)

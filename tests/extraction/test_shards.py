@@ -1,0 +1,95 @@
+"""Shards: computed once, kept whole, extended by larger samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from frontrunner import errors
+from frontrunner.data import open_dataset, stratified_order
+from frontrunner.extraction import SHARD_SIZE, FeatureShards
+from frontrunner.hub import describe_directory
+from frontrunner.hub.opening import open_checkpoint
+from tests.conftest import class_images
+
+
+@pytest.fixture
+def many(zip_of):
+    """More examples than one shard holds."""
+    return open_dataset(zip_of(class_images(2, 150, side=8)))
+
+
+def shards_of(dataset, hub, cache, max_examples=5000, name="resnet", **more):
+    order = stratified_order(dataset.train, 0)
+    return FeatureShards(describe_directory(hub / name), dataset, order, max_examples, cache, **more)
+
+
+def test_features_are_those_of_the_opened_checkpoint_in_order(many, hub, tmp_path):
+    import torch
+
+    opened = open_checkpoint(describe_directory(hub / "resnet"))
+    shards = shards_of(many, hub, tmp_path, max_examples=5)
+    keys = many.train.take(stratified_order(many.train, 0)[:5]).keys
+    expected = opened.features(torch.stack([opened.preprocess(many.inputs.decode(key)) for key in keys]))
+    np.testing.assert_allclose(shards[0].features, expected.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_second_reading_runs_no_forward_pass(many, hub, tmp_path):
+    first = shards_of(many, hub, tmp_path)
+    kept = [np.array(shard.features) for shard in first]
+    assert first.forward_examples == 300
+    again = shards_of(many, hub, tmp_path)
+    for before, shard in zip(kept, again, strict=True):
+        np.testing.assert_array_equal(shard.features, before)
+    assert again.forward_examples == 0
+
+
+def test_a_larger_sample_only_reads_what_is_new(many, hub, tmp_path):
+    list(shards_of(many, hub, tmp_path, max_examples=SHARD_SIZE))
+    larger = shards_of(many, hub, tmp_path)
+    list(larger)
+    assert larger.forward_examples == 300 - SHARD_SIZE
+
+
+def test_a_torn_shard_is_read_again(many, hub, tmp_path):
+    first = shards_of(many, hub, tmp_path)
+    expected = np.array(first[1].features)
+    path = first.cache._shard(1, 300 - SHARD_SIZE)
+    path.write_bytes(path.read_bytes()[:100])
+    again = shards_of(many, hub, tmp_path)
+    np.testing.assert_array_equal(again[1].features, expected)
+
+
+def test_progress_is_told_batch_by_batch(many, hub, tmp_path):
+    heard: list[tuple[int, int]] = []
+    list(shards_of(many, hub, tmp_path, on_progress=lambda done, total: heard.append((done, total))))
+    assert heard[-1] == (300, 300)
+    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+    assert len(heard) > 10
+
+
+def test_weights_that_are_not_finite_fail_with_a_reason(many, hub, tmp_path):
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "hub" / "broken"
+    shutil.copytree(hub / "resnet", folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["layer1.0.conv1.weight"].fill_(float("nan"))
+    save_file(weights, folder / "model.safetensors")
+    with pytest.raises(errors.CheckpointUnreadable, match="NaN"):
+        list(shards_of(many, folder.parent, tmp_path, name="broken"))
+
+
+def test_regression_targets_are_standardised(tmp_path):
+    path = tmp_path / "r.npz"
+    targets = np.random.default_rng(0).normal(5, 3, size=(64, 2))
+    np.savez(path, features=np.random.default_rng(1).normal(size=(64, 4)), targets=targets)
+    from frontrunner.hub import feature_sets
+
+    dataset = open_dataset(path)
+    (checkpoint,) = feature_sets(dataset)
+    (shard,) = FeatureShards(checkpoint, dataset, np.arange(64), 64, tmp_path)
+    np.testing.assert_allclose(shard.targets.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(shard.targets.std(axis=0), 1)
