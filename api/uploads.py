@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import python_multipart
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from python_multipart.exceptions import MultipartParseError
-from python_multipart.multipart import MultipartCallbacks, MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.problems import MalformedRequest
 from frontrunner.blobs import BlobStore, BlobWriter
 from frontrunner.errors import DatasetTooLarge
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 # A form's text fields are options; anything longer is a file sent without a filename.
 MAX_FIELD_BYTES = 1 << 20
