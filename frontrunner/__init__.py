@@ -1,19 +1,36 @@
 """Frontrunner: which pretrained checkpoint will do best on your data, before you fine-tune any.
 
-This package is the library; importing it loads numpy and scipy, never torch. See `frontrunner.rank`,
-`frontrunner.logme`, `frontrunner.scores` and `frontrunner.FeatureStatistics`.
+This package is the library: `frontrunner.rank`, `frontrunner.logme`, `frontrunner.scores`,
+`frontrunner.FeatureStatistics`, `frontrunner.discrepancy`. Names are loaded on first use, and torch only when a
+checkpoint is opened.
 """
 
 from __future__ import annotations
 
-from numpy.typing import ArrayLike
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from frontrunner import scores
 from frontrunner.errors import FrontrunnerError
-from frontrunner.statistics import FeatureStatistics
 
-__all__ = ["FeatureStatistics", "FrontrunnerError", "logme", "scores"]
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from frontrunner import discrepancy, scores
+    from frontrunner.ranking import rank
+    from frontrunner.statistics import FeatureStatistics
+
+__all__ = ["FeatureStatistics", "FrontrunnerError", "discrepancy", "logme", "rank", "scores"]
 __version__ = "0.1.0"
+
+_LAZY = {"FeatureStatistics": "frontrunner.statistics", "rank": "frontrunner.ranking"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in ("discrepancy", "scores"):
+        return importlib.import_module(f"frontrunner.{name}")
+    raise AttributeError(f"module 'frontrunner' has no attribute '{name}'")
 
 
 def logme(features: ArrayLike, labels: ArrayLike) -> float:
@@ -34,4 +51,6 @@ def logme(features: ArrayLike, labels: ArrayLike) -> float:
         >>> logme(features, labels) > logme(features, np.arange(100) % 2)
         True
     """
+    from frontrunner import scores
+
     return scores.score("logme", features, labels)

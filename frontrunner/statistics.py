@@ -11,21 +11,31 @@ import json
 import os
 import uuid
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg.blas import dsyrk
 from scipy.sparse import csr_array
 
-from frontrunner.errors import FeaturesNotFinite, IncompatibleStatistics, InvalidFeatures
+from frontrunner.errors import IncompatibleStatistics, InvalidFeatures
+from frontrunner.inputs import (
+    Floats,
+    Label,
+    as_feature_matrix,
+    as_probabilities,
+    as_target_matrix,
+    encode_labels,
+    require_finite,
+)
 
-Floats: TypeAlias = NDArray[np.float64]
-Label: TypeAlias = int | str
+__all__ = ["FeatureStatistics", "Floats", "Label", "as_feature_matrix", "encode_labels"]
 
 # Rows converted to float64 at once: 1024 x 2048 features are 16 MiB, and larger blocks make dsyrk no faster.
 ROWS_PER_BLOCK = 1024
-_SCHEMA = 1
+_SCHEMA = 2
+# Sums whose last axis is the target column.
+_PER_COLUMN = ("cross", "target_sum", "target_square_sum", "norm_cross", "source_joint", "source_counts")
 
 
 class FeatureStatistics:
@@ -40,6 +50,9 @@ class FeatureStatistics:
         cross: (D, C) sum of f y' where y is the one-hot label or the real target.
         target_sum: (C,) sum of y; for classes, the class counts.
         target_square_sum: (C,) sum of y^2 per column; equals `target_sum` for classes.
+        norm_cross: (C,) sum of |f|^2 y: with `cross`, the trace of each class's covariance (GBC).
+        norm_weighted_sum: (D,) sum of |f|^2 f.
+        norm_fourth_sum: (1,) sum of |f|^4; with the line above, the shrinkage of Ledoit and Wolf.
         classes: the class label of each column in ascending order, or None for real targets.
         source_joint: (C_source, C) sum of p(z | x) over examples of each class, or None.
         source_counts: (C_source, C) counts of (argmax z, class), or None.
@@ -62,6 +75,9 @@ class FeatureStatistics:
         self.cross: Floats = np.zeros((0, 0))
         self.target_sum: Floats = np.zeros(0)
         self.target_square_sum: Floats = np.zeros(0)
+        self.norm_cross: Floats = np.zeros(0)
+        self.norm_weighted_sum: Floats = np.zeros(0)
+        self.norm_fourth_sum: Floats = np.zeros(1)
         self.classes: tuple[Label, ...] | None = None
         self.source_joint: Floats | None = None
         self.source_counts: Floats | None = None
@@ -71,7 +87,7 @@ class FeatureStatistics:
     @property
     def dimension(self) -> int:
         """D, the number of features; 0 before the first update."""
-        return self.feature_sum.shape[0]
+        return int(self.feature_sum.size)
 
     @property
     def gram(self) -> Floats:
@@ -104,9 +120,17 @@ class FeatureStatistics:
             FeaturesNotFinite: NaN or infinity in any of them.
             IncompatibleStatistics: they differ in kind from what was folded in before.
         """
-        part = _of_batch(features, labels, targets, source_probabilities)
-        if part.n:
-            self._become(part if self.n == 0 else _combine(self, part, +1.0, in_place=True))
+        matrix = as_feature_matrix(features)
+        part = _of_batch(matrix, labels, targets, source_probabilities)
+        if part.n == 0:
+            return self
+        # Everything has been checked by now, so the Gram matrix may grow in place: one D x D in all.
+        if self.n:
+            gram, part = self._gram_lower, _combine(self, part, +1.0)
+        else:
+            gram = np.zeros((part.dimension, part.dimension), order="F")
+        part._gram_lower = _add_gram(gram, matrix)
+        self._become(part)
         return self
 
     def __add__(self, other: FeatureStatistics) -> FeatureStatistics:
@@ -115,7 +139,9 @@ class FeatureStatistics:
             return NotImplemented
         if self.n == 0 or other.n == 0:
             return (other if self.n == 0 else self).copy()
-        return _combine(self, other, +1.0)
+        result = _combine(self, other, +1.0)
+        result._gram_lower = np.asfortranarray(self._gram_lower + other._gram_lower)
+        return result
 
     def __sub__(self, other: FeatureStatistics) -> FeatureStatistics:
         """Statistics without `other`'s examples, which must be among these."""
@@ -125,7 +151,9 @@ class FeatureStatistics:
             return self.copy()
         if other.n > self.n or not set(other.classes or ()) <= set(self.classes or ()):
             raise IncompatibleStatistics("cannot subtract examples that were never added")
-        return _combine(self, other, -1.0)
+        result = _combine(self, other, -1.0)
+        result._gram_lower = np.asfortranarray(self._gram_lower - other._gram_lower)
+        return result
 
     def copy(self) -> FeatureStatistics:
         """An independent copy."""
@@ -166,8 +194,8 @@ class FeatureStatistics:
                 loaded.classes = None if header["classes"] is None else tuple(header["classes"])
                 for name in loaded._arrays():
                     if name in stored:
-                        order = "F" if name == "_gram_lower" else "C"
-                        setattr(loaded, name, np.array(stored[name], dtype=np.float64, order=order))
+                        values = np.asarray(stored[name], dtype=np.float64)
+                        setattr(loaded, name, np.asfortranarray(values) if name == "_gram_lower" else values)
         except (KeyError, ValueError, EOFError) as error:
             raise IncompatibleStatistics(f"{path} does not hold feature statistics: {error}") from error
         return loaded
@@ -177,60 +205,20 @@ class FeatureStatistics:
         return f"FeatureStatistics(n={self.n}, dimension={self.dimension}, {kind})"
 
     def _arrays(self) -> dict[str, Floats | None]:
-        return {
-            "feature_sum": self.feature_sum,
-            "cross": self.cross,
-            "target_sum": self.target_sum,
-            "target_square_sum": self.target_square_sum,
-            "_gram_lower": self._gram_lower,
-            "source_joint": self.source_joint,
-            "source_counts": self.source_counts,
-        }
+        names = ("feature_sum", "norm_weighted_sum", "norm_fourth_sum", "_gram_lower", *_PER_COLUMN)
+        return {name: getattr(self, name) for name in names}
 
     def _become(self, other: FeatureStatistics) -> None:
         vars(self).update(vars(other))
 
 
-def as_feature_matrix(features: ArrayLike, name: str = "features") -> NDArray[Any]:
-    """`features` as a 2-D array of real numbers, without a copy where it already is one.
-
-    Raises:
-        InvalidFeatures: not two-dimensional, without columns, or not numeric.
-    """
-    matrix = np.asarray(features)
-    if matrix.ndim != 2 or matrix.shape[1] == 0:
-        raise InvalidFeatures(f"{name} must have shape (n, D) with D >= 1, got {matrix.shape}")
-    if matrix.dtype.kind not in "fiub":
-        raise InvalidFeatures(f"{name} must be real numbers, got dtype {matrix.dtype}")
-    return matrix
-
-
-def encode_labels(labels: ArrayLike) -> tuple[tuple[Label, ...], NDArray[np.int64]]:
-    """Distinct labels in ascending order, and (n,) the index of each example's label among them.
-
-    Raises:
-        InvalidFeatures: not one-dimensional, or neither integers nor strings.
-    """
-    array = np.asarray(labels)
-    if array.dtype.kind == "O" and all(isinstance(value, str) for value in array.ravel()):
-        array = array.astype(str)
-    if array.ndim != 1 or array.dtype.kind not in "iubU":
-        raise InvalidFeatures(
-            f"labels must be integers or strings of shape (n,), got {array.dtype} {array.shape}; "
-            "pass real values as targets"
-        )
-    values, codes = np.unique(array, return_inverse=True)
-    convert = str if array.dtype.kind == "U" else int
-    return tuple(convert(value) for value in values), codes.astype(np.int64)
-
-
 def _of_batch(
-    features: ArrayLike,
+    matrix: NDArray[Any],
     labels: ArrayLike | None,
     targets: ArrayLike | None,
     source_probabilities: ArrayLike | None,
 ) -> FeatureStatistics:
-    matrix = as_feature_matrix(features)
+    """Every sum of one batch but the Gram matrix, after every check."""
     n, dimension = matrix.shape
     if labels is not None and targets is not None:
         raise InvalidFeatures("give labels (classification) or targets (regression), not both")
@@ -240,49 +228,58 @@ def _of_batch(
     part = FeatureStatistics()
     part.n = n
     codes: NDArray[np.int64] | None = None
-    real: Floats | None = None
+    real = np.zeros((n, 0))
     if labels is not None:
         part.classes, codes = encode_labels(labels)
         part.target_sum = np.bincount(codes, minlength=len(part.classes)).astype(np.float64)
         part.target_square_sum = part.target_sum.copy()
     elif targets is not None:
-        real = np.asarray(targets, dtype=np.float64)
-        real = real[:, None] if real.ndim == 1 else real
-        if real.ndim != 2:
-            raise InvalidFeatures(f"targets must have shape (n,) or (n, K), got {real.shape}")
+        real = as_target_matrix(targets)
         part.target_sum = real.sum(axis=0)
         part.target_square_sum = np.einsum("nk,nk->k", real, real)
-        _require_finite(part.target_square_sum, "targets")
-    columns = part.target_sum.shape[0]
-    for name, length in (("labels", codes), ("targets", real)):
-        if length is not None and length.shape[0] != n:
-            raise InvalidFeatures(f"{n} feature rows but {length.shape[0]} {name}")
+        require_finite(part.target_square_sum, "targets")
+    length = real.shape[0] if codes is None else codes.shape[0]
+    if length != n:
+        raise InvalidFeatures(f"{n} feature rows but {length} {'targets' if codes is None else 'labels'}")
 
+    columns = part.target_sum.shape[0]
     part.feature_sum = np.zeros(dimension)
+    part.norm_weighted_sum = np.zeros(dimension)
     part.cross = np.zeros((dimension, columns))
-    gram = np.zeros((dimension, dimension), order="F")
+    part.norm_cross = np.zeros(columns)
+    part.norm_fourth_sum = np.zeros(1)
     for start in range(0, n, ROWS_PER_BLOCK):
-        block = np.ascontiguousarray(matrix[start : start + ROWS_PER_BLOCK], dtype=np.float64)
+        block = np.asarray(matrix[start : start + ROWS_PER_BLOCK], dtype=np.float64)
         rows = slice(start, start + block.shape[0])
+        with np.errstate(over="ignore", invalid="ignore"):
+            squared_norms = np.einsum("nd,nd->n", block, block)
+            require_finite(squared_norms @ squared_norms, "features")
         part.feature_sum += block.sum(axis=0)
-        gram = dsyrk(1.0, block.T, beta=1.0, c=gram, lower=1, overwrite_c=1)
-        if codes is not None:
-            part.cross += (_one_hot(codes[rows], columns).T @ block).T
-        elif real is not None:
-            part.cross += block.T @ real[rows]
-    part._gram_lower = gram
-    _require_finite(np.diagonal(gram), "features")
+        part.norm_weighted_sum += squared_norms @ block
+        part.norm_fourth_sum += squared_norms @ squared_norms
+        outputs = real[rows] if codes is None else _one_hot(codes[rows], columns)
+        part.cross += (outputs.T @ block).T
+        part.norm_cross += outputs.T @ squared_norms
 
     if source_probabilities is not None and codes is not None:
-        probabilities = np.asarray(source_probabilities)
-        if probabilities.ndim != 2 or probabilities.shape[0] != n:
-            raise InvalidFeatures(f"source_probabilities must have shape ({n}, C_source), got {probabilities.shape}")
+        probabilities = as_probabilities(source_probabilities, n)
         one_hot = _one_hot(codes, columns)
-        part.source_joint = np.asarray((one_hot.T @ probabilities.astype(np.float64)).T)
-        _require_finite(part.source_joint, "source_probabilities")
+        part.source_joint = np.asarray((one_hot.T @ probabilities).T)
         part.source_counts = np.zeros_like(part.source_joint)
         np.add.at(part.source_counts, (probabilities.argmax(axis=1), codes), 1.0)
     return part
+
+
+def _add_gram(gram: Floats, matrix: NDArray[Any]) -> Floats:
+    """gram + F'F in the lower triangle, written into `gram`.
+
+    float32 products (ssyrk) would halve the time, but move LogME by up to 1.3e-5 relative (the oracle with n = D), and
+    a leave-out by subtraction by more; `benchmarks.scores` prints the time and the error on its own features.
+    """
+    for start in range(0, matrix.shape[0], ROWS_PER_BLOCK):
+        block = np.ascontiguousarray(matrix[start : start + ROWS_PER_BLOCK], dtype=np.float64)
+        gram = dsyrk(1.0, block.T, beta=1.0, c=gram, lower=1, overwrite_c=1)
+    return gram
 
 
 def _one_hot(codes: NDArray[np.int64], columns: int) -> Any:
@@ -290,15 +287,8 @@ def _one_hot(codes: NDArray[np.int64], columns: int) -> Any:
     return csr_array((np.ones(n), codes, np.arange(n + 1)), shape=(n, columns))
 
 
-def _require_finite(values: NDArray[Any], name: str) -> None:
-    if not np.isfinite(values).all():
-        raise FeaturesNotFinite(f"{name} hold NaN or infinity; drop those examples or repair the checkpoint")
-
-
-def _combine(
-    left: FeatureStatistics, right: FeatureStatistics, sign: float, in_place: bool = False
-) -> FeatureStatistics:
-    """left + sign * right, class columns aligned by label. `in_place` may reuse left's Gram matrix."""
+def _combine(left: FeatureStatistics, right: FeatureStatistics, sign: float) -> FeatureStatistics:
+    """left + sign * right but for the Gram matrix, class columns aligned by label."""
     for description, a, b in (
         ("feature dimension", left.dimension, right.dimension),
         ("kind of target", left.classes is None, right.classes is None),
@@ -310,23 +300,18 @@ def _combine(
 
     result = FeatureStatistics()
     result.n = left.n + int(sign) * right.n
-    result.feature_sum = left.feature_sum + sign * right.feature_sum
-    if in_place:
-        left._gram_lower += sign * right._gram_lower
-        result._gram_lower = left._gram_lower
-    else:
-        result._gram_lower = np.asfortranarray(left._gram_lower + sign * right._gram_lower)
-
     if left.classes is not None and right.classes is not None:
         try:
-            result.classes = tuple(sorted({*left.classes, *right.classes}))  # type: ignore[type-var]
+            result.classes = tuple(sorted({*left.classes, *right.classes}))
         except TypeError as error:
             raise IncompatibleStatistics("labels are integers in one and strings in the other") from error
-    for name in ("cross", "target_sum", "target_square_sum", "source_joint", "source_counts"):
-        a, b = getattr(left, name), getattr(right, name)
-        if a is not None and b is not None:
-            a, b = (_aligned(x, part.classes, result.classes) for x, part in ((a, left), (b, right)))
-            setattr(result, name, a + sign * b)
+    for name in ("feature_sum", "norm_weighted_sum", "norm_fourth_sum"):
+        setattr(result, name, getattr(left, name) + sign * getattr(right, name))
+    for name in _PER_COLUMN:
+        mine, theirs = getattr(left, name), getattr(right, name)
+        if mine is not None and theirs is not None:
+            mine = _aligned(mine, left.classes, result.classes)
+            setattr(result, name, mine + sign * _aligned(theirs, right.classes, result.classes))
     return result
 
 

@@ -66,7 +66,6 @@ class Transport(virtual.Transport):
 
     Channel = Channel
     implements = virtual.Transport.implements.extend(asynchronous=False, exchange_type=frozenset(["direct"]))
-    default_port = 0
     driver_type = "filesystem"
     driver_name = SCHEME
     global_state = virtual.BrokerState()

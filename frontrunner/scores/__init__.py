@@ -1,6 +1,34 @@
 """Transferability scores: how well a checkpoint's features suit a dataset, before any fine-tuning."""
 
-from frontrunner.scores.logme import Evidence
-from frontrunner.scores.registry import Score, ScoreValue, describe, evaluate, names, score, statistics_of
+from frontrunner.scores.intervals import jackknife_over_shards, probability_first_beats_second, tied
+from frontrunner.scores.logme import (
+    Evidence,
+    fixed_point_evidence,
+    logme_from_statistics,
+    maximise_evidence,
+)
+from frontrunner.scores.posterior import Posterior, posterior, posterior_mean
+from frontrunner.scores.registry import Evaluation, describe, evaluate, names, score, shard_of, statistics_of
+from frontrunner.scores.score import Score, ScoreValue
 
-__all__ = ["Evidence", "Score", "ScoreValue", "describe", "evaluate", "names", "score", "statistics_of"]
+__all__ = [
+    "Evaluation",
+    "Evidence",
+    "Posterior",
+    "Score",
+    "ScoreValue",
+    "describe",
+    "evaluate",
+    "fixed_point_evidence",
+    "jackknife_over_shards",
+    "logme_from_statistics",
+    "maximise_evidence",
+    "names",
+    "posterior",
+    "posterior_mean",
+    "probability_first_beats_second",
+    "score",
+    "shard_of",
+    "statistics_of",
+    "tied",
+]

@@ -4,32 +4,46 @@ You, Liu, Wang & Long, "LogME: Practical Assessment of Pre-trained Models for Tr
 "Ranking and Tuning Pre-trained Models", JMLR 23 (2022). Each output column y is modelled as y ~ N(F w, 1/beta) with
 w ~ N(0, I/alpha), without intercept or centring; the score is the mean over columns of max log p(y | F) / n.
 
-With F'F = V diag(s^2) V', z = V'F'y / s, t = alpha/beta and rest = y'y - |z|^2, beta is profiled out
-(beta = n / Q(t), Q(t) = sum z_i^2 t/(t + s_i^2) + rest), which leaves one smooth function of u = log t per column:
+With the singular values s_i of F, t = alpha/beta and Q(t) as in `spectrum`, beta is profiled out (beta = n / Q(t)),
+which leaves one smooth function of u = log t per column:
 
     L(u) = -n/2 (log(2 pi Q/n) + 1) - 1/2 sum log(1 + s_i^2 / t)
 
-It is searched on a grid for all columns at once (one matrix product) and polished by Newton's method. Published code
-stops the fixed-point iteration at a relative change of 1e-3 or after 11 rounds, and its fixed-point version drops the
-(D - rank)/2 log alpha part of the determinant, which returns nonsense for n < D; here the definition holds everywhere.
+`maximise_evidence` searches it on a grid for all columns at once and polishes by Newton's method.
+`fixed_point_evidence` is MacKay's iteration (Theorem 1 of the JMLR paper), run to convergence; it reaches the same
+stationary point. Published code stops that iteration at a relative change of 1e-3 or after 11 rounds, and its
+fixed-point version drops the (D - rank)/2 log alpha part of the determinant, which returns nonsense for n < D.
+
+The influence of a row on the score is its leave-one-out log predictive density at the maximum: by the envelope
+theorem alpha and beta may be held still, and log p(y) - log p(y without i) = log p(y_i | the rest).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import pi
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.linalg import eigh
 
-from frontrunner.errors import InvalidFeatures, NothingToSeparate
+from frontrunner.scores.case import INTERVAL_ROWS, Case, Rows, occurring_columns
+from frontrunner.scores.intervals import leave_group_out
+from frontrunner.scores.score import EVERY_TASK, Estimate, Score
+from frontrunner.scores.spectrum import Eigenbasis, Moments, Spectrum, decompose
 from frontrunner.statistics import FeatureStatistics, Floats
 
 # t is searched in s_max^2 [e^-30, e^+30]: with n <= rank the supremum may lie at t -> 0.
 LOG_RANGE = 30.0
-_GRID_POINTS = 121
+# One point per unit of log t; L bends over several units, as each s_i^2 / (t + s_i^2) does.
+_GRID_POINTS = 61
 _NEWTON_STEPS = 60
-_TOLERANCE = 1e-12
+# Change in log t. The evidence is flat at its maximum, so its own error is the square of this; further rounds would
+# follow rounding in Q.
+_TOLERANCE = 1e-8
+# The iteration converges linearly; where it has not after this many rounds its rate is within 1e-3 of one.
+_FIXED_POINT_ROUNDS = 10_000
+# Chebyshev nodes in log t from which a row's leverage at every column's t is interpolated: to 1e-3 over a factor e.
+_NODES_PER_UNIT = 2
 
 
 @dataclass(frozen=True)
@@ -54,110 +68,187 @@ class Evidence:
         return float(self.log_evidence.mean())
 
 
-@dataclass(frozen=True)
-class Spectrum:
-    """F'F and F'Y in the eigenbasis of F'F, null directions cut off; rank r.
-
-    Attributes:
-        n: number of examples.
-        squared_singular_values: (r,) s_i^2, descending.
-        projections_squared: (r, C) z_i^2.
-        rest: (C,) the part of y'y outside the span of F; exactly 0 where the rank is n.
-        target_square: (C,) y'y.
-    """
-
-    n: int
-    squared_singular_values: Floats
-    projections_squared: Floats
-    rest: Floats
-    target_square: Floats
-
-
-def occurring_columns(statistics: FeatureStatistics) -> NDArray[np.bool_]:
-    """(C,) which target columns are scored: classes that occur, and every real target.
-
-    Raises:
-        NothingToSeparate: no example, no target, or a single class.
-    """
-    if statistics.n == 0 or statistics.cross.shape[1] == 0:
-        raise NothingToSeparate("no labelled example was folded in")
-    if statistics.classes is None:
-        return np.ones(statistics.cross.shape[1], dtype=bool)
-    occurring = statistics.target_sum > 0
-    if occurring.sum() < 2:
-        raise NothingToSeparate(f"{statistics.n} examples are all of one class; two are needed")
-    return np.asarray(occurring)
-
-
-def spectrum(statistics: FeatureStatistics) -> Spectrum:
-    """Diagonalise the second moments.
-
-    The Gram matrix is symmetric and positive semi-definite, so a symmetric solver is used; eigenvalues under
-    max(n, D) machine epsilons of the largest are null directions.
-    """
-    columns = occurring_columns(statistics)
-    values, vectors = eigh(statistics.gram_lower, lower=True, check_finite=False, driver="evd")
-    values, vectors = values[::-1], vectors[:, ::-1]
-    cut = max(statistics.n, statistics.dimension) * np.finfo(np.float64).eps * max(values[0], 0.0)
-    rank = min(int((values > cut).sum()), statistics.n)
-    squared = values[:rank]
-    projections = (vectors[:, :rank].T @ statistics.cross[:, columns]) ** 2 / squared[:, None]
-    target_square = statistics.target_square_sum[columns]
-    if rank == statistics.n:
-        rest = np.zeros_like(target_square)
-    else:
-        rest = np.maximum(target_square - projections.sum(axis=0), 0.0)
-    return Spectrum(statistics.n, squared, projections, rest, target_square)
-
-
 def maximise_evidence(spectrum: Spectrum) -> Evidence:
     """Maximise L(u) for every column; see the module's docstring.
 
-    A target column of zeros has no finite maximum and raises `InvalidFeatures`; features that are all zero leave
-    beta = n / y'y and alpha at the upper end of the search.
+    Features that are all zero leave beta = n / y'y and alpha at the upper end of the search.
     """
-    n, squared, z2 = spectrum.n, spectrum.squared_singular_values, spectrum.projections_squared
-    if (spectrum.target_square <= 0).any():
-        raise InvalidFeatures("a target column is zero for every example; its evidence has no maximum")
-    # A target that lies in the span of F to machine precision would drive Q to zero: the floor keeps L defined.
-    floor = np.finfo(np.float64).tiny if squared.size == n else np.finfo(np.float64).eps
-    rest = np.maximum(spectrum.rest, floor * spectrum.target_square)
-    scale = squared[0] if squared.size else 1.0
-
-    low, high = np.log(scale) - LOG_RANGE, np.log(scale) + LOG_RANGE
+    low, high = _search_range(spectrum)
     grid = np.linspace(low, high, _GRID_POINTS)
-    t = np.exp(grid)[:, None]
-    unexplained = (t / (t + squared)) @ z2 + rest
-    coarse = -0.5 * n * np.log(unexplained) - 0.5 * np.log1p(squared / t).sum(axis=1)[:, None]
+    t = np.exp(grid)
+    floor = _floor(spectrum)
+    penalty = np.log1p(spectrum.squared_singular_values / t[:, None]).sum(axis=1)
+    coarse = -0.5 * spectrum.n * np.log(np.maximum(spectrum.on_grid(t), floor)) - 0.5 * penalty[:, None]
     best = coarse.argmax(axis=0)
-    u = _newton(spectrum, rest, grid[best], grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, len(grid) - 1)])
+    left, right = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, len(grid) - 1)]
+    return evidence_at(spectrum, np.exp(_newton(spectrum, floor, grid[best], left, right)))
 
-    t = np.exp(u)
-    ratio = squared[:, None] / t
-    residual = (z2 * (t / (t + squared[:, None]))).sum(axis=0) + rest
-    beta = n / residual
-    log_evidence = -0.5 * (np.log(2 * np.pi * residual / n) + 1.0) - 0.5 * np.log1p(ratio).sum(axis=0) / n
-    gamma = (squared[:, None] / (t + squared[:, None])).sum(axis=0)
+
+def fixed_point_evidence(spectrum: Spectrum) -> Evidence:
+    """MacKay's fixed point: alpha = gamma / m'm, beta = (n - gamma) / |F m - y|^2, to a relative change in t of 1e-8.
+
+    Source: You et al., JMLR 2022, Theorem 1 and Algorithm 3. Stays within the same range of t as the search.
+    """
+    low, high = (float(np.exp(end)) for end in _search_range(spectrum))
+    n, squared = spectrum.n, spectrum.squared_singular_values[:, None]
+    t = np.full(spectrum.target_square.shape, np.clip(squared.mean() if squared.size else 1.0, low, high))
+    for _ in range(_FIXED_POINT_ROUNDS):
+        at = spectrum.unexplained(t)
+        gamma = (squared / (t + squared)).sum(axis=0)
+        # n - gamma, each term from its own quotient: with n <= D it goes to zero together with t.
+        free = (t / (t + squared)).sum(axis=0) + (n - squared.size)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            moved = gamma * at.residual * t / (at.slope * free)
+        moved = np.clip(np.where(np.isnan(moved), high, moved), low, high)
+        change = np.abs(np.log(moved / t)).max(initial=0.0)
+        t = moved
+        if change < _TOLERANCE:
+            break
+    return evidence_at(spectrum, t)
+
+
+def evidence_at(spectrum: Spectrum, t: Floats) -> Evidence:
+    """The evidence of each column at t = alpha/beta, `t` (C,), with beta at its best."""
+    n, squared = spectrum.n, spectrum.squared_singular_values[:, None]
+    total = np.maximum(spectrum.unexplained(t).total, _floor(spectrum))
+    beta = n / total
+    penalty = np.log1p(squared / t).sum(axis=0)
+    log_evidence = -0.5 * (np.log(2 * pi * total / n) + 1.0) - 0.5 * penalty / n
+    gamma = (squared / (t + squared)).sum(axis=0)
     return Evidence(log_evidence, t * beta, beta, gamma)
 
 
-def _newton(spectrum: Spectrum, rest: Floats, start: Floats, low: Floats, high: Floats) -> Floats:
+def moments_of(statistics: FeatureStatistics) -> Moments:
+    """The second moments that LogME is computed from: columns that occur, nothing centred.
+
+    Raises:
+        NothingToSeparate: no labelled example, or a single class.
+    """
+    columns = occurring_columns(statistics)
+    cross = statistics.cross if columns.all() else statistics.cross[:, columns]
+    return Moments(statistics.n, statistics.gram_lower, cross, statistics.target_square_sum[columns])
+
+
+def logme_from_statistics(
+    statistics: FeatureStatistics, solver: Callable[[Spectrum], Evidence] = maximise_evidence
+) -> Evidence:
+    """LogME with its alpha, beta and effective parameters, from second moments alone.
+
+    Args:
+        statistics: sums over labelled examples.
+        solver: `maximise_evidence` or `fixed_point_evidence`.
+
+    Raises:
+        NothingToSeparate: no labelled example, or a single class.
+        InvalidFeatures: a target column is zero for every example.
+
+    Example:
+        >>> labels = np.arange(200) % 2
+        >>> features = np.random.default_rng(0).normal(size=(200, 3)) + labels[:, None]
+        >>> statistics = FeatureStatistics().update(features, labels)
+        >>> searched = logme_from_statistics(statistics)
+        >>> iterated = logme_from_statistics(statistics, solver=fixed_point_evidence)
+        >>> round(searched.score, 9) == round(iterated.score, 9)
+        True
+    """
+    return solver(decompose(moments_of(statistics)))
+
+
+def _estimate(case: Case) -> Estimate:
+    moments = moments_of(case.statistics)
+    if case.n <= case.dimension and case.has_rows:
+        rows = case.rows(case.n)
+        moments = Moments(case.n, moments.gram_lower, moments.cross, moments.target_square, rows.features, rows.outputs)
+    spectrum = decompose(moments)
+    evidence = maximise_evidence(spectrum)
+
+    def replicates() -> Floats:
+        rows = case.rows(case.n if case.n <= case.dimension else INTERVAL_ROWS)
+        residual, unseen = leave_one_out(spectrum, rows, evidence.alpha / evidence.beta)
+        density = log_predictive_density(residual, unseen, evidence.beta).mean(axis=1)
+        return leave_group_out(evidence.score, (density - density.mean()) / case.n, rows.groups, case.n)
+
+    return Estimate(evidence.score, evidence.score, replicates if case.has_rows else None)
+
+
+def leave_one_out(spectrum: Spectrum, rows: Rows, t: Floats) -> tuple[Floats, Floats]:
+    """(m, C) residual y - f'm of each row in each column, and 1 - h with its leverage h = f'(G + t I)^-1 f.
+
+    Without the row, the residual of its prediction is residual / (1 - h), with variance 1 / (beta (1 - h)).
+
+    Args:
+        spectrum: of all rows.
+        rows: some of them; all of them where the spectrum was made from rows.
+        t: (C,) alpha/beta of each column.
+    """
+    if isinstance(spectrum, Eigenbasis) and spectrum.row_basis is not None:
+        # From lost = t/(t + s^2) directly: at t -> 0 both numbers vanish together and only their ratio matters.
+        basis, lost = spectrum.row_basis, t / (t + spectrum.squared_singular_values[:, None])
+        outside = np.maximum(1.0 - np.einsum("nr,nr->n", basis, basis), 0.0)
+        residual = basis @ (spectrum.projections * lost)
+        if not spectrum.full_row_rank:
+            residual += rows.outputs - basis @ spectrum.projections
+            return residual, basis**2 @ lost + outside[:, None]
+        return residual, basis**2 @ lost
+    residual = rows.outputs - rows.features @ spectrum.posterior_mean(t)
+    nodes, weights = _interpolation(t)
+    leverage = spectrum.leverages(rows.features, nodes) @ weights
+    return residual, np.clip(1.0 - leverage, np.finfo(np.float64).eps, 1.0)
+
+
+def log_predictive_density(residual: Floats, unseen: Floats, beta: Floats) -> Floats:
+    """(m, C) log p(y_i | every other row) from `leave_one_out`'s answer and beta (C,)."""
+    precision = beta * unseen
+    return np.asarray(0.5 * np.log(precision / (2 * pi)) - 0.5 * beta * residual**2 / unseen)
+
+
+def _interpolation(t: Floats) -> tuple[Floats, Floats]:
+    """Nodes (k,) and weights (k, C) with g(t[c]) = sum_k weights[k, c] g(nodes[k]) for g smooth in log t."""
+    u = np.log(t)
+    low, high = u.min(), u.max()
+    if low == high:
+        return t[:1], np.ones((1, t.size))
+    count = 3 + int(np.ceil(_NODES_PER_UNIT * (high - low)))
+    if t.size <= count:
+        return t, np.eye(t.size)
+    centre, half = (low + high) / 2, max((high - low) / 2, 1e-9)
+    nodes = centre + half * np.cos((2 * np.arange(count) + 1) * pi / (2 * count))
+    weights = np.ones((count, t.size))
+    for k in range(count):
+        for other in range(count):
+            if other != k:
+                weights[k] *= (u - nodes[other]) / (nodes[k] - nodes[other])
+    return np.exp(nodes), weights
+
+
+def _search_range(spectrum: Spectrum) -> tuple[float, float]:
+    """The ends of log t."""
+    squared = spectrum.squared_singular_values
+    scale = np.log(squared[0]) if squared.size and squared[0] > 0 else 0.0
+    return scale - LOG_RANGE, scale + LOG_RANGE
+
+
+def _floor(spectrum: Spectrum) -> Floats:
+    """A target in the span of F to machine precision would drive Q to zero: the floor keeps L defined."""
+    limits = np.finfo(np.float64)
+    return np.asarray((limits.tiny if spectrum.full_row_rank else limits.eps) * spectrum.target_square)
+
+
+def _newton(spectrum: Spectrum, floor: Floats, start: Floats, low: Floats, high: Floats) -> Floats:
     """Root of dL/du in [low, high] per column: Newton steps, halved into the bracket where they leave it."""
-    squared, z2, n = spectrum.squared_singular_values[:, None], spectrum.projections_squared, spectrum.n
+    squared, n = spectrum.squared_singular_values[:, None], spectrum.n
     u, low, high = start.copy(), low.copy(), high.copy()
     for _ in range(_NEWTON_STEPS):
         t = np.exp(u)
-        # kept = s^2 / (t + s^2) and lost = 1 - kept, each from its own quotient: at t -> 0 the difference is rounding.
         kept, lost = squared / (t + squared), t / (t + squared)
-        q0 = (z2 * lost).sum(axis=0) + rest
-        q1 = (z2 * kept * lost).sum(axis=0)
-        q2 = (z2 * kept * lost * (kept - lost)).sum(axis=0)
-        slope = -0.5 * n * q1 / q0 + 0.5 * kept.sum(axis=0)
-        curvature = -0.5 * n * (q2 / q0 - (q1 / q0) ** 2) - 0.5 * (kept * lost).sum(axis=0)
+        at = spectrum.unexplained(t)
+        total = np.maximum(at.total, floor)
+        slope = -0.5 * n * at.slope / total + 0.5 * kept.sum(axis=0)
+        curvature = -0.5 * n * (at.curvature / total - (at.slope / total) ** 2) - 0.5 * (kept * lost).sum(axis=0)
         low, high = np.where(slope > 0, u, low), np.where(slope > 0, high, u)
         with np.errstate(divide="ignore", invalid="ignore"):
             step = u - slope / curvature
-        inside = (curvature < 0) & (step > low) & (step < high)
+        inside = (curvature < 0) & (step >= low) & (step <= high)
         moved = np.where(inside, step, 0.5 * (low + high))
         change = np.abs(moved - u).max(initial=0.0)
         u = moved
@@ -166,6 +257,14 @@ def _newton(spectrum: Spectrum, rest: Floats, start: Floats, low: Floats, high: 
     return u
 
 
-def logme_from_statistics(statistics: FeatureStatistics) -> Evidence:
-    """LogME with its alpha, beta and effective parameters, from second moments alone."""
-    return maximise_evidence(spectrum(statistics))
+SCORE = Score(
+    name="logme",
+    title="LogME",
+    source="You et al., ICML 2021; You et al., JMLR 2022",
+    needs="statistics",
+    tasks=EVERY_TASK,
+    range="unbounded; comparable within one dataset only",
+    cost="one pass; then one tridiagonal reduction, 4/3 D^3, for all classes",
+    explanation="Evidence per example of a linear model on the frozen features: how well they explain the labels.",
+    estimate=_estimate,
+)

@@ -2,59 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from frontrunner.errors import UnknownScore
-from frontrunner.scores.logme import logme_from_statistics
+from frontrunner.errors import FrontrunnerError, InvalidFeatures, ScoreNotApplicable, UnknownScore
+from frontrunner.scores import (
+    energy,
+    gbc,
+    h_score,
+    knn,
+    lda,
+    leep,
+    linear_probe,
+    logme,
+    n_leep,
+    nce,
+    parc,
+    regularized_h_score,
+    ridge_probe,
+    sfda,
+    transrate,
+)
+from frontrunner.scores.case import Case
+from frontrunner.scores.intervals import interval
+from frontrunner.scores.score import Estimate, Score, ScoreValue
 from frontrunner.shard import Shard
 from frontrunner.statistics import FeatureStatistics
 
-Task: TypeAlias = Literal["classification", "multi-label", "regression"]
-
-
-@dataclass(frozen=True)
-class ScoreValue:
-    """A score of one checkpoint on one dataset; higher is better. `low` and `high` bound it where known."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class Score:
-    """A transferability score that describes itself."""
-
-    name: str
-    title: str
-    source: str
-    tasks: frozenset[Task]
-    range: str
-    explanation: str
-    from_statistics: Callable[[FeatureStatistics], float]
-    # Part of every cache key: raise it whenever the number for the same input changes.
-    version: int = 1
-
-
-_SCORES = {
-    score.name: score
-    for score in (
-        Score(
-            name="logme",
-            title="LogME",
-            source="You et al., ICML 2021; You et al., JMLR 2022",
-            tasks=frozenset({"classification", "multi-label", "regression"}),
-            range="unbounded; comparable within one dataset only",
-            explanation="Evidence per example of a linear model on the frozen features: how well they explain the labels.",
-            from_statistics=lambda statistics: logme_from_statistics(statistics).score,
-        ),
+_SCORES: dict[str, Score] = {
+    module.SCORE.name: module.SCORE
+    for module in (
+        logme,
+        leep,
+        nce,
+        n_leep,
+        h_score,
+        regularized_h_score,
+        transrate,
+        parc,
+        gbc,
+        sfda,
+        energy,
+        lda,
+        knn,
+        linear_probe,
+        ridge_probe,
     )
 }
+
+
+class Evaluation(dict[str, ScoreValue]):
+    """The scores that could be computed, by name, and why the others could not.
+
+    Invariant: every name that was asked for is either a key or in `not_applicable`, never both.
+
+    Attributes:
+        not_applicable: the refusal of each score that this input does not admit.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.not_applicable: dict[str, FrontrunnerError] = {}
 
 
 def names() -> list[str]:
@@ -67,6 +77,10 @@ def describe(name: str) -> Score:
 
     Raises:
         UnknownScore: there is none.
+
+    Example:
+        >>> describe("leep").needs
+        'source_probabilities'
     """
     try:
         return _SCORES[name]
@@ -74,15 +88,61 @@ def describe(name: str) -> Score:
         raise UnknownScore(f"there is no score '{name}'; choose from: {', '.join(_SCORES)}") from None
 
 
-def evaluate(
-    names: Sequence[str], statistics: FeatureStatistics, shards: Sequence[Shard]
-) -> dict[str, ScoreValue]:
-    """Every named score of one checkpoint. `statistics` are the sums over all `shards`."""
-    return {name: ScoreValue(describe(name).from_statistics(statistics)) for name in names}
+def evaluate(names: Sequence[str], statistics: FeatureStatistics, shards: Sequence[Shard]) -> Evaluation:
+    """Every named score of one checkpoint, with its interval.
+
+    Args:
+        names: registered names.
+        statistics: sums over all examples of `shards`.
+        shards: the same examples; may be iterated several times. Without any, scores of sums are given without
+            intervals and the others are not applicable.
+
+    Returns:
+        A dict by name. A score that this input does not admit (no source probabilities, another task) is left out
+        and its refusal kept in `not_applicable`, so that one score does not cost the others.
+
+    Raises:
+        UnknownScore: a name is not registered.
+        ScoreNotApplicable: none of the scores could be computed.
+        NothingToSeparate, InvalidFeatures: nothing can be scored on this input.
+
+    Example:
+        >>> labels = np.arange(64) % 2
+        >>> features = np.random.default_rng(0).normal(size=(64, 4)) + labels[:, None]
+        >>> shards = [Shard(features[:32], labels[:32]), Shard(features[32:], labels[32:])]
+        >>> found = evaluate(["logme", "leep"], shards[0].statistics() + shards[1].statistics(), shards)
+        >>> found["logme"].low < found["logme"].value < found["logme"].high
+        True
+        >>> found.not_applicable["leep"].code
+        'score_not_applicable'
+    """
+    scores = [describe(name) for name in names]
+    case = Case(statistics, shards)
+    found = Evaluation()
+    for score in scores:
+        try:
+            found[score.name] = _with_interval(score, _estimate(score, case))
+        except ScoreNotApplicable as refusal:
+            found.not_applicable[score.name] = refusal
+    if found.not_applicable and not found:
+        raise next(iter(found.not_applicable.values()))
+    return found
 
 
-def score(name: str, features: ArrayLike, labels: ArrayLike) -> float:
-    """One score of features (n, D) against labels: integers or strings (n,) are classes, floats (n,) or (n, K) targets.
+def score(name: str, features: ArrayLike, labels: ArrayLike, *, source_probabilities: ArrayLike | None = None) -> float:
+    """One score of features (n, D) against labels; higher is better.
+
+    Args:
+        name: a registered name.
+        features: (n, D) real numbers.
+        labels: integers or strings (n,) are classes, floats (n,) or (n, K) real targets.
+        source_probabilities: (n, C_source) the checkpoint's own predictions, for `leep` and `nce`.
+
+    Raises:
+        UnknownScore: no such score.
+        InvalidFeatures: shapes or types do not fit, or NaN and infinity among them.
+        NothingToSeparate: fewer than two classes.
+        ScoreNotApplicable: the score is not defined for this task, or needs source probabilities.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -91,12 +151,43 @@ def score(name: str, features: ArrayLike, labels: ArrayLike) -> float:
         >>> score("logme", informative, labels) > score("logme", rng.normal(size=(100, 4)), labels)
         True
     """
-    return describe(name).from_statistics(statistics_of(features, labels))
+    wanted = describe(name)
+    shard = shard_of(features, labels, source_probabilities)
+    return _estimate(wanted, Case(shard.statistics(), [shard])).value
+
+
+def shard_of(features: ArrayLike, labels: ArrayLike, source_probabilities: ArrayLike | None = None) -> Shard:
+    """One in-memory set as a single shard; the type of `labels` tells classes from real targets."""
+    matrix, given = np.asarray(features), np.asarray(labels)
+    probabilities = None if source_probabilities is None else np.asarray(source_probabilities)
+    if given.dtype.kind == "f":
+        return Shard(matrix, targets=given, source_probabilities=probabilities)
+    return Shard(matrix, labels=given, source_probabilities=probabilities)
 
 
 def statistics_of(features: ArrayLike, labels: ArrayLike) -> FeatureStatistics:
     """Statistics of one in-memory set; the type of `labels` tells classes from real targets."""
-    given: NDArray[np.generic] = np.asarray(labels)
-    if given.dtype.kind == "f":
-        return FeatureStatistics().update(features, targets=given)
-    return FeatureStatistics().update(features, labels=given)
+    return shard_of(features, labels).statistics()
+
+
+def _estimate(score: Score, case: Case) -> Estimate:
+    if score.tasks == frozenset({"classification"}) and not case.is_classification:
+        raise ScoreNotApplicable(f"{score.title} is defined for classes, and the targets are real")
+    try:
+        estimate = score.estimate(case)
+    except np.linalg.LinAlgError as error:
+        raise InvalidFeatures(
+            f"{score.title} cannot be computed: the features' moments are singular ({error})"
+        ) from error
+    if not np.isfinite(estimate.value):
+        raise InvalidFeatures(f"{score.title} of these features is {estimate.value}; they span too many magnitudes")
+    return estimate
+
+
+def _with_interval(score: Score, estimate: Estimate) -> ScoreValue:
+    if estimate.replicates is None:
+        return ScoreValue(estimate.value, raw=estimate.raw)
+    replicates: NDArray[np.float64] = estimate.replicates()
+    ends = interval(estimate.value, replicates, score.lowest, score.highest)
+    low, high = ends if ends is not None else (None, None)
+    return ScoreValue(estimate.value, low, high, estimate.raw, tuple(replicates.tolist()))

@@ -1,0 +1,100 @@
+"""How far a dataset would take a checkpoint from where pretraining left it, and how far tasks are apart.
+
+docs/theory.md says what each number means and when to trust it. Nothing here loads torch; `discrepancy.subspace`, which
+measures the curvature of a network, does and is imported by name.
+"""
+
+from frontrunner.discrepancy.bounds import (
+    Gap,
+    empirical_rademacher_complexity,
+    empirical_rademacher_gap,
+    linear_head_rademacher_bound,
+    pac_bayes_gap,
+    rademacher_gap,
+    vc_gap,
+)
+from frontrunner.discrepancy.covariance import Covariance, LowRankPlusDiagonal
+from frontrunner.discrepancy.curvature import Curvature, subspace_discrepancy, tuned_discrepancy
+from frontrunner.discrepancy.dimension import intrinsic_dimension
+from frontrunner.discrepancy.gaussians import (
+    GaussianTerms,
+    amgm_upper_bound,
+    compare,
+    dimension_dependent_discrepancy,
+    domain_discrepancy,
+    pretraining_discrepancy,
+    stationary_covariance,
+    twice_kl,
+)
+from frontrunner.discrepancy.gibbs import gibbs_complexity
+from frontrunner.discrepancy.head import head_discrepancy
+from frontrunner.discrepancy.reachability import (
+    KramersModel,
+    effective_potential,
+    fit_kramers,
+    transition_probability,
+)
+from frontrunner.discrepancy.report import VERSION, DiscrepancyReport, NoiseModel, Reference, Space
+from frontrunner.discrepancy.sde import (
+    StepMoments,
+    anisotropic_trajectory_bound,
+    bootstrap_step,
+    terminal_state_bound,
+    trajectory_bound,
+)
+from frontrunner.discrepancy.tasks import (
+    TaskDistances,
+    complexity,
+    head_complexity,
+    task_distance,
+    task_distances,
+    task_union,
+    unit_prior_scale,
+)
+
+__all__ = [
+    "VERSION",
+    "Covariance",
+    "Curvature",
+    "DiscrepancyReport",
+    "Gap",
+    "GaussianTerms",
+    "KramersModel",
+    "LowRankPlusDiagonal",
+    "NoiseModel",
+    "Reference",
+    "Space",
+    "StepMoments",
+    "TaskDistances",
+    "amgm_upper_bound",
+    "anisotropic_trajectory_bound",
+    "bootstrap_step",
+    "compare",
+    "complexity",
+    "dimension_dependent_discrepancy",
+    "domain_discrepancy",
+    "effective_potential",
+    "empirical_rademacher_complexity",
+    "empirical_rademacher_gap",
+    "fit_kramers",
+    "gibbs_complexity",
+    "head_complexity",
+    "head_discrepancy",
+    "intrinsic_dimension",
+    "linear_head_rademacher_bound",
+    "pac_bayes_gap",
+    "pretraining_discrepancy",
+    "rademacher_gap",
+    "stationary_covariance",
+    "subspace_discrepancy",
+    "task_distance",
+    "task_distances",
+    "task_union",
+    "terminal_state_bound",
+    "trajectory_bound",
+    "transition_probability",
+    "tuned_discrepancy",
+    "twice_kl",
+    "unit_prior_scale",
+    "vc_gap",
+]

@@ -1,0 +1,122 @@
+"""`DiscrepancyReport`: what a ranking prints beside a checkpoint, with the assumptions that each number rests on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from frontrunner.discrepancy.bounds import pac_bayes_gap
+from frontrunner.discrepancy.errors import BoundUndefined, InvalidDiscrepancyInput
+from frontrunner.discrepancy.gaussians import GaussianTerms
+
+Space: TypeAlias = Literal["head", "subspace", "tuned"]
+NoiseModel: TypeAlias = Literal["isotropic", "empirical", "fisher"]
+Reference: TypeAlias = Literal["prior", "source"]
+NOISE_MODELS: tuple[NoiseModel, ...] = ("isotropic", "empirical", "fisher")
+
+# Part of every cache key: raise it whenever a number for the same input changes.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class DiscrepancyReport:
+    """The discrepancy between where a checkpoint starts and where a dataset would take it. Lower is nearer.
+
+    Attributes:
+        space: which parameters are meant: the linear head, a random subspace, or that subspace after tuning.
+        noise_model: what the gradient noise was taken to be.
+        reference: what the distances are from: the no-knowledge prior, or the source task's own minimum.
+        dimension: d; only reports of equal space, reference and d compare.
+        discrepancy: Definition 2 as published; may be negative.
+        dimension_dependent: Definition 3 as published.
+        dimension_dependent_per_parameter: the same over d.
+        twice_kl: 2 KL(Q_FT || Q_PT), nats; at least 0. The number to trust.
+        amgm_upper_bound: what Definition 3 should have been; at least `discrepancy`.
+        pac_bayes_gap: the gap that holds with probability 1 - delta, from `twice_kl`.
+        published_gap: Corollary 1 as published, from `dimension_dependent`; None where it is undefined.
+        effective_parameters: directions that the data determine, of the d.
+        n: examples behind the gaps.
+        delta: their failure probability.
+
+    Numbers are finite or infinite, never NaN; `as_dict` turns infinities into None for JSON.
+    """
+
+    space: Space
+    noise_model: NoiseModel
+    reference: Reference
+    dimension: int
+    discrepancy: float
+    dimension_dependent: float
+    dimension_dependent_per_parameter: float
+    twice_kl: float
+    amgm_upper_bound: float
+    pac_bayes_gap: float
+    published_gap: float | None
+    effective_parameters: float
+    n: int
+    delta: float
+
+    @property
+    def twice_kl_per_parameter(self) -> float:
+        """`twice_kl` over d: what compares between checkpoints of different feature widths."""
+        return self.twice_kl / self.dimension
+
+    @property
+    def vacuous(self) -> bool:
+        """Whether the gap that holds exceeds 1 and so bounds nothing."""
+        return not self.pac_bayes_gap <= 1.0
+
+    def as_dict(self) -> dict[str, str | int | float | bool | None]:
+        """Every number under its name, for JSON; None where there is no finite value."""
+        values = {**vars(self), "twice_kl_per_parameter": self.twice_kl_per_parameter, "vacuous": self.vacuous}
+        return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+
+
+def report(
+    terms: GaussianTerms,
+    *,
+    space: Space,
+    noise_model: NoiseModel,
+    reference: Reference,
+    effective_parameters: float,
+    n: int,
+    delta: float,
+) -> DiscrepancyReport:
+    """All divergences and gaps that the three terms give."""
+    try:
+        published = pac_bayes_gap(terms.dimension_dependent, n, delta)
+    except BoundUndefined:
+        published = None
+    return DiscrepancyReport(
+        space=space,
+        noise_model=noise_model,
+        reference=reference,
+        dimension=terms.dimension,
+        discrepancy=terms.discrepancy,
+        dimension_dependent=terms.dimension_dependent,
+        dimension_dependent_per_parameter=terms.dimension_dependent / terms.dimension,
+        twice_kl=terms.twice_kl,
+        amgm_upper_bound=terms.amgm_upper_bound,
+        pac_bayes_gap=pac_bayes_gap(terms.twice_kl, n, delta),
+        published_gap=published,
+        effective_parameters=effective_parameters,
+        n=n,
+        delta=delta,
+    )
+
+
+def require_noise_model(noise_model: str, learning_rate: float, batch_size: int) -> None:
+    """Refuse a noise model that does not exist and a step size that makes no sense.
+
+    Raises:
+        InvalidDiscrepancyInput: either.
+    """
+    if noise_model not in NOISE_MODELS:
+        raise InvalidDiscrepancyInput(
+            f"there is no noise model '{noise_model}'; choose from: {', '.join(NOISE_MODELS)}"
+        )
+    if not (learning_rate > 0 and math.isfinite(learning_rate) and batch_size >= 1):
+        raise InvalidDiscrepancyInput(
+            f"learning_rate must be positive and batch_size at least 1, got {learning_rate} and {batch_size}"
+        )

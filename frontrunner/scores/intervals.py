@@ -1,0 +1,136 @@
+"""How sure a score is: intervals, paired comparisons and ties.
+
+The definition is the jackknife: leave a group of rows out, score the rest, and see how far the value moves.
+`jackknife_over_shards` does exactly that, by subtraction of statistics. It costs one score per shard, which for LogME
+means one decomposition per shard, so rankings use the same jackknife to first order: the influence of each row on the
+score, in closed form, summed over the groups of `sampling.deal_into_groups`. The tests hold the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import isfinite, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr, stdtrit
+
+from frontrunner.scores.score import ScoreValue
+from frontrunner.statistics import FeatureStatistics, Floats
+
+CONFIDENCE = 0.95
+
+
+def leave_group_out(value: float, influence: Floats, groups: NDArray[np.int64], n: int | None = None) -> Floats:
+    """(G,) the value without each group, to first order.
+
+    Args:
+        value: the score of all rows.
+        influence: (m,) how much each row adds to the score; sums to about zero. Exact for means:
+            influence_i = (x_i - mean) / n.
+        groups: (m,) the group of each row.
+        n: rows that the score stands on, where `influence` was computed on a sample of m < n of them; the
+            movements are then scaled so that they have the variance of all n.
+
+    Example:
+        >>> x = np.array([1.0, 2.0, 6.0])
+        >>> leave_group_out(x.mean(), (x - x.mean()) / 3, np.arange(3)).tolist()
+        [4.0, 3.5, 1.5]
+    """
+    m = influence.shape[0]
+    sizes = np.bincount(groups)
+    moved = np.bincount(groups, weights=influence) * m / np.maximum(m - sizes, 1)
+    return np.asarray(value - moved * sqrt((n or m) / m))
+
+
+def leave_group_out_of_mean(terms: Floats, groups: NDArray[np.int64]) -> Floats:
+    """(G,) the mean of `terms` (m,) without each group, exactly."""
+    mean = float(terms.mean())
+    return leave_group_out(mean, (terms - mean) / terms.shape[0], groups)
+
+
+def interval(
+    value: float, replicates: Floats, lowest: float = float("-inf"), highest: float = float("inf")
+) -> tuple[float, float] | None:
+    """The 95% jackknife interval around `value`, cut at the score's own limits; None for fewer than two groups.
+
+    Args:
+        value: the score of all rows.
+        replicates: (G,) the score without each group.
+        lowest: the score's own lower limit.
+        highest: its upper limit.
+
+    Source: Efron & Stein 1981 (delete-group jackknife), Student's t with G - 1 degrees of freedom.
+    """
+    groups = replicates.shape[0]
+    if groups < 2:
+        return None
+    reach = standard_error(replicates) * float(stdtrit(groups - 1, 0.5 + CONFIDENCE / 2))
+    if not isfinite(reach):
+        return None
+    return max(value - reach, lowest), min(value + reach, highest)
+
+
+def standard_error(replicates: Floats) -> float:
+    """sqrt((G - 1) / G sum (r_g - mean r)^2) over G delete-group replicates."""
+    groups = replicates.shape[0]
+    return sqrt((groups - 1) / groups * float(((replicates - replicates.mean()) ** 2).sum()))
+
+
+def probability_first_beats_second(first: ScoreValue, second: ScoreValue) -> float | None:
+    """Probability that the first checkpoint's score is the higher one, over draws of the examples.
+
+    Both saw the same examples, so the replicates are paired and what moves both cancels. Replicates of different
+    number (another sample of the dataset) are treated as independent. None where either has no replicates.
+
+    Example:
+        >>> a = ScoreValue(0.9, replicates=(0.89, 0.90, 0.91))
+        >>> b = ScoreValue(0.7, replicates=(0.69, 0.70, 0.71))
+        >>> probability_first_beats_second(a, b), probability_first_beats_second(a, a)
+        (1.0, 0.5)
+    """
+    groups = min(len(first.replicates), len(second.replicates))
+    if groups < 2:
+        return None
+    a, b = np.array(first.replicates), np.array(second.replicates)
+    paired = len(a) == len(b)
+    error = standard_error(a - b) if paired else sqrt(standard_error(a) ** 2 + standard_error(b) ** 2)
+    lead = first.value - second.value
+    # Rounding alone keeps the error of equal replicates from being zero.
+    if error <= 1e-12 * max(abs(first.value), abs(second.value)):
+        return 0.5 if lead == 0 else float(lead > 0)
+    return float(stdtr(groups - 1, lead / error))
+
+
+def tied(first: ScoreValue, second: ScoreValue) -> bool:
+    """Whether the two cannot be told apart: their intervals overlap (or, without intervals, they are equal)."""
+    if first.low is None or first.high is None or second.low is None or second.high is None:
+        return first.value == second.value
+    return first.low <= second.high and second.low <= first.high
+
+
+def jackknife_over_shards(
+    value: Callable[[FeatureStatistics], float], whole: FeatureStatistics, shards: Iterable[FeatureStatistics]
+) -> Floats:
+    """(G,) the score without each shard, exactly, by subtraction.
+
+    Args:
+        value: a score of statistics alone.
+        whole: the sum of all shards.
+        shards: statistics of each shard.
+
+    Raises:
+        NothingToSeparate: a class is gone together with its shard, and only one is left.
+
+    Example:
+        >>> from frontrunner.scores.logme import logme_from_statistics
+        >>> generator = np.random.default_rng(0)
+        >>> shards = []
+        >>> for _ in range(4):
+        ...     labels = np.arange(30) % 3
+        ...     shards.append(FeatureStatistics().update(generator.normal(size=(30, 5)) + labels[:, None], labels))
+        >>> whole = sum(shards, FeatureStatistics())
+        >>> jackknife_over_shards(lambda s: logme_from_statistics(s).score, whole, shards).shape
+        (4,)
+    """
+    return np.array([value(whole - shard) for shard in shards])

@@ -1,0 +1,77 @@
+"""Linear probe: accuracy of multinomial logistic regression on frozen features, cross-validated.
+
+Alain & Bengio, "Understanding intermediate layers using linear classifier probes", 2016. Five stratified folds;
+features standardised over all rows (labels play no part in that); L2 penalty of weight 1 (scikit-learn's C = 1).
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from frontrunner.scores.case import Case
+from frontrunner.scores.sampling import deal_into_groups
+from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
+from frontrunner.scores.symmetric import eigen
+from frontrunner.scores.yardstick import accuracy
+from frontrunner.statistics import Floats
+
+LARGEST_SAMPLE = 2048
+FOLDS = 5
+# The accuracy stands still long before the likelihood does.
+_ROUNDS = 100
+_TOLERANCE = 1e-3
+
+
+def _estimate(case: Case) -> Estimate:
+    rows = case.rows(LARGEST_SAMPLE)
+    codes = np.asarray(rows.codes)
+    folds = deal_into_groups(codes, codes.size, FOLDS)
+    features = _rotated(rows.features)
+    predicted = np.empty_like(codes)
+    for fold in range(int(folds.max()) + 1):
+        held = folds == fold
+        predicted[held] = _fit_and_predict(features[~held], codes[~held], features[held])
+    return accuracy(np.asarray(predicted == codes), rows)
+
+
+def _rotated(features: Floats) -> Floats:
+    """Standardised by column and, for m < D, rotated into the m dimensions that the rows span: the same fit."""
+    centred = features - features.mean(axis=0)
+    spread = centred.std(axis=0)
+    varying = spread > 1e-12 * np.abs(features).max(axis=0)
+    standard = np.divide(centred, spread, out=np.zeros_like(centred), where=varying)
+    if standard.shape[0] >= standard.shape[1]:
+        return np.asarray(standard)
+    values, vectors = eigen(standard @ standard.T)
+    rotated: Floats = vectors * np.sqrt(np.maximum(values, 0.0))
+    return rotated
+
+
+def _fit_and_predict(features: Floats, codes: NDArray[np.int64], held: Floats) -> NDArray[np.int64]:
+    if np.unique(codes).size < 2:
+        return np.full(held.shape[0], codes[0])
+    model = LogisticRegression(C=1.0, max_iter=_ROUNDS, tol=_TOLERANCE)
+    with warnings.catch_warnings():
+        # Neither a likelihood that has not settled nor many small classes make an accuracy undefined.
+        warnings.simplefilter("ignore", UserWarning)
+        return np.asarray(model.fit(features, codes).predict(held), dtype=np.int64)
+
+
+SCORE = Score(
+    name="linear_probe",
+    title="Linear probe accuracy",
+    source="Alain & Bengio 2016",
+    needs="features",
+    tasks=CLASSIFICATION,
+    range="0 to 1",
+    cost="dear: five logistic regressions of at most 2,048 rows",
+    explanation="Accuracy of a linear classifier on the frozen features, on examples it has not seen.",
+    estimate=_estimate,
+    lowest=0.0,
+    highest=1.0,
+    largest_sample=LARGEST_SAMPLE,
+)

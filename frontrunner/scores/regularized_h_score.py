@@ -1,0 +1,118 @@
+"""Regularised H-score: the H-score with Ledoit and Wolf's shrinkage of the features' covariance.
+
+Ibrahim, Ponomareva & Mazumder, "Newer is not always better: Rethinking transferability metrics, their peculiarities,
+stability and performance", ECML PKDD 2022 (preprint 2021): (1 - a) tr(S_a^-1 cov(E[f | y])) with
+S_a = (1 - a) S + a tr(S)/D I and a the intensity of Ledoit & Wolf (2004). As in the authors' code S divides by n and
+the covariance of class means by n - 1. The intensity's fourth moments come from the sums, not from the rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg.blas import dsymm
+
+from frontrunner.scores.case import INTERVAL_ROWS, Case
+from frontrunner.scores.intervals import leave_group_out
+from frontrunner.scores.scatter import LeftOut, Scatter
+from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
+from frontrunner.statistics import FeatureStatistics, Floats
+
+
+def ledoit_wolf_intensity(statistics: FeatureStatistics) -> float:
+    """How far the covariance is pulled towards a multiple of the identity, 0 to 1 (Ledoit & Wolf 2004, eq. 14).
+
+    Features that do not vary give 1: nothing but the target is left.
+    """
+    scatter = Scatter.of(statistics)
+    n, dimension, mean = statistics.n, statistics.dimension, scatter.mean
+    lower = scatter.total()
+    trace = float(np.trace(lower))
+    if trace <= scatter.rounding * dimension:
+        return 1.0
+    squares = 2 * float((np.tril(lower) ** 2).sum()) - float((np.diagonal(lower) ** 2).sum())
+    spread = squares / n**2 - trace**2 / n**2 / dimension
+    noise = (_centred_fourth_moment(statistics, lower, mean) / n - squares / n**2) / n
+    if spread <= 0:
+        return 1.0
+    return float(np.clip(noise / spread, 0.0, 1.0))
+
+
+def _intensity_influence(intensity: float, total_lower: Floats, x: Floats, n: int) -> Floats:
+    """(m,) how much each centred row of `x` (m, D) adds to the intensity, to first order and up to a constant."""
+    dimension = x.shape[1]
+    square = np.einsum("md,md->m", x, x)
+    trace = float(np.trace(total_lower))
+    squares = 2 * float((np.tril(total_lower) ** 2).sum()) - float((np.diagonal(total_lower) ** 2).sum())
+    spread = squares / n**2 - trace**2 / n**2 / dimension
+    along = 2 * np.einsum("md,dm->m", x, dsymm(1.0, total_lower, x.T, lower=1))
+    # The mean moves by x / n, and sum |f - mean|^4 with it by -4 times the mean of |x|^2 x.
+    fourth = square**2 - 4 * x @ (square @ x / square.size)
+    noise = fourth / n**2 - along / n**3
+    return np.asarray((noise - intensity * (along / n**2 - 2 * trace * square / n**2 / dimension)) / spread)
+
+
+def _centred_fourth_moment(statistics: FeatureStatistics, total_lower: Floats, mean: Floats) -> float:
+    """Sum of |f - mean|^4 from sums of |f|^4, |f|^2 f, |f|^2, f f' and f."""
+    n, square = statistics.n, float(mean @ mean)
+    trace = float(np.trace(statistics.gram_lower))
+    # mean'G mean = mean'T mean + n |mean|^4
+    lower = np.tril(total_lower)
+    spread_along_mean = float(2 * mean @ (lower @ mean) - mean**2 @ np.diagonal(lower))
+    along = spread_along_mean + n * square**2
+    weighted = float(statistics.norm_weighted_sum @ mean)
+    fourth = float(statistics.norm_fourth_sum[0])
+    return fourth + 4 * along - 3 * n * square**2 - 4 * weighted + 2 * square * trace
+
+
+def _estimate(case: Case) -> Estimate:
+    scatter, n, dimension = Scatter.of(case.statistics), case.n, case.dimension
+    intensity = ledoit_wolf_intensity(case.statistics)
+    if intensity >= 1.0:
+        # Nothing of the covariance is kept, and the factor 1 - a is zero.
+        return Estimate(0.0, 0.0, None)
+    kept, offsets = 1 - intensity, scatter.offsets
+    covariance = scatter.total()
+    variance = float(np.trace(covariance)) / n / dimension
+    covariance *= kept / n
+    # An intensity of zero (two rows, say) leaves a singular covariance: rounding's worth of the identity stands in.
+    covariance[np.diag_indices_from(covariance)] += max(intensity * variance, scatter.rounding / n)
+    factor = cho_factor(covariance, lower=True, overwrite_a=True)
+    weights = cho_solve(factor, offsets.T).T
+    own_squares = np.einsum("cd,cd->c", weights, offsets)
+    value = kept * float(scatter.counts @ own_squares) / (n - 1)
+
+    def replicates() -> Floats:
+        rows = case.rows(INTERVAL_ROWS)
+        codes, x = np.asarray(rows.codes), rows.features - scatter.mean
+        half = solve_triangular(factor[0], x.T, lower=True, check_finite=False)
+        left = LeftOut(
+            counts=scatter.counts[codes],
+            leverage=np.einsum("dm,dm->m", half, half),
+            along=x @ weights.T,
+            own_square=own_squares[codes],
+            own=codes,
+        )
+        lost = kept / (n - 1) * left.between_lost(scatter.counts, n, kept / n)
+        # The score falls by q per unit of a tr(S)/D on the diagonal; a and tr(S) move with the row as well.
+        q = float(scatter.counts @ np.einsum("cd,cd->c", weights, weights)) / (n - 1)
+        by_variance = intensity * kept * np.einsum("md,md->m", x, x) / dimension / n
+        by_intensity = variance * _intensity_influence(intensity, scatter.total(), x, n)
+        influence = lost - q * (by_variance + by_intensity)
+        return leave_group_out(value, influence - influence.mean(), rows.groups, n)
+
+    return Estimate(value, value, replicates if case.has_rows else None)
+
+
+SCORE = Score(
+    name="regularized_h_score",
+    title="Regularised H-score",
+    source="Ibrahim et al., ECML PKDD 2022",
+    needs="statistics",
+    tasks=CLASSIFICATION,
+    range="0 to about C - 1",
+    cost="one pass; then one Cholesky factor, 1/3 D^3",
+    explanation="The H-score with a shrunken covariance: it stays meaningful with few examples and many features.",
+    estimate=_estimate,
+    lowest=0.0,
+)

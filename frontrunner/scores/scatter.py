@@ -1,0 +1,168 @@
+"""Class means and scatter from the sums: what every discriminant score starts from.
+
+With n_c examples and mean m_c per class and mean m overall: total T = G - n m m', within W = G - sum n_c m_c m_c',
+between B = sum n_c (m_c - m)(m_c - m)' = T - W. All are unnormalised sums of squares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack, solve_triangular
+from scipy.linalg.blas import dsyrk
+
+from frontrunner.scores.case import occurring_columns
+from frontrunner.statistics import FeatureStatistics, Floats
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Class means of the classes that occur, and scatter matrices made on demand.
+
+    Attributes:
+        n: number of examples.
+        counts: (C,) examples per class.
+        mean: (D,) mean of all.
+        class_means: (C, D).
+        gram_lower: (D, D) F'F, lower triangle; not written to.
+    """
+
+    n: int
+    counts: Floats
+    mean: Floats
+    class_means: Floats
+    gram_lower: Floats
+
+    @classmethod
+    def of(cls, statistics: FeatureStatistics) -> Scatter:
+        """From sums over labelled examples.
+
+        Raises:
+            NothingToSeparate: fewer than two classes occur.
+        """
+        columns = occurring_columns(statistics)
+        counts = statistics.target_sum[columns]
+        means = (statistics.cross[:, columns] / counts).T
+        return cls(statistics.n, counts, statistics.feature_sum / statistics.n, means, statistics.gram_lower)
+
+    @property
+    def offsets(self) -> Floats:
+        """(C, D) class means minus the mean."""
+        return np.asarray(self.class_means - self.mean)
+
+    @cached_property
+    def rounding(self) -> float:
+        """What a scatter's diagonal may be off by, because large second moments were subtracted."""
+        trace = float(np.trace(self.gram_lower))
+        return max(self.n, self.mean.size) * float(np.finfo(np.float64).eps) * trace / self.mean.size
+
+    def total(self) -> Floats:
+        """T, (D, D), lower triangle, Fortran order; a new matrix."""
+        return _minus(self.gram_lower, np.sqrt(self.n) * self.mean[:, None])
+
+    def within(self) -> Floats:
+        """W, (D, D), lower triangle, Fortran order; a new matrix."""
+        return _minus(self.gram_lower, (np.sqrt(self.counts)[:, None] * self.class_means).T)
+
+
+def total_scatter(statistics: FeatureStatistics) -> Floats:
+    """T of any statistics, labelled or not: (D, D), lower triangle, Fortran order; a new matrix."""
+    return _minus(statistics.gram_lower, statistics.feature_sum[:, None] / np.sqrt(statistics.n))
+
+
+def _minus(lower: Floats, factor: Floats) -> Floats:
+    """lower - factor factor', lower triangle, with no negative diagonal."""
+    result = np.asfortranarray(dsyrk(-1.0, factor, beta=1.0, c=lower, lower=1))
+    diagonal = np.einsum("ii->i", result)
+    np.maximum(diagonal, 0.0, out=diagonal)
+    return result
+
+
+@dataclass(frozen=True)
+class PivotedFactor:
+    """P L with S = P L L' P' for a positive semi-definite S of rank r: solves inside the range of S.
+
+    A rank-revealing Cholesky factor gives a'S^+ b for a and b in the range of S without an eigendecomposition or a
+    pseudo-inverse, whose singular value decomposition is known to fail to converge in public code.
+
+    Attributes:
+        lower: (r, r) leading triangle of L.
+        pivots: (r,) which coordinates it stands for.
+        size: D.
+    """
+
+    lower: Floats
+    pivots: NDArray[np.int64]
+    size: int
+
+    @classmethod
+    def of(cls, scatter_lower: Floats, rounding: float) -> PivotedFactor:
+        """Of a matrix given by its lower triangle; pivots at or below `rounding` end the factor."""
+        size = scatter_lower.shape[0]
+        largest = float(np.diagonal(scatter_lower).max())
+        tolerance = max(rounding, size * float(np.finfo(np.float64).eps) * largest)
+        if largest <= tolerance:
+            return cls(np.zeros((0, 0)), np.zeros(0, dtype=np.int64), size)
+        factor, pivots, rank, _ = lapack.dpstrf(scatter_lower, tol=tolerance, lower=1)
+        return cls(np.tril(factor[:rank, :rank]), np.asarray(pivots[:rank] - 1, dtype=np.int64), size)
+
+    @property
+    def rank(self) -> int:
+        """r."""
+        return int(self.pivots.size)
+
+    def half_solve(self, rows: Floats) -> Floats:
+        """(r, m) h with h_a . h_b = a'S^+ b for rows a, b of `rows` (m, D) in the range of S."""
+        if self.rank == 0:
+            return np.zeros((0, rows.shape[0]))
+        return np.asarray(solve_triangular(self.lower, rows[:, self.pivots].T, lower=True, check_finite=False))
+
+    def solve(self, rows: Floats) -> Floats:
+        """(m, D) w with S w = a for each row a of `rows` (m, D) in the range of S."""
+        solved = np.zeros((rows.shape[0], self.size))
+        if self.rank:
+            half = self.half_solve(rows)
+            solved[:, self.pivots] = solve_triangular(self.lower, half, lower=True, trans=1, check_finite=False).T
+        return solved
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What tr(P B) loses when one row is taken out of both B and the matrix S that P inverts, row by row and exactly.
+
+    With x = f - mean and m the offset of the row's class, taking it out changes T by -n/(n - 1) x x' and W by
+    -n_c/(n_c - 1) (x - m)(x - m)', so B = T - W; the inverse follows by Sherman and Morrison.
+
+    Attributes:
+        counts: (m,) n_c of each row's class.
+        leverage: (m,) x'P x.
+        along: (m, C) x'P m_c.
+        own_square: (m,) m'P m of the row's own class.
+        own: (m,) the row's class.
+    """
+
+    counts: Floats
+    leverage: Floats
+    along: Floats
+    own_square: Floats
+    own: NDArray[np.int64]
+
+    def between_lost(self, class_counts: Floats, n: int, weight: float) -> Floats:
+        """(m,) tr(P B) - tr(P_i B_i) where S_i = S - weight x x'.
+
+        A row that alone spans a direction of S takes that direction with it; its loss is set to zero.
+        """
+        left = 1.0 - weight * self.leverage
+        alone = left < 1e-8
+        left = np.where(alone, 1.0, left)
+        along_own = self.along[np.arange(self.own.size), self.own]
+        inner = self.leverage - along_own
+        within = self.leverage - 2 * along_own + self.own_square + weight * inner**2 / left
+        # The only row of its class is its class's mean: nothing within.
+        grown = np.where(self.counts > 1.5, self.counts / np.maximum(self.counts - 1, 1), 0.0)
+        between = weight * (self.along**2 @ class_counts) / left
+        total = n / (n - 1) * self.leverage / left
+        return np.where(alone, 0.0, total - between - grown * within)

@@ -1,0 +1,123 @@
+"""The embedded service end to end: real server, real worker, real runners, real data; and everything killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from frontrunner.client import Client, ServiceProblem
+from frontrunner.demo import write_digits
+from tests.acceptance.service import serving
+from tests.servers import wait_until
+
+pytestmark = pytest.mark.acceptance
+
+# Of scikit-learn's 1,797 digits: three full shards and a partial one.
+EXAMPLES = 800
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_digits(tmp_path_factory.mktemp("digits") / "digits.zip")
+
+
+@pytest.fixture
+def service(tmp_path, hub):
+    with serving(tmp_path / "home", hub) as service:
+        yield service
+
+
+def ranked_by_cli(dataset: Path, hub: Path, home: Path) -> dict:
+    done = subprocess.run(
+        [sys.executable, "-m", "frontrunner.cli", "rank", str(dataset), "--hub", str(hub), "--json", "--max-examples", str(EXAMPLES)],
+        env=os.environ | {"FRONTRUNNER_HOME": str(home)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return json.loads(done.stdout)
+
+
+def lines(ranking: dict) -> list[tuple]:
+    return [(e["rank"], e["checkpoint"], pytest.approx(e["scores"]["logme"]["value"], rel=1e-6)) for e in ranking["ranking"]]
+
+
+def values(ranking: dict) -> list[tuple]:
+    return [(e["rank"], e["checkpoint"], e["scores"]["logme"]["value"]) for e in ranking["ranking"]]
+
+
+def test_a_posted_dataset_is_ranked_as_by_the_command_line(service, digits, hub, tmp_path):
+    job = service.recommend(digits, max_examples=EXAMPLES)
+    assert service.wait(job)["status"] == "succeeded"
+    served = service.ranking(job)
+    local = ranked_by_cli(digits, hub, tmp_path / "other-home")
+    assert values(served) == lines(local)
+    assert len(served["ranking"]) == 3
+    assert {e["examples"] for e in served["ranking"]} == {EXAMPLES}
+    assert served.keys() == local.keys()
+
+    again = service.recommend(digits, max_examples=EXAMPLES)
+    service.wait(again)
+    assert [e["forward_examples"] for e in service.ranking(again)["ranking"]] == [0, 0, 0]
+
+
+def test_the_python_client_ranks_and_raises_what_the_service_refuses(service, colours, zip_of):
+    heard = []
+    with Client(service.url) as client:
+        ranking = client.recommend(colours, on_job=heard.append)
+        assert ranking.status == "succeeded"
+        assert heard[-1]["progress"]["steps_done"] == 3
+        assert len(client.checkpoints()) == 3
+        with pytest.raises(ServiceProblem) as refusal:
+            client.recommend(zip_of({"readme.txt": b"no images"}))
+        assert refusal.value.problem["code"] == "dataset_empty"
+
+
+def in_the_middle(service, job: str) -> bool:
+    """A shard is kept and the job is far from its end."""
+    progress = service.job(job)["progress"]
+    return progress["examples_done"] >= 400 and progress["steps_done"] < 3
+
+
+@pytest.mark.parametrize("victim", ["workers.runner", "frontrunner.cli worker"])
+def test_a_job_survives_kill_minus_nine(service, digits, hub, tmp_path, victim):
+    job = service.recommend(digits, max_examples=EXAMPLES)
+    wait_until(lambda: in_the_middle(service, job), 120, "progress")
+    service.kill(victim)
+    assert service.wait(job)["status"] == "succeeded"
+    assert values(service.ranking(job)) == lines(ranked_by_cli(digits, hub, tmp_path / "other-home"))
+    # What was accepted before the kill was not computed again.
+    assert sum(e["forward_examples"] for e in service.ranking(job)["ranking"]) <= 3 * EXAMPLES - 256
+    wait_until(lambda: len(service.processes("workers.runner")) <= 1, 10, "the end of orphaned runners")
+
+
+def test_a_job_survives_the_whole_service(tmp_path, digits, hub):
+    home = tmp_path / "home"
+    with serving(home, hub) as service:
+        job = service.recommend(digits, max_examples=EXAMPLES)
+        wait_until(lambda: in_the_middle(service, job), 120, "progress")
+        children = service.processes("frontrunner") + service.processes("workers.runner")
+        service.process.kill()
+        service.process.wait()
+        wait_until(lambda: not any(child.is_running() for child in children), 20, "the end of every child")
+    with serving(home, hub) as service:
+        assert service.wait(job)["status"] == "succeeded"
+        assert len(service.ranking(job)["ranking"]) == 3
+
+
+def test_a_lost_message_only_delays(service, colours, tmp_path):
+    """The message is a doorbell: with every one of them deleted the reaper rings again."""
+    import signal
+
+    (worker,) = service.processes("frontrunner.cli worker")
+    worker.send_signal(signal.SIGSTOP)
+    job = service.recommend(colours)
+    for message in (tmp_path / "home" / "messages").glob("*.msg"):
+        message.unlink()
+    worker.send_signal(signal.SIGCONT)
+    assert service.wait(job, 60)["status"] == "succeeded"

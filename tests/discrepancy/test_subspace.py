@@ -1,0 +1,202 @@
+"""Facts about curvature in a random subspace, against full Jacobians of small networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from frontrunner.discrepancy import compare, stationary_covariance, subspace_discrepancy, tuned_discrepancy
+from frontrunner.discrepancy.curvature import Curvature
+from frontrunner.discrepancy.errors import InvalidDiscrepancyInput, SubspaceTooLarge, TooFewPoints
+from frontrunner.discrepancy.subspace import (
+    ClassifierHead,
+    GaussianHead,
+    RandomSubspace,
+    measure_curvature,
+    projected_shift,
+)
+from frontrunner.statistics import Floats
+
+N, WIDTH, CLASSES, D = 12, 5, 3, 7
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.BatchNorm1d(8), nn.Linear(8, WIDTH)).train()
+
+
+@pytest.fixture
+def examples() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(N, 4, generator=generator), torch.arange(N) % CLASSES
+
+
+@pytest.fixture
+def gaussian() -> GaussianHead:
+    generator = np.random.default_rng(2)
+    return GaussianHead(generator.normal(size=(WIDTH, CLASSES)), [0.5, 1.0, 2.0])
+
+
+def jacobians(network: nn.Module, inputs: torch.Tensor) -> Floats:
+    """(n, WIDTH, D) of features by v at v = 0, through the expanded parameters themselves."""
+    network.eval()
+    named = dict(network.named_parameters())
+    subspace = RandomSubspace(list(named.values()), D, seed=0)
+    columns = []
+    for j in range(D):
+        direction = dict(zip(named, subspace.expand(torch.eye(D)[j]), strict=True))
+
+        def features(parameters: dict[str, torch.Tensor]) -> torch.Tensor:
+            return torch.func.functional_call(network, parameters, (inputs,))
+
+        columns.append(torch.func.jvp(features, (named,), (direction,))[1].detach().numpy())
+    network.train()
+    return np.stack(columns, axis=2).astype(np.float64)
+
+
+def test_the_directions_are_orthonormal_and_fixed_by_the_seed() -> None:
+    tensors = [torch.zeros(30, 3), torch.zeros(17)]
+    subspace = RandomSubspace(tensors, 11, seed=5)
+    matrix = np.array([subspace.project(subspace.expand(row)) for row in torch.eye(11)])
+    np.testing.assert_allclose(matrix, np.eye(11), atol=1e-6)
+    again, other = RandomSubspace(tensors, 11, seed=5), RandomSubspace(tensors, 11, seed=6)
+    gradient = [torch.randn(30, 3), torch.randn(17)]
+    np.testing.assert_array_equal(subspace.project(gradient), again.project(gradient))
+    assert not np.allclose(subspace.project(gradient), other.project(gradient))
+    assert (subspace.project([gradient[0], None]) == subspace.project([gradient[0], torch.zeros(17)])).all()
+
+
+def test_projection_is_the_transpose_of_expansion() -> None:
+    subspace = RandomSubspace([torch.zeros(50)], 6)
+    gradient, v = torch.randn(50), torch.randn(6)
+    assert float(subspace.expand(v)[0] @ gradient) == pytest.approx(
+        float(v.numpy() @ subspace.project([gradient])), rel=1e-4
+    )
+
+
+def test_all_outputs_give_the_gauss_newton_matrix_of_the_full_jacobian(network, examples, gaussian) -> None:  # type: ignore[no-untyped-def]
+    inputs, labels = examples
+    _, found = measure_curvature(network, [(inputs, labels)], source=None, target=gaussian, dimension=D, draws=None)
+    assert found is not None
+    jacobian = jacobians(network, inputs)
+    weights, precision = gaussian.weights.numpy().astype(np.float64), gaussian.precision.numpy()
+    outputs = np.einsum("dc,ndv->ncv", weights, jacobian)
+    want = np.einsum("ncv,c,ncw->vw", outputs, precision, outputs) / N
+    np.testing.assert_allclose(found.fisher, want, rtol=1e-4, atol=1e-5)
+
+    features = network.eval()(inputs).detach().numpy()
+    errors = features @ weights - np.eye(CLASSES)[labels.numpy()]
+    gradients = np.einsum("nc,c,ncv->nv", errors, precision, outputs)
+    np.testing.assert_allclose(found.gradients, gradients, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found.noise_covariance, np.cov(gradients.T, bias=True), rtol=1e-3, atol=1e-4)
+
+
+def test_all_labels_give_the_classifiers_exact_fisher(network, examples) -> None:  # type: ignore[no-untyped-def]
+    inputs, _ = examples
+    torch.manual_seed(3)
+    classifier = nn.Linear(WIDTH, CLASSES)
+    source, _ = measure_curvature(
+        network, [(inputs, None)], source=ClassifierHead(classifier), target=None, dimension=D, draws=None
+    )
+    assert source is not None
+    outputs = np.einsum("cd,ndv->ncv", classifier.weight.detach().numpy(), jacobians(network, inputs))
+    p = classifier(network.eval()(inputs)).softmax(1).detach().numpy()
+    hessian = np.einsum("nc,ce->nce", p, np.eye(CLASSES)) - np.einsum("nc,ne->nce", p, p)
+    want = np.einsum("ncv,nce,new->vw", outputs, hessian, outputs) / N
+    np.testing.assert_allclose(source.fisher, want, rtol=1e-4, atol=1e-6)
+
+
+def test_drawn_rows_have_the_fisher_for_their_mean(network, examples, gaussian) -> None:  # type: ignore[no-untyped-def]
+    inputs, labels = examples
+    torch.manual_seed(3)
+    classifier = ClassifierHead(nn.Linear(WIDTH, CLASSES))
+    batches = [(inputs, labels)]
+    exact = measure_curvature(network, batches, source=classifier, target=gaussian, dimension=D, draws=None)
+    drawn = measure_curvature(network, batches, source=classifier, target=gaussian, dimension=D, draws=100)
+    for a, b in zip(exact, drawn, strict=True):
+        assert a is not None
+        assert b is not None
+        assert np.linalg.norm(a.fisher - b.fisher) < 0.15 * np.linalg.norm(a.fisher)
+
+
+def test_batches_and_modes_change_nothing_and_are_put_back(network, examples, gaussian) -> None:  # type: ignore[no-untyped-def]
+    inputs, labels = examples
+    first = next(network.parameters())
+    first.requires_grad_(False)
+    running = network[2].running_mean.clone()
+    whole = measure_curvature(network, [(inputs, labels)], source=None, target=gaussian, dimension=D)[1]
+    parts = measure_curvature(
+        network, [(inputs[:5], labels[:5]), (inputs[5:], labels[5:])], source=None, target=gaussian, dimension=D
+    )[1]
+    assert whole is not None
+    assert parts is not None
+    np.testing.assert_array_equal(whole.fisher_rows, parts.fisher_rows)
+    assert network.training
+    assert not first.requires_grad
+    assert torch.equal(running, network[2].running_mean)
+    assert all(p.grad is None for p in network.parameters())
+
+
+def curvature(seed: int, n: int = 40, d: int = 6) -> Curvature:
+    generator = np.random.default_rng(seed)
+    return Curvature(n, generator.normal(size=(n, d)), generator.normal(size=(n, d)) + 0.3)
+
+
+def test_the_report_is_made_of_a_damped_newton_step_and_two_stationary_covariances() -> None:
+    source, target = curvature(0), curvature(1)
+    found = subspace_discrepancy(source, target, learning_rate=0.1, batch_size=8, damping=0.05, n=500)
+    ridge = 0.05 * (np.trace(source.fisher) + np.trace(target.fisher)) / 12
+    sides = []
+    for side in (source, target):
+        noise = side.noise_covariance + 0.05 * np.trace(side.noise_covariance) / 6 * np.eye(6)
+        sides.append(stationary_covariance(side.fisher + ridge * np.eye(6), noise, learning_rate=0.1, batch_size=8))
+    step = -np.linalg.solve(target.fisher + ridge * np.eye(6), target.gradient)
+    want = compare(*sides, step)
+    assert found.twice_kl == pytest.approx(want.twice_kl, rel=1e-9)
+    assert (found.space, found.dimension, found.n, found.noise_model) == ("subspace", 6, 500, "empirical")
+    tuned = tuned_discrepancy(source, target, step, learning_rate=0.1, batch_size=8, damping=0.05, n=500)
+    assert tuned.space == "tuned"
+    assert tuned.twice_kl == pytest.approx(found.twice_kl)
+
+
+def test_fisher_noise_leaves_only_the_shift_and_a_model_is_at_no_distance_from_itself() -> None:
+    one = curvature(0)
+    shift = np.arange(6.0)
+    found = tuned_discrepancy(one, curvature(1), shift, noise_model="fisher", learning_rate=0.1, batch_size=8)
+    assert found.twice_kl == pytest.approx(float(shift @ shift) * 2 * 8 / 0.1)
+    for noise in ("empirical", "isotropic", "fisher"):
+        assert tuned_discrepancy(one, one, np.zeros(6), noise_model=noise).twice_kl == pytest.approx(0, abs=1e-9)
+
+
+def test_fewer_examples_than_dimensions_still_give_a_finite_report() -> None:
+    found = subspace_discrepancy(curvature(0, n=20, d=64), curvature(1, n=20, d=64))
+    assert np.isfinite(found.twice_kl)
+    assert 0 < found.effective_parameters < 20
+
+
+def test_the_shift_of_tuned_weights_is_found_again_in_the_subspace() -> None:
+    before = [torch.randn(20, 5), torch.randn(30)]
+    subspace = RandomSubspace(before, 9)
+    v = torch.randn(9)
+    after = [b + step for b, step in zip(before, subspace.expand(v), strict=True)]
+    np.testing.assert_allclose(projected_shift(before, after, dimension=9), v.numpy(), atol=1e-5)
+    with pytest.raises(InvalidDiscrepancyInput):
+        projected_shift(before, before[:1])
+
+
+def test_what_cannot_be_measured_is_refused_by_name(network, examples, gaussian) -> None:  # type: ignore[no-untyped-def]
+    inputs, labels = examples
+    with pytest.raises(SubspaceTooLarge):
+        measure_curvature(network, [(inputs, labels)], source=None, target=gaussian, dimension=10_000)
+    with pytest.raises(TooFewPoints):
+        measure_curvature(network, [], source=None, target=gaussian, dimension=D)
+    with pytest.raises(InvalidDiscrepancyInput):
+        measure_curvature(network, [(inputs, None)], source=None, target=gaussian, dimension=D)
+    with pytest.raises(InvalidDiscrepancyInput):
+        subspace_discrepancy(curvature(0), curvature(1, d=5))
+    zero = Curvature(3, np.zeros((3, 2)), np.zeros((3, 2)))
+    with pytest.raises(InvalidDiscrepancyInput):
+        subspace_discrepancy(zero, zero)
