@@ -327,4 +327,3 @@ def _finish_job(session: Session, job: JobRow) -> None:
 
 def _rows(result: Any) -> int:
     return result.rowcount if isinstance(result, CursorResult) else 0
-

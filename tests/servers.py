@@ -71,10 +71,17 @@ def postgres_server(folder: Path) -> Iterator[str]:
                 parent.chmod(parent.stat().st_mode | 0o011)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.run(
-        [initdb, "-D", data, "-U", "frontrunner", "-A", "trust", "-E", "UTF8", "--no-sync"], check=True, cwd=data, **drop, **quiet
+        [initdb, "-D", data, "-U", "frontrunner", "-A", "trust", "-E", "UTF8", "--no-sync"],
+        check=True,
+        cwd=data,
+        **drop,
+        **quiet,
     )
     server = subprocess.Popen(
-        [postgres, "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", "", "-c", "fsync=off"], cwd=data, **drop, **quiet
+        [postgres, "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", "", "-c", "fsync=off"],
+        cwd=data,
+        **drop,
+        **quiet,
     )
     url = f"postgresql+psycopg://frontrunner@127.0.0.1:{port}/postgres"
 

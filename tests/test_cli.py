@@ -67,7 +67,9 @@ def test_the_hub_may_be_configured(run, colours, hub):
         (["rank", "{colours}", "--task", "guess"], 2, "classification"),
     ],
 )
-def test_refusals_have_an_exit_code_and_say_what_was_wrong(run, colours, hub, tmp_path, zip_of, arguments, status, says):
+def test_refusals_have_an_exit_code_and_say_what_was_wrong(
+    run, colours, hub, tmp_path, zip_of, arguments, status, says
+):
     (tmp_path / "text.zip").write_bytes(b"PK\x03\x04 no zip")
     zip_of(class_images(1, 4), "one.zip")
     texts = tmp_path / "texts.csv"
@@ -100,7 +102,15 @@ def test_help_loads_no_heavy_library(run):
 
 @pytest.mark.pack
 def test_a_second_run_over_the_pack_needs_seconds_and_no_forward_pass(run, pack):
-    arguments = ("rank", pack / "datasets/flowers5/flowers5.zip", "--hub", pack / "hub", "--json", "--max-examples", "20")
+    arguments = (
+        "rank",
+        pack / "datasets/flowers5/flowers5.zip",
+        "--hub",
+        pack / "hub",
+        "--json",
+        "--max-examples",
+        "20",
+    )
     first, second = json.loads(run(*arguments).stdout), json.loads(run(*arguments).stdout)
     assert len(first["ranking"]) == len(second["ranking"]) == 13
     assert {line["forward_examples"] for line in second["ranking"]} == {0}

@@ -49,6 +49,9 @@ def run_step(
             statistics.update(shard.features, shard.labels, shard.targets)
         scoring_started = time.perf_counter()
         values = scores.evaluate(order.scores, statistics, shards)
+        if order.scores[0] in values.not_applicable:
+            # Without the score that orders the ranking the checkpoint has no place in it: say why.
+            raise values.not_applicable[order.scores[0]]
         stored = {
             "dimension": statistics.dimension,
             "scores": {

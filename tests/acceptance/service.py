@@ -45,7 +45,9 @@ class Service:
 
     def wait(self, job_id: str, timeout_s: float = 180.0) -> dict:
         """The job once it is over."""
-        wait_until(lambda: self.job(job_id)["status"] in ("succeeded", "failed", "cancelled"), timeout_s, "the job's end")
+        wait_until(
+            lambda: self.job(job_id)["status"] in ("succeeded", "failed", "cancelled"), timeout_s, "the job's end"
+        )
         return self.job(job_id)
 
     def processes(self, what: str) -> list[psutil.Process]:

@@ -34,7 +34,18 @@ def service(tmp_path, hub):
 
 def ranked_by_cli(dataset: Path, hub: Path, home: Path) -> dict:
     done = subprocess.run(
-        [sys.executable, "-m", "frontrunner.cli", "rank", str(dataset), "--hub", str(hub), "--json", "--max-examples", str(EXAMPLES)],
+        [
+            sys.executable,
+            "-m",
+            "frontrunner.cli",
+            "rank",
+            str(dataset),
+            "--hub",
+            str(hub),
+            "--json",
+            "--max-examples",
+            str(EXAMPLES),
+        ],
         env=os.environ | {"FRONTRUNNER_HOME": str(home)},
         capture_output=True,
         check=True,
@@ -44,7 +55,9 @@ def ranked_by_cli(dataset: Path, hub: Path, home: Path) -> dict:
 
 
 def lines(ranking: dict) -> list[tuple]:
-    return [(e["rank"], e["checkpoint"], pytest.approx(e["scores"]["logme"]["value"], rel=1e-6)) for e in ranking["ranking"]]
+    return [
+        (e["rank"], e["checkpoint"], pytest.approx(e["scores"]["logme"]["value"], rel=1e-6)) for e in ranking["ranking"]
+    ]
 
 
 def values(ranking: dict) -> list[tuple]:

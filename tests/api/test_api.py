@@ -48,7 +48,9 @@ def is_problem(answer, status, code):
 
 
 def test_serving_loads_no_torch():
-    code = "import sys, api.app, api.serve, workers.app; assert not {'torch', 'timm', 'transformers'} & set(sys.modules)"
+    code = (
+        "import sys, api.app, api.serve, workers.app; assert not {'torch', 'timm', 'transformers'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -168,9 +170,7 @@ def test_checkpoints_are_listed_by_pages(client):
 
 
 def test_a_job_that_waits_is_cancelled_at_once(client, colours):
-    job = client.post(
-        "/v1/rankings", json={"dataset": upload(client, colours).json()["id"]}
-    ).json()
+    job = client.post("/v1/rankings", json={"dataset": upload(client, colours).json()["id"]}).json()
     assert client.post(f"/v1/jobs/{job['id']}/cancel").json()["status"] == "cancelled"
     ranking = client.get(f"/v1/rankings/{job['id']}").json()
     assert {entry["code"] for entry in ranking["skipped"]} == {"cancelled"}

@@ -65,7 +65,11 @@ def test_a_folder_is_named_by_its_names_and_bytes(tmp_path):
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_table_of_texts_opens_with_its_split(tmp_path, kind):
     table = pa.table(
-        {"text": ["good", "bad", "fine, really\nnice", "poor"], "label": ["p", "n", "p", "n"], "split": ["train"] * 3 + ["test"]}
+        {
+            "text": ["good", "bad", "fine, really\nnice", "poor"],
+            "label": ["p", "n", "p", "n"],
+            "split": ["train"] * 3 + ["test"],
+        }
     )
     path = tmp_path / f"reviews.{kind}"
     if kind == "csv":

@@ -35,7 +35,9 @@ def test_a_corrupt_image_among_good_ones_is_reported_and_left_out(zip_of):
 def test_a_truncated_jpeg_is_found_although_it_is_decoded_small(zip_of):
     generator = np.random.default_rng(0)
     files = {
-        f"{label}/{i}.jpg": encode(generator.integers(0, 255, (256, 256, 3)), "JPEG") for label in "ab" for i in range(3)
+        f"{label}/{i}.jpg": encode(generator.integers(0, 255, (256, 256, 3)), "JPEG")
+        for label in "ab"
+        for i in range(3)
     }
     files["a/0.jpg"] = files["a/0.jpg"][: len(files["a/0.jpg"]) * 2 // 3]
     report = check_dataset(open_dataset(zip_of(files)))

@@ -27,7 +27,9 @@ def randomised(module: nn.Module, seed: int = 0) -> nn.Module:
     return module
 
 
-@pytest.mark.parametrize("architecture", ["test_resnet", "test_efficientnet", "test_vit", "mobilenetv2_035", "resnet10t"])
+@pytest.mark.parametrize(
+    "architecture", ["test_resnet", "test_efficientnet", "test_vit", "mobilenetv2_035", "resnet10t"]
+)
 def test_features_stay_the_same(architecture):
     module = randomised(timm.create_model(architecture, num_classes=0))
     side = module.pretrained_cfg["input_size"][-1]

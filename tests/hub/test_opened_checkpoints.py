@@ -83,7 +83,7 @@ def test_missing_weights_are_refused(hub, tmp_path):
     weights = load_file(folder / "model.safetensors")
     weights.pop("layer1.0.conv1.weight")
     save_file(weights, folder / "model.safetensors")
-    with pytest.raises(errors.CheckpointUnreadable, match="layer1.0.conv1"):
+    with pytest.raises(errors.CheckpointUnreadable, match=r"layer1\.0\.conv1"):
         open_checkpoint(describe_directory(folder))
 
 

@@ -180,8 +180,10 @@ def test_only_transitions_in_the_table_happen_to_a_step(sqlite, before, after):
         Status.FAILED: lambda: apply(database, lifecycle.fail_step, held, "c", "r"),
         Status.CANCELLED: lambda: (
             apply(database, lifecycle.cancel_step, held)
-            or (apply(database, lifecycle.cancel_job, job) and steps_of(database, job)[0].status == "cancelled")
-            and before != Status.CANCELLED
+            or (
+                (apply(database, lifecycle.cancel_job, job) and steps_of(database, job)[0].status == "cancelled")
+                and before != Status.CANCELLED
+            )
         ),
     }[after]
     assert bool(operation()) == (after in STEP_TRANSITIONS[before])

@@ -55,9 +55,14 @@ def test_concurrent_read_modify_writes_lose_nothing(database):
 
 
 def test_a_block_that_raises_writes_nothing(database):
-    with pytest.raises(RuntimeError), database.writing() as session:
-        session.execute(update(DutyRow).values(holder="half-written"))
-        raise RuntimeError
+
+    def half_write() -> None:
+        with database.writing() as session:
+            session.execute(update(DutyRow).values(holder="half-written"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half_write()
     with database.reading() as session:
         assert session.scalar(select(DutyRow.holder)) == ""
 

@@ -50,16 +50,31 @@ def submit(database, settings, path, hub, **more):
     planned = plan(request, report, find_checkpoints([hub], packages=False).checkpoints)
     reference = DatasetReference.of(path, report, DatasetOptions())
     orders = [
-        StepOrder(dataset=reference, checkpoint=c, scores=request.scores, max_examples=5000, seed=0, cache=settings.cache)
+        StepOrder(
+            dataset=reference, checkpoint=c, scores=request.scores, max_examples=5000, seed=0, cache=settings.cache
+        )
         for c in planned.steps
     ]
     row = DatasetRow(
-        id=dataset.id, digest=dataset.digest, name="d", blob="b", bytes=1, options={}, report=report.model_dump(mode="json")
+        id=dataset.id,
+        digest=dataset.digest,
+        name="d",
+        blob="b",
+        bytes=1,
+        options={},
+        report=report.model_dump(mode="json"),
     )
     with database.writing() as session:
         row = session.merge(row)
         return lifecycle.submit_ranking(
-            session, row, request, planned, orders, train_examples=report.train_examples, max_attempts=3, first_ring_s=0.0
+            session,
+            row,
+            request,
+            planned,
+            orders,
+            train_examples=report.train_examples,
+            max_attempts=3,
+            first_ring_s=0.0,
         ).id
 
 

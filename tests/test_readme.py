@@ -1,0 +1,54 @@
+"""What the README shows runs as it stands."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_examples_run(code, tmp_path):
+    environment = os.environ | {"FRONTRUNNER_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert "features:mine leads" in done.stdout
+
+
+def test_frontrunner_commands_run(tmp_path, colours, hub):
+    environment = os.environ | {"FRONTRUNNER_HOME": str(tmp_path / "home")}
+    (tmp_path / "flowers.zip").write_bytes(colours.read_bytes())
+    (tmp_path / "checkpoints").symlink_to(hub)
+    commands = re.findall(r"^frontrunner ((?:rank|datasets|checkpoints) .*?)(?: +#.*)?$", "\n".join(blocks("sh")), re.M)
+    assert len(commands) == 4
+    for command in commands:
+        subprocess.run(
+            [sys.executable, "-m", "frontrunner.cli", *command.split()],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            check=True,
+        )
+
+
+def test_every_dependency_is_explained():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    explained = (ROOT / "docs" / "dependencies.md").read_text()
+    names = [re.split(r"[\[<>=]", entry)[0] for entry in project["dependencies"]]
+    assert [name for name in names if not re.search(rf"\b{name}\b", explained)] == []
+
+
+def test_constraints_hold_no_addresses():
+    assert not re.search(r"://|file:|@ ", (ROOT / "constraints.txt").read_text())
