@@ -11,10 +11,10 @@ from celery import Celery
 from fastapi import Depends, Request
 
 from frontrunner.blobs import BlobStore
-from frontrunner.hub import Catalogue, find_checkpoints
+from frontrunner.hub import Catalogue
 from frontrunner.settings import Settings
 from models import Database
-from models.catalogue import load_catalogue, store_catalogue
+from models.catalogue import load_catalogue, refresh_catalogue
 
 # A checkpoint that is copied into a hub is offered after this long at most.
 CATALOGUE_PERIOD_S = 5.0
@@ -36,11 +36,7 @@ class State:
         with self._lock:
             due = time.monotonic() - self._looked_at > CATALOGUE_PERIOD_S
             if due:
-                found = find_checkpoints([hub for hub in self.settings.hub if hub.is_dir()], self.settings.packages)
-                # An API without hubs of its own leaves the catalogue to its workers.
-                if found.checkpoints or found.skipped:
-                    with self.database.writing() as session:
-                        store_catalogue(session, found)
+                refresh_catalogue(self.database, self.settings)
                 self._looked_at = time.monotonic()
         with self.database.reading() as session:
             return load_catalogue(session)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from frontrunner.hub import Catalogue, CheckpointDescription, SkippedCheckpoint
+from frontrunner.hub import Catalogue, CheckpointDescription, SkippedCheckpoint, find_checkpoints
+from frontrunner.settings import Settings
 from models.base import database_now
 from models.checkpoint import CheckpointRow
+from models.database import Database
 
 
 def store_catalogue(session: Session, catalogue: Catalogue) -> None:
@@ -44,6 +46,14 @@ def store_catalogue(session: Session, catalogue: Catalogue) -> None:
                     seen_at=now,
                 )
             )
+
+
+def refresh_catalogue(database: Database, settings: Settings) -> None:
+    """Look into the hubs that this machine sees and store what they offer; one that sees none changes nothing."""
+    found = find_checkpoints([hub for hub in settings.hub if hub.is_dir()], settings.packages)
+    if found.checkpoints or found.skipped:
+        with database.writing() as session:
+            store_catalogue(session, found)
 
 
 def load_catalogue(session: Session) -> Catalogue:

@@ -14,11 +14,10 @@ from celery import Celery
 from celery.signals import worker_shutting_down
 
 from frontrunner.doorbell import QUEUES, RUN_STEP, celery_app
-from frontrunner.hub import find_checkpoints
 from frontrunner.logs import configure_logs
 from frontrunner.settings import Settings
 from models import Database
-from models.catalogue import store_catalogue
+from models.catalogue import refresh_catalogue
 from workers.reaper import Reaper
 from workers.supervisor import Supervisor
 
@@ -47,13 +46,7 @@ def run_worker(settings: Settings, queues: tuple[str, ...] = QUEUES, *, until_st
     configure_logs(settings)
     settings.messages.mkdir(parents=True, exist_ok=True)
     database = Database(settings.resolved_database_url)
-    # A worker that sees hubs tells the API's catalogue of them; one that sees none leaves it alone.
-    if settings.hub or settings.packages:
-        catalogue = find_checkpoints([hub for hub in settings.hub if hub.is_dir()], settings.packages)
-        if catalogue.checkpoints or catalogue.skipped:
-            with database.writing() as session:
-                store_catalogue(session, catalogue)
-
+    refresh_catalogue(database, settings)
     supervisor = Supervisor(database, settings)
     app = build_app(settings, supervisor)
     stopping = threading.Event()

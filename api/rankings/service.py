@@ -9,7 +9,7 @@ from frontrunner.data.dataset import Dataset
 from frontrunner.doorbell import ring
 from frontrunner.errors import NothingRanked
 from frontrunner.hub import Catalogue, feature_sets
-from frontrunner.ranking import DatasetReference, RankingRequest, StepOrder, nothing_ranked_reason, plan
+from frontrunner.ranking import DatasetReference, RankingRequest, nothing_ranked_reason, plan, step_orders
 from models import DatasetRow, StepRow, lifecycle
 
 
@@ -33,17 +33,7 @@ def submit_ranking(state: State, dataset: DatasetRow, request: RankingRequest) -
     if not planned.steps:
         raise NothingRanked(nothing_ranked_reason(planned.skipped))
     reference = DatasetReference.of(path, report, options)
-    orders = [
-        StepOrder(
-            dataset=reference,
-            checkpoint=checkpoint,
-            scores=request.scores,
-            max_examples=request.max_examples,
-            seed=request.seed,
-            cache=settings.cache.resolve(),
-        )
-        for checkpoint in planned.steps
-    ]
+    orders = step_orders(request, reference, planned.steps, settings.cache.resolve())
     with state.database.writing() as session:
         job = lifecycle.submit_ranking(
             session,

@@ -2,7 +2,14 @@
 
 from frontrunner.ranking.local import Listener, nothing_ranked_reason, rank
 from frontrunner.ranking.planner import Plan, assemble, plan
-from frontrunner.ranking.request import DatasetReference, RankingRequest, ScoreOutput, StepOrder, StepOutput
+from frontrunner.ranking.request import (
+    DatasetReference,
+    RankingRequest,
+    ScoreOutput,
+    StepOrder,
+    StepOutput,
+    step_orders,
+)
 from frontrunner.ranking.result import Failure, RankedCheckpoint, Ranking, Status
 from frontrunner.ranking.step import run_step
 
@@ -23,4 +30,5 @@ __all__ = [
     "plan",
     "rank",
     "run_step",
+    "step_orders",
 ]

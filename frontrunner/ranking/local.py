@@ -11,7 +11,7 @@ from frontrunner.data import Dataset, DatasetOptions, DatasetReport, check_datas
 from frontrunner.errors import FrontrunnerError, NothingRanked
 from frontrunner.hub import Catalogue, CheckpointDescription, SkippedCheckpoint, feature_sets, find_checkpoints
 from frontrunner.ranking.planner import assemble, plan
-from frontrunner.ranking.request import DatasetReference, RankingRequest, StepOrder, StepOutput
+from frontrunner.ranking.request import DatasetReference, RankingRequest, StepOrder, StepOutput, step_orders
 from frontrunner.ranking.result import Ranking
 from frontrunner.ranking.step import run_step
 from frontrunner.settings import Settings, get_settings
@@ -72,18 +72,10 @@ def rank(
 
     reference = DatasetReference.of(Path(dataset).resolve(), report, options)
     outcomes: dict[str, StepOutput | SkippedCheckpoint] = {}
-    for checkpoint in planned.steps:
-        order = StepOrder(
-            dataset=reference,
-            checkpoint=checkpoint,
-            scores=request.scores,
-            max_examples=request.max_examples,
-            seed=request.seed,
-            cache=settings.cache,
-        )
+    for order in step_orders(request, reference, planned.steps, settings.cache):
         outcome = _outcome(order, opened, listener)
-        outcomes[checkpoint.id] = outcome
-        listener.on_outcome(checkpoint.id, outcome)
+        outcomes[order.checkpoint.id] = outcome
+        listener.on_outcome(order.checkpoint.id, outcome)
 
     identity = hashlib.sha256(f"{report.digest}\n{request.model_dump_json()}".encode()).hexdigest()[:24]
     ranking = assemble(f"local_{identity}", "succeeded", request, report, planned, outcomes)

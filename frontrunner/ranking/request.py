@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -78,6 +79,23 @@ class StepOrder(BaseModel):
     max_examples: int
     seed: int
     cache: Path
+
+
+def step_orders(
+    request: RankingRequest, dataset: DatasetReference, checkpoints: Sequence[CheckpointDescription], cache: Path
+) -> list[StepOrder]:
+    """One order for each checkpoint, in the order given."""
+    return [
+        StepOrder(
+            dataset=dataset,
+            checkpoint=checkpoint,
+            scores=request.scores,
+            max_examples=request.max_examples,
+            seed=request.seed,
+            cache=cache,
+        )
+        for checkpoint in checkpoints
+    ]
 
 
 class ScoreOutput(BaseModel):
