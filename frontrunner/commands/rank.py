@@ -1,0 +1,98 @@
+"""`frontrunner rank` and `frontrunner demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from frontrunner.commands.common import (
+    HubOption,
+    InputOption,
+    JsonOption,
+    LabelOption,
+    TaskOption,
+    dataset_options,
+    print_json,
+    refusals,
+)
+from frontrunner.settings import get_settings
+
+if TYPE_CHECKING:
+    from frontrunner.data import DatasetOptions
+    from frontrunner.ranking import Ranking, RankingRequest
+
+
+def rank(
+    dataset: Annotated[Path, typer.Argument(help="Image folder, or a zip, CSV, Parquet or npz file.")],
+    hub: HubOption = None,
+    score: Annotated[
+        list[str] | None, typer.Option("--score", help="Score to compute; may be given again; the first one ranks.")
+    ] = None,
+    checkpoint: Annotated[
+        list[str] | None, typer.Option("--checkpoint", help="Rank only this checkpoint; may be given again.")
+    ] = None,
+    top: Annotated[int | None, typer.Option("--top", min=1, help="Show only the best K.")] = None,
+    max_examples: Annotated[
+        int, typer.Option("--max-examples", min=2, help="Read at most this many training examples.")
+    ] = 5000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the sample.")] = 0,
+    task: TaskOption = None,
+    label: LabelOption = None,
+    input: InputOption = None,  # noqa: A002 - the option's name
+    json: JsonOption = False,
+) -> None:
+    """Rank checkpoints for DATASET, best first. No server needed; features are cached for the next time."""
+    with refusals():
+        from frontrunner.ranking import RankingRequest
+
+        request = RankingRequest(
+            checkpoints=tuple(checkpoint) if checkpoint else None,
+            scores=tuple(score or ("logme",)),
+            max_examples=max_examples,
+            seed=seed,
+        )
+        _print_ranking(_rank(dataset, hub, request, dataset_options(task, label, input), json), top, json)
+
+
+def demo(
+    max_examples: Annotated[
+        int, typer.Option("--max-examples", min=20, help="Read at most this many training examples.")
+    ] = 500,
+    json: JsonOption = False,
+) -> None:
+    """Rank three ImageNet checkpoints on scikit-learn's handwritten digits."""
+    with refusals():
+        from frontrunner.data import DatasetOptions
+        from frontrunner.demo import write_digits
+        from frontrunner.ranking import RankingRequest
+
+        digits = write_digits(get_settings().home / "demo" / "digits.zip")
+        request = RankingRequest(max_examples=max_examples)
+        _print_ranking(_rank(digits, None, request, DatasetOptions(), json), None, json)
+
+
+def _rank(
+    dataset: Path, hub: list[Path] | None, request: RankingRequest, options: DatasetOptions, quiet: bool
+) -> Ranking:
+    from frontrunner import ranking
+    from frontrunner.display import progress_listener
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        return ranking.rank(dataset, hub=hub, request=request, options=options)
+    with progress_listener(console) as listener:
+        return ranking.rank(dataset, hub=hub, request=request, options=options, listener=listener)
+
+
+def _print_ranking(ranking: Ranking, top: int | None, as_json: bool) -> None:
+    from frontrunner.display import show_ranking
+
+    if top is not None:
+        ranking = ranking.model_copy(update={"ranking": ranking.ranking[:top]})
+    if as_json:
+        print_json(ranking)
+    else:
+        show_ranking(ranking, Console())
