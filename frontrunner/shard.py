@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,3 +30,11 @@ class Shard:
     def statistics(self) -> FeatureStatistics:
         """The shard's own sums."""
         return FeatureStatistics().update(self.features, self.labels, self.targets, self.source_probabilities)
+
+
+def fold(shards: Iterable[Shard]) -> FeatureStatistics:
+    """The sums of all shards, in constant memory."""
+    statistics = FeatureStatistics()
+    for shard in shards:
+        statistics.update(shard.features, shard.labels, shard.targets, shard.source_probabilities)
+    return statistics

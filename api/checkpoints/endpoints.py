@@ -2,59 +2,95 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from typing import Annotated
 
-from fastapi import APIRouter
-from pydantic import BaseModel
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
 
-from api.paging import Cursor, Limit, Page
+from api.paging import Page
 from api.problems import RESPONSES, NotFound
-from api.state import State, StateDependency
+from api.state import StateDependency
+from frontrunner.hub import ReadingCost
+from frontrunner.hub.listing import CatalogueFilter
+from models import CheckpointRow
+from models.catalogue import IN_HUBS, costs_of, search_catalogue
 
 router = APIRouter(prefix="/v1/checkpoints", tags=["checkpoints"], responses=RESPONSES)
 
 
 class CheckpointResource(BaseModel):
-    """A checkpoint that the hubs offer; `error_code` is set where it cannot be used."""
+    """A checkpoint of the catalogue; `error_code` is set where it cannot be used."""
 
     id: str
     usable: bool
+    at_hand: bool = Field(description="Found in this service's own hubs; others are fetched when they are ranked.")
     library: str | None = None
     modality: str | None = None
     architecture: str | None = None
+    family: str | None = None
     parameters: int | None = None
+    flops: int | None = None
     bytes: int | None = None
     input_size: int | None = None
     license: str | None = None
     pretraining: str | None = None
+    base_model: str | None = None
+    popularity: int | None = None
+    tags: list[str] = []
     digest: str | None = None
     error_code: str | None = None
     error_reason: str | None = None
 
 
-def _resources(state: State) -> list[CheckpointResource]:
-    catalogue = state.catalogue()
-    usable = [CheckpointResource(usable=True, **found.model_dump(exclude={"path"})) for found in catalogue.checkpoints]
-    broken = [
-        CheckpointResource(id=entry.checkpoint, usable=False, error_code=entry.code, error_reason=entry.reason)
-        for entry in catalogue.skipped
-    ]
-    return sorted([*usable, *broken], key=lambda resource: resource.id)
+class CheckpointDetail(CheckpointResource):
+    """A checkpoint with what takes more room."""
+
+    label_names: list[str] = Field(description="Classes of its own head, by index; empty where it does not say.")
+    layers: int | None = Field(description="Layers that `ID#layer=K` can name, where known.")
+    costs: list[ReadingCost] = Field(description="What reading took, for each kind of device that did.")
+
+
+class CheckpointQuery(CatalogueFilter):
+    """Which checkpoints to list, and which page of them."""
+
+    limit: int = Field(default=100, ge=1, le=500, description="Items a page.")
+    cursor: str | None = Field(default=None, max_length=255, description="`next` of the page before.")
 
 
 @router.get("", operation_id="listCheckpoints")
-def read_checkpoints(state: StateDependency, limit: Limit = 100, cursor: Cursor = None) -> Page[CheckpointResource]:
+def read_checkpoints(query: Annotated[CheckpointQuery, Query()], state: StateDependency) -> Page[CheckpointResource]:
     """List checkpoints, by id."""
-    found = _resources(state)
-    start = bisect_right([resource.id for resource in found], cursor) if cursor else 0
-    items = found[start : start + limit]
-    return Page(items=items, next=items[-1].id if start + limit < len(found) else None)
+    state.look_into_hubs()
+    with state.database.reading() as session:
+        rows = search_catalogue(session, query, after=query.cursor, limit=query.limit)
+        items = [CheckpointResource.model_validate(_fields(row)) for row in rows[: query.limit]]
+    return Page(items=items, next=items[-1].id if len(rows) > query.limit else None)
 
 
 @router.get("/{checkpoint_id:path}", operation_id="getCheckpoint")
-def read_checkpoint(checkpoint_id: str, state: StateDependency) -> CheckpointResource:
+def read_checkpoint(checkpoint_id: str, state: StateDependency) -> CheckpointDetail:
     """Read one checkpoint."""
-    for resource in _resources(state):
-        if resource.id == checkpoint_id:
-            return resource
-    raise NotFound(f"there is no checkpoint '{checkpoint_id}'")
+    state.look_into_hubs()
+    with state.database.reading() as session:
+        row = session.get(CheckpointRow, checkpoint_id)
+        if row is None or not row.available:
+            raise NotFound(f"there is no checkpoint '{checkpoint_id}'")
+        costs = costs_of(session, [row.digest]) if row.digest else {}
+        return CheckpointDetail.model_validate(
+            _fields(row)
+            | {
+                "label_names": row.label_names or [],
+                "layers": len((row.description or {}).get("layer_parameters", ())) or None,
+                "costs": costs.get(row.digest or "", ()),
+            }
+        )
+
+
+def _fields(row: CheckpointRow) -> dict[str, object]:
+    same = CheckpointResource.model_fields.keys() - {"usable", "at_hand", "tags", "bytes"}
+    return {name: getattr(row, name) for name in same} | {
+        "usable": row.error_code is None,
+        "at_hand": row.origin == IN_HUBS,
+        "tags": row.tags or [],
+        "bytes": (row.description or {}).get("bytes"),
+    }

@@ -32,7 +32,11 @@ class DatasetOptions(BaseModel):
 
     task: Task | None = Field(default=None, description="classification, multi-label or regression; else inferred.")
     label: str | None = Field(default=None, max_length=200, description="Table column holding the label or target.")
-    input: str | None = Field(default=None, max_length=200, description="Table column holding the text or image path.")
+    input: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Table column holding the text or image path; two with a comma between them hold pairs of texts.",
+    )
 
     def identity(self, content_digest: str) -> str:
         """SHA-256 that names these bytes read in this way."""
@@ -94,13 +98,20 @@ class ImageInputs:
 
 @dataclass(frozen=True)
 class TextInputs:
-    """Texts by row."""
+    """Texts, or pairs of texts, by row.
+
+    Attributes:
+        texts: (n,) the texts, or the first of each pair.
+        seconds: (n,) the second of each pair, or None.
+    """
 
     texts: tuple[str, ...]
+    seconds: tuple[str, ...] | None = None
 
     def read(self, key: Key) -> bytes:
-        """The text in UTF-8."""
-        return self.texts[int(key)].encode()
+        """The text in UTF-8; of a pair both, a line apart."""
+        row = int(key)
+        return (self.texts[row] if self.seconds is None else f"{self.texts[row]}\n{self.seconds[row]}").encode()
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from frontrunner import errors
 from frontrunner.data.dataset import DatasetOptions
 from frontrunner.data.opening import open_dataset
 from frontrunner.data.report import DatasetReport, check_dataset
-from frontrunner.errors import DatasetTooLarge, FrontrunnerError, InvalidDataset, UnreadableDataset
+from frontrunner.errors import DatasetTooLarge, FrontrunnerError, UnreadableDataset, error_of
 
 
 def check_isolated(
@@ -53,13 +52,8 @@ def check_isolated(
             f"a decoder crashed while checking {name} (status {done.returncode}); the data is likely damaged"
         ) from None
     if "code" in answer:
-        raise _error_class(answer["code"])(answer["reason"])
+        raise error_of(answer["code"], answer["reason"])
     return DatasetReport.model_validate(answer)
-
-
-def _error_class(code: str) -> type[FrontrunnerError]:
-    known = (value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, InvalidDataset))
-    return next((kind for kind in known if kind.code == code), InvalidDataset)
 
 
 def _main() -> None:

@@ -42,6 +42,16 @@ INPUT_NAMES = (
     "features",
     "embedding",
 )
+# Column names of published sets of text pairs: entailment, paraphrase, similarity, question and passage.
+PAIR_NAMES = (
+    ("premise", "hypothesis"),
+    ("sentence1", "sentence2"),
+    ("question1", "question2"),
+    ("text1", "text2"),
+    ("text", "text_pair"),
+    ("question", "sentence"),
+    ("question", "passage"),
+)
 SPLIT_NAMES = ("split", "fold", "subset")
 
 
@@ -91,10 +101,13 @@ def open_table(
         raise UnlabelledDataset(
             f"{name} has no label column among {table.column_names}; name it 'label' or pass label=COLUMN"
         )
-    input_column = _column(table, options.input, INPUT_NAMES) or _only_string_column(table, label_column)
+    pair = _pair_columns(table, options.input)
+    input_column = (
+        pair[0] if pair else _column(table, options.input, INPUT_NAMES) or _only_string_column(table, label_column)
+    )
     complete = pc.is_valid(table[label_column])
-    if input_column is not None:
-        complete = pc.and_(complete, pc.is_valid(table[input_column]))
+    for column in pair or filter(None, [input_column]):
+        complete = pc.and_(complete, pc.is_valid(table[column]))
     table = table.filter(complete)
     if table.num_rows == 0:
         raise EmptyDataset(f"{name} has no row with both an input and a label")
@@ -111,7 +124,8 @@ def open_table(
         inputs, modality = ImageInputs(files), "image"
     else:
         keys = list(range(table.num_rows))
-        inputs, modality = TextInputs(tuple(str(value) for value in table[input_column].to_pylist())), "text"
+        texts, *seconds = (tuple(map(str, table[column].to_pylist())) for column in pair or (input_column,))
+        inputs, modality = TextInputs(texts, *seconds), "text"
 
     train, test = _splits(table, keys, targets)
     return Dataset(name, digest, format, modality, targets.task, targets.classes, train, test, inputs)
@@ -124,6 +138,21 @@ def _column(table: pa.Table, wanted: str | None, candidates: tuple[str, ...]) ->
         return wanted
     by_lower = {column.lower(): column for column in reversed(table.column_names)}
     return next((by_lower[name] for name in candidates if name in by_lower), None)
+
+
+def _pair_columns(table: pa.Table, wanted: str | None) -> tuple[str, str] | None:
+    """The two columns of a set of text pairs: those asked for as `first,second`, or known by their names."""
+    if wanted is None:
+        by_lower = {column.lower(): column for column in reversed(table.column_names)}
+        known = (pair for pair in PAIR_NAMES if set(pair) <= by_lower.keys())
+        return next(((by_lower[first], by_lower[second]) for first, second in known), None)
+    if wanted in table.column_names or wanted.count(",") != 1:
+        return None
+    first, second = (name.strip() for name in wanted.split(","))
+    for name in (first, second):
+        if name not in table.column_names:
+            raise UnreadableDataset(f"there is no column '{name}'; the table has {table.column_names}")
+    return first, second
 
 
 def _only_string_column(table: pa.Table, label_column: str) -> str | None:

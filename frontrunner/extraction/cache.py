@@ -1,4 +1,4 @@
-"""The feature cache: shards of features on disk, and the scores computed from them.
+"""The feature cache: shards of features on disk, the checkpoint's own predictions beside them, and scores.
 
 A directory holds what one checkpoint says about one dataset. Its name is the digest of everything that decides the
 numbers: checkpoint, dataset, preprocessing, order of examples, shard size and extractor version. Files are written
@@ -7,6 +7,7 @@ under a temporary name and renamed, so a file that exists is whole, and two writ
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,21 @@ from frontrunner.data.dataset import Key
 from frontrunner.hub import CheckpointDescription
 
 # Part of every key: raise it whenever the same checkpoint and input would give other features.
-EXTRACTOR_VERSION = 1
+EXTRACTOR_VERSION = 2
 # 256 rows of 2,048 float32 features are 2 MiB: small enough to lose little on a crash, large enough to stream.
 SHARD_SIZE = 256
+
+
+class Extracted(NamedTuple):
+    """What a checkpoint says of n inputs.
+
+    Attributes:
+        features: (n, D) penultimate features.
+        source_probabilities: (n, C_source) its own predicted distribution, or None where it has no classifier.
+    """
+
+    features: NDArray[np.float32]
+    source_probabilities: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)
@@ -61,17 +74,24 @@ class FeatureCache:
     def __init__(self, root: Path, key: FeatureKey) -> None:
         self.folder = root / "features" / key.digest[:2] / key.digest
 
-    def read_shard(self, index: int, rows: int) -> NDArray[np.float32] | None:
-        """(rows, D) features of shard `index`, memory-mapped, or None where it is not there."""
-        try:
-            features: NDArray[np.float32] = np.load(self._shard(index, rows), mmap_mode="r", allow_pickle=False)
-        except (FileNotFoundError, ValueError, EOFError):
-            return None
-        return features if features.shape[0] == rows else None
+    def read_features(self, index: int, rows: int) -> NDArray[np.float32] | None:
+        """(rows, D) features of shard `index`, memory-mapped, or None where they are not there."""
+        return _read_rows(self._shard(index, rows), rows)
 
-    def write_shard(self, index: int, features: NDArray[np.float32]) -> None:
-        """Keep the features of shard `index`."""
-        self._write(self._shard(index, len(features)), lambda file: np.save(file, features, allow_pickle=False))
+    def read_source_probabilities(self, index: int, rows: int) -> NDArray[np.float32] | None:
+        """(rows, C_source) predictions of shard `index`, memory-mapped, or None where they are not there.
+
+        (rows, 0) where it is known that the checkpoint makes none.
+        """
+        return _read_rows(self._predictions(index, rows), rows)
+
+    def write_shard(self, index: int, extracted: Extracted) -> None:
+        """Keep shard `index`."""
+        rows = len(extracted.features)
+        predictions = extracted.source_probabilities
+        kept = np.empty((rows, 0), dtype=np.float32) if predictions is None else predictions
+        for path, matrix in ((self._predictions(index, rows), kept), (self._shard(index, rows), extracted.features)):
+            self._write(path, functools.partial(np.save, arr=matrix, allow_pickle=False))
 
     def read_scores(self, name: str) -> dict[str, Any] | None:
         """What `write_scores` kept under `name`, or None."""
@@ -92,6 +112,9 @@ class FeatureCache:
     def _shard(self, index: int, rows: int) -> Path:
         return self.folder / f"{index:05d}-{rows}.npy"
 
+    def _predictions(self, index: int, rows: int) -> Path:
+        return self.folder / f"{index:05d}-{rows}.predictions.npy"
+
     def _write(self, path: Path, write: Callable[[BinaryIO], object]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{uuid.uuid4().hex}")
@@ -101,3 +124,11 @@ class FeatureCache:
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _read_rows(path: Path, rows: int) -> NDArray[np.float32] | None:
+    try:
+        stored: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    return stored if stored.shape[0] == rows else None

@@ -22,12 +22,14 @@ _TOLERANCE = 1e-4
 
 
 @torch.no_grad()  # not inference mode: the folded weights must stay ordinary tensors that can be moved
-def fold_normalisation(checkpoint: Checkpoint, example: Tensor) -> bool:
-    """Fold in place where that leaves the features of `example` (b, 3, H, W) as they were; says whether it did.
+def fold_normalisation(checkpoint: Checkpoint, example: Any) -> bool:
+    """Fold in place where that leaves the features of `example`, a small batch, as they were; says whether it did.
 
     The checkpoint must only be read afterwards, in evaluation mode: a folded layer no longer normalises.
     """
-    before = checkpoint.read_features(example)
+    if not any(_is_foldable(module) for module in checkpoint.module.modules()):
+        return False
+    before = checkpoint.forward(example).features
     pairs = _pairs(checkpoint, example)
     if not pairs:
         return False
@@ -37,7 +39,7 @@ def fold_normalisation(checkpoint: Checkpoint, example: Tensor) -> bool:
         norm: Any = kept[norm_name]
         checkpoint.module.set_submodule(convolution_name, fuse_conv_bn_eval(convolution, norm))
         checkpoint.module.set_submodule(norm_name, _after_normalisation(norm))
-    after = checkpoint.read_features(example)
+    after = checkpoint.forward(example).features
     scale = before.abs().max().clamp_min(1e-12)
     if bool(((after - before).abs().max() / scale) <= _TOLERANCE):
         return True
@@ -46,7 +48,7 @@ def fold_normalisation(checkpoint: Checkpoint, example: Tensor) -> bool:
     return False
 
 
-def _pairs(checkpoint: Checkpoint, example: Tensor) -> list[tuple[str, str]]:
+def _pairs(checkpoint: Checkpoint, example: Any) -> list[tuple[str, str]]:
     """(convolution, normalisation) names where the second's only input is the first's output, each used once."""
     produced: dict[int, tuple[str, Tensor]] = {}  # holding the tensor keeps its id from being reused
     consumed: list[tuple[str, str]] = []
@@ -68,7 +70,7 @@ def _pairs(checkpoint: Checkpoint, example: Tensor) -> list[tuple[str, str]]:
         if type(module) is nn.Conv2d or _is_foldable(module)
     ]
     try:
-        checkpoint.read_features(example)
+        checkpoint.forward(example)
     finally:
         for handle in handles:
             handle.remove()
@@ -86,7 +88,7 @@ def _after_normalisation(norm: nn.Module) -> nn.Module:
     return nn.Sequential(*copy.copy(parts))
 
 
-def lay_out_for_reading(checkpoint: Checkpoint, example: Tensor) -> None:
+def lay_out_for_reading(checkpoint: Checkpoint, example: Any) -> None:
     """Prepare an opened checkpoint for many forward passes: normalisation folded, channels last if convolutional."""
     fold_normalisation(checkpoint, example)
     if any(isinstance(module, nn.Conv2d) for module in checkpoint.module.modules()):

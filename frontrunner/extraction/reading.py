@@ -1,83 +1,113 @@
-"""Forward passes: images in, penultimate features out, decoded ahead of the model. Imports torch."""
+"""Forward passes: inputs in; penultimate features and the checkpoint's own predictions out. Imports torch."""
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import importlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frontrunner.data import ImageInputs
 from frontrunner.data.dataset import Key
 from frontrunner.errors import CheckpointUnreadable
+from frontrunner.extraction.cache import Extracted
 from frontrunner.extraction.folding import lay_out_for_reading
-from frontrunner.hub.checkpoint import Checkpoint
+from frontrunner.extraction.memory import PeakMemory
+from frontrunner.hub import CheckpointDescription, HubAccess, ReadingCost
+from frontrunner.hub.checkpoint import Batch, Checkpoint, Inputs
+from frontrunner.hub.opening import open_checkpoint
 
-# Activations of 8 images stay near the caches of a CPU: batches of 32 were measured 1.3 times slower on two cores.
-BATCH_ON_CPU = 8
-BATCH_ON_GPU = 128
-# Batches decoded ahead: enough to hide an image that decodes slowly, little enough to stay small.
-_BATCHES_AHEAD = 4
 # Examples that the folded layers are compared on.
 _PROBE = 2
+_MB = 1e6
 
 
 class FeatureReader:
-    """Reads features of images through one opened checkpoint, on a GPU where there is one."""
+    """Reads inputs through one opened checkpoint, on a GPU where there is one, and measures what that takes."""
 
-    def __init__(self, checkpoint: Checkpoint, inputs: ImageInputs) -> None:
+    def __init__(self, checkpoint: Checkpoint, inputs: Inputs, memory: PeakMemory | None = None) -> None:
         self._checkpoint = checkpoint
         self._inputs = inputs
+        self._memory = memory or PeakMemory()
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._prepared = False
+        self._timed_seconds = 0.0
+        self._timed_examples = 0
 
-    def read(self, keys: Sequence[Key], on_batch: Callable[[int], None] = lambda examples: None) -> NDArray[np.float32]:
-        """(n, D) features of the images `keys`, in that order; `on_batch` hears how many examples each batch held.
+    @classmethod
+    def opening(
+        cls, description: CheckpointDescription, inputs: Inputs, access: HubAccess | None = None
+    ) -> FeatureReader:
+        """A reader of a checkpoint that is opened for it, so that its memory is counted.
 
         Raises:
-            UnreadableDataset: an image cannot be decoded.
-            CheckpointUnreadable: the model fails on the input, or its features are not finite.
+            CheckpointError: it cannot be opened; a subclass says why.
+        """
+        importlib.import_module(description.library)  # its own memory is not the checkpoint's
+        memory = PeakMemory()
+        return cls(open_checkpoint(description, access), inputs, memory)
+
+    def read(self, keys: Sequence[Key], on_batch: Callable[[int], None] = lambda examples: None) -> Extracted:
+        """Features of the inputs `keys`, in that order; `on_batch` hears how many examples each batch held.
+
+        Raises:
+            UnreadableDataset: an input cannot be decoded.
+            CheckpointUnreadable: the model fails on the input, or what it says of it is not finite.
         """
         features = np.empty((len(keys), self._checkpoint.feature_dimension), dtype=np.float32)
-        done = 0
-        for batch in self._batches(keys):
-            features[done : done + len(batch)] = self._forward(batch)
-            done += len(batch)
-            on_batch(len(batch))
+        probabilities: NDArray[np.float32] | None = None
+        for batch in self._checkpoint.preparation.batches(self._inputs, keys, self._device):
+            read, predicted = self._forward(batch)
+            features[batch.positions] = read
+            if predicted is not None:
+                if probabilities is None:
+                    probabilities = np.empty((len(keys), predicted.shape[1]), dtype=np.float32)
+                probabilities[batch.positions] = predicted
+            on_batch(len(batch.positions))
+        name = self._checkpoint.description.id
         if not np.isfinite(features).all():
-            raise CheckpointUnreadable(f"{self._checkpoint.description.id} gives features that are NaN or infinite")
-        return features
+            raise CheckpointUnreadable(f"{name} gives features that are NaN or infinite")
+        if probabilities is not None and not np.isfinite(probabilities).all():
+            raise CheckpointUnreadable(f"{name} gives predictions that are NaN or infinite")
+        return Extracted(features, probabilities)
 
-    def _batches(self, keys: Sequence[Key]) -> Iterator[Tensor]:
-        size = BATCH_ON_CPU if self._device.type == "cpu" else BATCH_ON_GPU
-        pending: deque[list[Future[Tensor]]] = deque()
-        starts = iter(range(0, len(keys), size))
-        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool:
-            while True:
-                while len(pending) < _BATCHES_AHEAD and (start := next(starts, None)) is not None:
-                    pending.append([pool.submit(self._prepare, key) for key in keys[start : start + size]])
-                if not pending:
-                    return
-                yield torch.stack([image.result() for image in pending.popleft()])
+    @property
+    def cost(self) -> ReadingCost | None:
+        """What reading took so far; None before the second batch, since the first one pays for preparations."""
+        if not self._timed_examples:
+            return None
+        on_gpu = self._device.type == "cuda"
+        return ReadingCost(
+            device=torch.cuda.get_device_name() if on_gpu else f"cpu, {torch.get_num_threads()} threads",
+            latency_ms=1000 * self._timed_seconds / self._timed_examples,
+            memory_mb=(torch.cuda.max_memory_allocated() if on_gpu else self._memory.growth_bytes()) / _MB,
+        )
 
-    def _prepare(self, key: Key) -> Tensor:
-        return self._checkpoint.preprocess(self._inputs.decode(key))
-
-    def _forward(self, batch: Tensor) -> NDArray[np.float32]:
+    def _forward(self, batch: Batch) -> Extracted:
         try:
             if not self._prepared:
-                lay_out_for_reading(self._checkpoint, batch[:_PROBE])
-                self._checkpoint.module.to(self._device)
-                self._prepared = True
-            batch = batch.to(self._device, memory_format=torch.channels_last, non_blocking=True)
-            features: NDArray[np.float32] = self._checkpoint.features(batch).float().cpu().numpy()
-        except (RuntimeError, TypeError, ValueError) as error:
-            raise CheckpointUnreadable(
-                f"{self._checkpoint.description.id} fails on a batch of shape {tuple(batch.shape)}: {error}"
-            ) from error
-        return features
+                self._prepare(batch.inputs)
+                return self._extract(batch.inputs)
+            started = time.perf_counter()
+            extracted = self._extract(batch.inputs)
+            self._timed_seconds += time.perf_counter() - started
+            self._timed_examples += len(batch.positions)
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            raise CheckpointUnreadable(f"{self._checkpoint.description.id} fails on a batch: {error}") from error
+        return extracted
+
+    def _prepare(self, inputs: Any) -> None:
+        lay_out_for_reading(self._checkpoint, inputs[:_PROBE] if isinstance(inputs, Tensor) else inputs)
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        self._checkpoint.module.to(self._device)
+        self._prepared = True
+
+    def _extract(self, inputs: Any) -> Extracted:
+        features, logits = self._checkpoint.read(inputs.to(self._device))
+        predicted = None if logits is None else torch.softmax(logits.float(), dim=1).cpu().numpy()
+        return Extracted(features.float().cpu().numpy(), predicted)

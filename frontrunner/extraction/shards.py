@@ -9,26 +9,37 @@ from typing import Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from frontrunner.data import Dataset, FeatureInputs, ImageInputs, Split
+from frontrunner.data import Dataset, FeatureInputs, Split
 from frontrunner.data.dataset import Key, Task
 from frontrunner.errors import ModalityMismatch
-from frontrunner.extraction.cache import SHARD_SIZE, FeatureCache, FeatureKey
-from frontrunner.hub import CheckpointDescription
+from frontrunner.extraction.cache import SHARD_SIZE, Extracted, FeatureCache, FeatureKey
+from frontrunner.hub import CheckpointDescription, HubAccess, ReadingCost
 from frontrunner.shard import Shard
 
 
 class Reader(Protocol):
-    """Reads (n, D) features of the inputs with these keys, telling how many each batch held."""
+    """Reads the inputs with these keys, telling how many each batch held."""
 
-    def read(self, keys: Sequence[Key], on_batch: Callable[[int], None]) -> NDArray[np.float32]:
+    def read(self, keys: Sequence[Key], on_batch: Callable[[int], None]) -> Extracted:
         """See `FeatureReader.read`."""
+        ...
+
+    @property
+    def cost(self) -> ReadingCost | None:
+        """See `FeatureReader.cost`."""
         ...
 
 
 class FeatureShards(Sequence[Shard]):
     """The shards of one checkpoint on one sample of a dataset's training split; iterable again and again.
 
-    The checkpoint is opened at the first shard that the cache does not hold, and never if it holds them all.
+    The checkpoint is opened at the first shard that the cache does not hold, and never if it holds them all. Its own
+    predictions are kept beside the features whoever asks, since both come from one forward pass.
+
+    Args:
+        with_source_probabilities: yield them too: a thousand columns and more, which few scores look at. Shards of a
+            checkpoint without a classifier have None all the same.
+        access: how this machine reaches a hub and where it keeps files; as the environment says by default.
 
     Attributes:
         forward_examples: examples that went through the checkpoint so far.
@@ -42,6 +53,9 @@ class FeatureShards(Sequence[Shard]):
         max_examples: int,
         cache_root: Path,
         on_progress: Callable[[int, int], None] = lambda done, total: None,
+        *,
+        with_source_probabilities: bool = False,
+        access: HubAccess | None = None,
     ) -> None:
         self.forward_examples = 0
         ordered = dataset.train.take(order)
@@ -51,12 +65,19 @@ class FeatureShards(Sequence[Shard]):
         self._sample = ordered.take(np.arange(min(max_examples, len(ordered))))
         self._targets = _scored_targets(self._sample, dataset.task)
         self._on_progress = on_progress
+        self._access = access
+        self._with_source_probabilities = with_source_probabilities
         self._reader: Reader | None = None
 
     @property
     def examples(self) -> int:
         """Examples in the sample."""
         return len(self._sample)
+
+    @property
+    def cost(self) -> ReadingCost | None:
+        """What reading took on this machine; None where the cache held all, or too little was read to tell."""
+        return None if self._reader is None else self._reader.cost
 
     def __len__(self) -> int:
         return -(-self.examples // SHARD_SIZE)
@@ -75,19 +96,27 @@ class FeatureShards(Sequence[Shard]):
             raise IndexError(index)
         rows = slice(index * SHARD_SIZE, min((index + 1) * SHARD_SIZE, self.examples))
         keys = self._sample.keys[rows]
-        features = self.cache.read_shard(index, len(keys))
-        if features is None:
-            features = self._compute(index, keys, start=rows.start)
+        features, probabilities = self._cached(index, len(keys)) or self._compute(index, keys, start=rows.start)
         self._on_progress(rows.stop, self.examples)
         return Shard(
             features=features,
             labels=None if self._sample.labels is None else self._sample.labels[rows],
             targets=None if self._targets is None else self._targets[rows],
+            source_probabilities=probabilities if self._with_source_probabilities else None,
         )
 
-    def _compute(self, index: int, keys: Sequence[Key], start: int) -> NDArray[np.float32]:
+    def _cached(self, index: int, rows: int) -> Extracted | None:
+        features = self.cache.read_features(index, rows)
+        if features is None or not self._with_source_probabilities:
+            return None if features is None else Extracted(features, None)
+        probabilities = self.cache.read_source_probabilities(index, rows)
+        if probabilities is None:
+            return None
+        return Extracted(features, probabilities if probabilities.shape[1] else None)
+
+    def _compute(self, index: int, keys: Sequence[Key], start: int) -> Extracted:
         if self._reader is None:
-            self._reader = _open_reader(self._checkpoint, self._dataset)
+            self._reader = _open_reader(self._checkpoint, self._dataset, self._access)
         done = start
 
         def on_batch(examples: int) -> None:
@@ -95,36 +124,35 @@ class FeatureShards(Sequence[Shard]):
             done += examples
             self._on_progress(done, self.examples)
 
-        features = self._reader.read(keys, on_batch)
+        extracted = self._reader.read(keys, on_batch)
         self.forward_examples += len(keys)
-        self.cache.write_shard(index, features)
-        return features
+        self.cache.write_shard(index, extracted)
+        return extracted
 
 
 class _PrecomputedReader:
     """Rows of a feature set that the dataset itself brings."""
 
+    cost: ReadingCost | None = None
+
     def __init__(self, matrix: NDArray[np.generic]) -> None:
         self._matrix = matrix
 
-    def read(self, keys: Sequence[Key], on_batch: Callable[[int], None]) -> NDArray[np.float32]:
+    def read(self, keys: Sequence[Key], on_batch: Callable[[int], None]) -> Extracted:
         """See `Reader`."""
         on_batch(len(keys))
-        return np.asarray(self._matrix[np.array(keys, dtype=np.int64)], dtype=np.float32)
+        return Extracted(np.asarray(self._matrix[np.array(keys, dtype=np.int64)], dtype=np.float32), None)
 
 
-def _open_reader(checkpoint: CheckpointDescription, dataset: Dataset) -> Reader:
+def _open_reader(checkpoint: CheckpointDescription, dataset: Dataset, access: HubAccess | None) -> Reader:
     if checkpoint.modality != dataset.modality:
         raise ModalityMismatch(f"{checkpoint.id} reads {checkpoint.modality}, the dataset holds {dataset.modality}")
     if isinstance(dataset.inputs, FeatureInputs):
         return _PrecomputedReader(dataset.inputs.sets[checkpoint.id.removeprefix("features:")])
-    if isinstance(dataset.inputs, ImageInputs):
-        # Torch is loaded here and no earlier: a ranking that the cache answers never needs it.
-        from frontrunner.extraction.reading import FeatureReader
-        from frontrunner.hub.opening import open_checkpoint
+    # Torch is loaded here and no earlier: a ranking that the cache answers never needs it.
+    from frontrunner.extraction.reading import FeatureReader
 
-        return FeatureReader(open_checkpoint(checkpoint), dataset.inputs)
-    raise ModalityMismatch("text datasets cannot be read yet: no text checkpoint opens")
+    return FeatureReader.opening(checkpoint, dataset.inputs, access)
 
 
 def _scored_targets(sample: Split, task: Task) -> NDArray[np.float64] | None:

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from frontrunner.data import Dataset, FeatureInputs
 from frontrunner.errors import CheckpointError, CheckpointNotFound, DuplicateCheckpoint
-from frontrunner.hub.description import CONFIG_FILE, CheckpointDescription, describe_directory
+from frontrunner.hub.configuration import CONFIG_FILE
+from frontrunner.hub.description import CheckpointDescription, describe_directory
 from frontrunner.hub.packages import KNOWN, describe_package
 
 
@@ -36,11 +37,11 @@ class Catalogue(BaseModel):
     skipped: tuple[SkippedCheckpoint, ...] = ()
 
 
-def find_checkpoints(hubs: Sequence[Path], packages: bool) -> Catalogue:
+def find_checkpoints(hubs: Sequence[Path], packages: bool, *, pickles_allowed: bool = False) -> Catalogue:
     """Describe every checkpoint in the folders `hubs` and, with `packages`, in installed packages.
 
     A hub is a folder of checkpoint folders, or one checkpoint folder itself. Where two hubs offer one name, the first
-    is used and the other reported.
+    is used and the other reported. `pickles_allowed` is an administrator's setting.
 
     Raises:
         CheckpointNotFound: a hub folder does not exist.
@@ -54,14 +55,14 @@ def find_checkpoints(hubs: Sequence[Path], packages: bool) -> Catalogue:
                 raise DuplicateCheckpoint(
                     f"{checkpoint_id} was already found in {Path(found[checkpoint_id].path).parent}"
                 )
-            found[checkpoint_id] = describe_directory(folder)
+            found[checkpoint_id] = describe_directory(folder, pickles_allowed=pickles_allowed)
         except CheckpointError as error:
             skipped.append(SkippedCheckpoint.because(checkpoint_id, error))
     for package in KNOWN if packages else ():
         try:
             description = describe_package(package)
         except CheckpointError as error:
-            skipped.append(SkippedCheckpoint.because(f"package:{package.name}", error))
+            skipped.append(SkippedCheckpoint.because(package.pinned.id, error))
         else:
             if description is not None:
                 found[description.id] = description

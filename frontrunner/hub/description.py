@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -16,22 +15,73 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from frontrunner.data.files import digest_file
-from frontrunner.errors import CheckpointNotFound, CheckpointUnreadable, UnsafeCheckpoint
+from frontrunner.errors import CheckpointUnreadable
+from frontrunner.hub.card import CARD_FILE, Card, read_card
+from frontrunner.hub.configuration import (
+    CONFIG_FILE,
+    DECIDING_FILES,
+    POOLING_FILE,
+    PROCESSOR_FILE,
+    TOKENIZER_FILES,
+    read_config,
+    read_if_there,
+    refuse_unsafe,
+)
+from frontrunner.hub.weights import layer_parameters, parameters_of, tensor_shapes, weight_files
 
 Library: TypeAlias = Literal["timm", "transformers", "features"]
+Pooling: TypeAlias = Literal["mean", "cls", "last"]
 
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
-PROCESSOR_FILE = "preprocessor_config.json"
-# Files that decide what a checkpoint computes; each that exists is part of its digest.
-_DECIDING = (CONFIG_FILE, PROCESSOR_FILE, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
-_PICKLED = ("*.bin", "*.pth", "*.pt", "*.ckpt", "*.pkl")
-_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "sentencepiece.bpe.model", "spiece.model")
-MAX_CONFIG_BYTES = 4 * 1024**2
-# safetensors itself refuses larger headers.
-MAX_HEADER_BYTES = 100 * 1024**2
-# Buffers of normalisation layers, which are measured and not trained: no parameters.
-_BUFFERS = (".running_mean", ".running_var", ".num_batches_tracked", "position_ids")
+# Families of text decoders, by the beginning of `model_type`: their last token has seen the whole text, no other has.
+_DECODERS = (
+    "bloom", "falcon", "gemma", "gpt", "granite", "llama", "mistral", "mixtral", "olmo", "opt", "phi", "qwen",
+    "smollm", "stablelm", "starcoder",
+)  # fmt: skip
+_DECODER_HEADS = ("ForCausalLM", "LMHeadModel")
+# How configurations call the number of layers in a stack.
+_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+
+
+class TextReading(BaseModel):
+    """How the hidden states of a text become one row of features. Part of a checkpoint's identity where chosen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pooling: Pooling = Field(description="Mean over tokens, the first token, or the last one.")
+    layer: int | Literal["mean"] | None = Field(
+        default=None, description="Output of the first k layers alone, the mean over all layers, or of the last: null."
+    )
+
+
+class RemoteFile(BaseModel):
+    """A file of a repository on a hub at one revision."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    bytes: int
+    sha256: str | None = Field(description="Of its bytes, where the hub knows it: large files.")
+    git_sha1: str = Field(description="Its name among git's objects: of small files the SHA-1 of header and bytes.")
+
+
+class RemoteSource(BaseModel):
+    """Where a checkpoint is downloaded from, pinned: other bytes than these are refused."""
+
+    model_config = ConfigDict(frozen=True)
+
+    repository: str
+    revision: str = Field(description="The commit, whatever name it was asked for by.")
+    files: tuple[RemoteFile, ...]
+
+
+class ReadingCost(BaseModel):
+    """What reading took on one kind of device, as measured by a worker."""
+
+    model_config = ConfigDict(frozen=True)
+
+    device: str
+    latency_ms: float = Field(description="Forward pass, an example; batches as large as reading uses.")
+    memory_mb: float = Field(description="Most memory taken beyond that of the libraries: weights and activations.")
 
 
 class CheckpointDescription(BaseModel):
@@ -39,99 +89,111 @@ class CheckpointDescription(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str = Field(description="`local:NAME`, `package:NAME` or `features:NAME`.")
+    id: str = Field(description="`local:NAME`, `package:NAME`, `timm:NAME`, `hf:ORG/NAME@REVISION` or `features:NAME`.")
     library: Library = Field(description="What opens it.")
     modality: Literal["image", "text", "features"]
     architecture: str
-    digest: str = Field(description="SHA-256 over weights, configuration and preprocessing, hexadecimal.")
+    digest: str = Field(description="SHA-256 over weights, configuration, preprocessing and reading, hexadecimal.")
     preprocessing_digest: str = Field(description="SHA-256 of how inputs are prepared, hexadecimal.")
     parameters: int = Field(description="Trained weights; buffers are not counted.")
-    bytes: int = Field(description="Size of the weights' file.")
-    path: str = Field(description="Folder or file that it is opened from; empty for precomputed features.")
+    bytes: int = Field(description="Size of the weights' files.")
+    path: str = Field(description="Folder or file that it is opened from; empty where there is none on this machine.")
     license: str | None = None
     pretraining: str | None = Field(default=None, description="Data that it was trained on, where stated.")
+    base_model: str | None = Field(default=None, description="Checkpoint that it was tuned from, where stated.")
+    tags: tuple[str, ...] = ()
     input_size: int | None = Field(default=None, description="Pixels a side, images only.")
+    reading: TextReading | None = Field(default=None, description="Texts only.")
+    layer_parameters: tuple[int, ...] = Field(
+        default=(), description="Trained weights of each layer of the stack, where known, texts only."
+    )
+    costs: tuple[ReadingCost, ...] = ()
+    remote: RemoteSource | None = None
 
 
-def describe_directory(folder: Path) -> CheckpointDescription:
-    """Describe a checkpoint folder in timm's or transformers' form: `config.json` beside `model.safetensors`.
+def describe_directory(folder: Path, *, pickles_allowed: bool = False) -> CheckpointDescription:
+    """Describe a checkpoint folder in timm's or transformers' form: `config.json` beside safetensors.
+
+    Args:
+        folder: where its files lie.
+        pickles_allowed: whether an administrator lets pickled weights count. They are not read here.
 
     Raises:
         CheckpointUnreadable: the configuration or the weights' header is missing or damaged.
-        UnsafeCheckpoint: the only weights are pickles, which can run code when loaded.
+        UnsafeCheckpoint: the only weights are pickles, or a configuration asks for more than to be read.
     """
     config = read_config(folder / CONFIG_FILE)
-    weights = folder / WEIGHTS_FILE
-    if not weights.is_file():
-        pickles = [path.name for pattern in _PICKLED for path in folder.glob(pattern)]
-        if pickles:
-            raise UnsafeCheckpoint(
-                f"{folder.name} offers only pickled weights ({pickles[0]}), which can run code when loaded; "
-                f"convert them to {WEIGHTS_FILE}"
-            )
-        raise CheckpointUnreadable(f"{folder.name} has no {WEIGHTS_FILE}")
-    shapes = tensor_shapes(weights)
-    library, architecture = _library(folder, config)
-    modality = _modality(folder, config, library)
+    weights = weight_files(folder, pickles_allowed=pickles_allowed)
+    refuse_unsafe(folder)
+    readable = [path for path in weights if path.suffix == ".safetensors"]
+    shapes = {name: shape for path in readable for name, shape in tensor_shapes(path).items()}
+    size = sum(path.stat().st_size for path in weights)
+    present = [path for name in DECIDING_FILES if (path := folder / name).is_file()]
+    found = describe(
+        f"local:{folder.name}",
+        config,
+        read_card(folder / CARD_FILE),
+        pooling=read_if_there(folder / POOLING_FILE),
+        digests={path.relative_to(folder).as_posix(): digest_once(path) for path in (*present, *weights)},
+        parameters=parameters_of(shapes, size),
+        size=size,
+    )
+    stack = layer_parameters(shapes, layer_count(config)) if found.modality == "text" else ()
+    return found.model_copy(update={"path": str(folder.resolve()), "layer_parameters": stack})
+
+
+def describe(
+    checkpoint_id: str,
+    config: dict[str, Any],
+    card: Card,
+    *,
+    pooling: dict[str, Any],
+    digests: Mapping[str, str],
+    parameters: int,
+    size: int,
+) -> CheckpointDescription:
+    """A description from what is known of a checkpoint's files, wherever they lie.
+
+    Args:
+        checkpoint_id: its public id.
+        config: its `config.json`.
+        card: its model card.
+        pooling: `1_Pooling/config.json` of a sentence encoder; empty otherwise.
+        digests: a digest of every file that decides what it computes, by the file's name.
+        parameters: trained weights.
+        size: bytes of its weights.
+
+    Raises:
+        CheckpointUnreadable: the configuration is of neither library.
+    """
+    library, architecture = _library(checkpoint_id, config)
+    modality = _modality(config, library, digests)
     provenance = _as_mapping(config.get("provenance"))
     pretrained_cfg = _as_mapping(config.get("pretrained_cfg"))
-    deciding = [path for name in _DECIDING if (path := folder / name).is_file()]
-    processor = folder / PROCESSOR_FILE
-    preparing = processor.read_bytes() if processor.is_file() else json.dumps(pretrained_cfg, sort_keys=True).encode()
+    preparing = {name: digest for name, digest in digests.items() if name in (PROCESSOR_FILE, *TOKENIZER_FILES)}
     return CheckpointDescription(
-        id=f"local:{folder.name}",
+        id=checkpoint_id,
         library=library,
         modality=modality,
         architecture=architecture,
-        digest=_combined_digest([*deciding, weights]),
-        preprocessing_digest=hashlib.sha256(preparing).hexdigest(),
-        parameters=sum(_count(shape) for name, shape in shapes.items() if not name.endswith(_BUFFERS)),
-        bytes=weights.stat().st_size,
-        path=str(folder.resolve()),
-        license=_text(provenance.get("license") or config.get("license") or pretrained_cfg.get("license")),
-        pretraining=_text(provenance.get("pretraining_dataset")),
+        digest=_combined(digests),
+        preprocessing_digest=_combined(preparing or {"pretrained_cfg": json.dumps(pretrained_cfg, sort_keys=True)}),
+        parameters=parameters,
+        bytes=size,
+        path="",
+        license=_text(provenance.get("license") or config.get("license") or pretrained_cfg.get("license"))
+        or card.license,
+        pretraining=_text(provenance.get("pretraining_dataset")) or card.pretraining,
+        base_model=card.base_model,
+        tags=card.tags,
         input_size=_input_size(config, pretrained_cfg) if modality == "image" else None,
+        reading=_reading(config, pooling) if modality == "text" else None,
     )
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """A checkpoint's configuration.
-
-    Raises:
-        CheckpointUnreadable: absent, too large, or not a JSON object.
-    """
-    try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise CheckpointUnreadable(f"{path.parent.name}/{path.name} is larger than {MAX_CONFIG_BYTES:,} bytes")
-        config = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise CheckpointNotFound(f"{path.parent.name} has no {path.name}: not a checkpoint folder") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointUnreadable(f"{path.parent.name}/{path.name} is not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise CheckpointUnreadable(f"{path.parent.name}/{path.name} must hold a JSON object")
-    return config
-
-
-def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes of a safetensors file's tensors, from its header alone.
-
-    Raises:
-        CheckpointUnreadable: the header is damaged, larger than allowed, or promises more bytes than there are.
-    """
-    size = path.stat().st_size
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > min(MAX_HEADER_BYTES, size - 8):
-                raise CheckpointUnreadable(f"{path.name}: its header claims {length:,} bytes of a file of {size:,}")
-            header = json.loads(file.read(length))
-        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        if any(entry["data_offsets"][1] > size - 8 - length for entry in tensors.values()):
-            raise CheckpointUnreadable(f"{path.name} is truncated: its tensors reach past its end")
-        return {name: tuple(int(side) for side in entry["shape"]) for name, entry in tensors.items()}
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise CheckpointUnreadable(f"{path.name} is not a safetensors file: {error}") from error
+def layer_count(config: Mapping[str, Any]) -> int:
+    """Layers of the stack that a configuration describes; 0 where it does not say."""
+    return next((count for name in _LAYERS if isinstance(count := config.get(name), int) and count > 0), 0)
 
 
 def digest_once(path: Path) -> str:
@@ -145,36 +207,43 @@ def _digest(path: str, size: int, modified_ns: int, inode: int) -> str:
     return digest_file(Path(path))
 
 
-def _combined_digest(paths: Sequence[Path]) -> str:
+def _combined(digests: Mapping[str, str]) -> str:
     total = hashlib.sha256()
-    for path in paths:
-        total.update(f"{path.name}\0{digest_once(path)}\n".encode())
+    for name in sorted(digests):
+        total.update(f"{name}\0{digests[name]}\n".encode())
     return total.hexdigest()
 
 
-def _library(folder: Path, config: dict[str, Any]) -> tuple[Library, str]:
+def _library(checkpoint_id: str, config: Mapping[str, Any]) -> tuple[Library, str]:
     architecture = config.get("architecture")
     if isinstance(architecture, str):
         return "timm", architecture
     model_type = config.get("model_type")
     if isinstance(model_type, str):
-        if config.get("auto_map"):
-            raise UnsafeCheckpoint(f"{folder.name} asks to run its own code (auto_map); only library code is run")
         return "transformers", model_type
     raise CheckpointUnreadable(
-        f"{folder.name}/{CONFIG_FILE} has neither 'architecture' (timm) nor 'model_type' (transformers)"
+        f"{checkpoint_id}: {CONFIG_FILE} has neither 'architecture' (timm) nor 'model_type' (transformers)"
     )
 
 
-def _modality(folder: Path, config: dict[str, Any], library: Library) -> Literal["image", "text"]:
-    if library == "timm" or (folder / PROCESSOR_FILE).is_file():
+def _modality(config: Mapping[str, Any], library: Library, names: Collection[str]) -> Literal["image", "text"]:
+    if library == "timm" or PROCESSOR_FILE in names:
         return "image"
-    if any((folder / name).is_file() for name in _TOKENIZER) or "vocab_size" in config:
-        return "text"
-    return "image"
+    return "text" if "vocab_size" in config or not set(TOKENIZER_FILES).isdisjoint(names) else "image"
 
 
-def _input_size(config: dict[str, Any], pretrained_cfg: dict[str, Any]) -> int | None:
+def _reading(config: Mapping[str, Any], pooling: Mapping[str, Any]) -> TextReading:
+    """What the checkpoint's own pooling says; else the last token of a decoder, or the mean over tokens."""
+    if pooling.get("pooling_mode_cls_token"):
+        return TextReading(pooling="cls")
+    if pooling.get("pooling_mode_lasttoken"):
+        return TextReading(pooling="last")
+    heads = [str(name) for name in config.get("architectures") or ()]
+    decodes = any(name.endswith(_DECODER_HEADS) for name in heads) or str(config["model_type"]).startswith(_DECODERS)
+    return TextReading(pooling="last" if decodes and not pooling else "mean")
+
+
+def _input_size(config: Mapping[str, Any], pretrained_cfg: Mapping[str, Any]) -> int | None:
     size = pretrained_cfg.get("input_size")
     if isinstance(size, list) and size and isinstance(size[-1], int):
         return size[-1]
@@ -188,10 +257,3 @@ def _as_mapping(value: object) -> dict[str, Any]:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    product = 1
-    for side in shape:
-        product *= side
-    return product

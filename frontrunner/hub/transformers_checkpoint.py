@@ -10,16 +10,16 @@ import torch
 import transformers
 from PIL import Image
 from torch import Tensor, nn
-from transformers.utils import logging as transformers_logging
 
 from frontrunner.errors import CheckpointUnreadable
-from frontrunner.hub.checkpoint import Checkpoint
-from frontrunner.hub.description import PROCESSOR_FILE, CheckpointDescription
+from frontrunner.hub.checkpoint import Checkpoint, Reading
+from frontrunner.hub.configuration import MULTI_LABEL, PROCESSOR_FILE
+from frontrunner.hub.description import CheckpointDescription
+from frontrunner.hub.images import ImagePreparation
+from frontrunner.hub.transformers_loading import LOCAL, load_model, transformers_errors
 
-transformers_logging.disable_progress_bar()
 
-
-def open_transformers_directory(description: CheckpointDescription) -> Checkpoint:
+def open_image_directory(description: CheckpointDescription, folder: Path) -> Checkpoint:
     """Open a folder in transformers' form with its own image processor; safetensors only, no code of its own.
 
     Features are what enters the classifier, captured there; a checkpoint without a classifier gives its pooled
@@ -28,51 +28,41 @@ def open_transformers_directory(description: CheckpointDescription) -> Checkpoin
     Raises:
         CheckpointUnreadable: transformers cannot open it, or it has no preprocessing.
     """
-    folder = Path(description.path)
     if not (folder / PROCESSOR_FILE).is_file():
         raise CheckpointUnreadable(f"{description.id} has no {PROCESSOR_FILE}: its preprocessing is unknown")
-    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        config = transformers.AutoConfig.from_pretrained(folder, **local)
+    with transformers_errors(description.id):
+        config = transformers.AutoConfig.from_pretrained(folder, **LOCAL)
         classifies = any(name.endswith("ForImageClassification") for name in config.architectures or ())
         loader = transformers.AutoModelForImageClassification if classifies else transformers.AutoModel
-        module, report = loader.from_pretrained(
-            folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **local
-        )
-        processor = transformers.AutoImageProcessor.from_pretrained(folder, **local)
-    except Exception as error:  # transformers raises whatever a configuration or a weights file leads it to
-        raise CheckpointUnreadable(f"{description.id}: transformers cannot open it: {error}") from error
-    missing = sorted(name for name in report["missing_keys"] if not name.endswith("num_batches_tracked"))
-    if missing or report["mismatched_keys"]:
-        raise CheckpointUnreadable(f"{description.id}: weights are missing or misshapen, for instance {missing[:3]}")
-
-    module = module.eval()
+        module = load_model(description.id, loader, folder, config)
+        processor = transformers.AutoImageProcessor.from_pretrained(folder, **LOCAL)
     classifier = _classifier(module) if classifies else None
-    read = functools.partial(_pooled, module) if classifier is None else _BeforeClassifier(module, classifier)
-    preprocess = functools.partial(_prepare, processor)
-    with torch.inference_mode():
-        example = preprocess(Image.new("RGB", (64, 64)))[None]
-        dimension = int(read(example).shape[1])
-    return Checkpoint(description, module, preprocess, read, dimension)
+    forward = functools.partial(_pooled, module) if classifier is None else _BeforeClassifier(module, classifier)
+    prepare = functools.partial(_prepare, processor)
+    with torch.inference_mode(), transformers_errors(description.id):
+        example = prepare(Image.new("RGB", (64, 64)))[None]
+        dimension = int(forward(example).features.shape[1])
+    return Checkpoint(description, module, ImagePreparation(prepare), forward, dimension)
 
 
 class _BeforeClassifier:
-    """Reads what enters the classifier: exactly the features that the checkpoint's own head sees."""
+    """Reads what enters the classifier, exactly the features that the checkpoint's own head sees, and its answer."""
 
     def __init__(self, module: Any, classifier: nn.Module) -> None:
         self._module = module
+        self._classifies = module.config.problem_type != MULTI_LABEL and module.config.num_labels > 1
         self._entering: Tensor | None = None
         classifier.register_forward_pre_hook(self._remember)
 
     def _remember(self, _module: nn.Module, arguments: tuple[Any, ...]) -> None:
         self._entering = arguments[0]
 
-    def __call__(self, batch: Tensor) -> Tensor:
-        self._module(pixel_values=batch)
+    def __call__(self, pixels: Tensor) -> Reading:
+        logits = self._module(pixel_values=pixels).logits
         entering, self._entering = self._entering, None
         if entering is None:
             raise CheckpointUnreadable("the model never called its classifier")
-        return entering.flatten(1)
+        return Reading(entering.flatten(1), logits if self._classifies else None)
 
 
 def _classifier(module: nn.Module) -> nn.Module | None:
@@ -83,13 +73,13 @@ def _classifier(module: nn.Module) -> nn.Module | None:
     return heads[-1] if heads else None
 
 
-def _pooled(module: Any, batch: Tensor) -> Tensor:
-    output = module(pixel_values=batch)
+def _pooled(module: Any, pixels: Tensor) -> Reading:
+    output = module(pixel_values=pixels)
     pooled = getattr(output, "pooler_output", None)
     if pooled is not None:
-        return torch.as_tensor(pooled).flatten(1)
+        return Reading(torch.as_tensor(pooled).flatten(1), None)
     hidden = torch.as_tensor(output.last_hidden_state)
-    return hidden.mean(dim=(2, 3)) if hidden.ndim == 4 else hidden.mean(dim=1)
+    return Reading(hidden.mean(dim=(2, 3)) if hidden.ndim == 4 else hidden.mean(dim=1), None)
 
 
 def _prepare(processor: Any, image: Image.Image) -> Tensor:

@@ -9,12 +9,13 @@ from torch import nn
 
 from frontrunner.extraction.folding import fold_normalisation
 from frontrunner.hub import describe_directory
-from frontrunner.hub.checkpoint import Checkpoint
+from frontrunner.hub.checkpoint import Checkpoint, Reading
 from frontrunner.hub.opening import open_checkpoint
 
 
 def wrapped(module: nn.Module) -> Checkpoint:
-    return Checkpoint(None, module.eval(), None, module, 0)  # type: ignore[arg-type]
+    forward = lambda pixels: Reading(module(pixels), None)  # noqa: E731
+    return Checkpoint(None, module.eval(), None, forward, 0)  # type: ignore[arg-type]
 
 
 def randomised(module: nn.Module, seed: int = 0) -> nn.Module:
@@ -35,10 +36,12 @@ def test_features_stay_the_same(architecture):
     side = module.pretrained_cfg["input_size"][-1]
     batch = torch.randn(3, 3, side, side, generator=torch.Generator().manual_seed(1))
     checkpoint = wrapped(module)
-    before = checkpoint.features(batch).clone()
+    before = checkpoint.read(batch).features.clone()
     folded = fold_normalisation(checkpoint, batch[:2])
     assert folded == (architecture != "test_vit")
-    torch.testing.assert_close(checkpoint.features(batch), before, rtol=1e-4, atol=1e-4 * before.abs().max().item())
+    torch.testing.assert_close(
+        checkpoint.read(batch).features, before, rtol=1e-4, atol=1e-4 * before.abs().max().item()
+    )
 
 
 def test_every_normalisation_after_a_convolution_is_folded(hub):
@@ -64,6 +67,6 @@ def test_a_module_that_folding_would_change_is_left_as_it_was():
     module = randomised(UsedTwice())
     batch = torch.randn(2, 3, 8, 8)
     checkpoint = wrapped(module)
-    before = checkpoint.features(batch).clone()
+    before = checkpoint.read(batch).features.clone()
     assert not fold_normalisation(checkpoint, batch)
-    assert torch.equal(checkpoint.features(batch), before)
+    assert torch.equal(checkpoint.read(batch).features, before)

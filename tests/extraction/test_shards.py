@@ -10,7 +10,7 @@ from frontrunner.data import open_dataset, stratified_order
 from frontrunner.extraction import SHARD_SIZE, FeatureShards
 from frontrunner.hub import describe_directory
 from frontrunner.hub.opening import open_checkpoint
-from tests.conftest import class_images
+from tests.conftest import class_images, write_timm_checkpoint
 
 
 @pytest.fixture
@@ -30,7 +30,8 @@ def test_features_are_those_of_the_opened_checkpoint_in_order(many, hub, tmp_pat
     opened = open_checkpoint(describe_directory(hub / "resnet"))
     shards = shards_of(many, hub, tmp_path, max_examples=5)
     keys = many.train.take(stratified_order(many.train, 0)[:5]).keys
-    expected = opened.features(torch.stack([opened.preprocess(many.inputs.decode(key)) for key in keys]))
+    prepare = opened.preparation.prepare
+    expected = opened.read(torch.stack([prepare(many.inputs.decode(key)) for key in keys])).features
     np.testing.assert_allclose(shards[0].features, expected.numpy(), rtol=1e-4, atol=1e-4)
 
 
@@ -49,6 +50,47 @@ def test_a_larger_sample_only_reads_what_is_new(many, hub, tmp_path):
     larger = shards_of(many, hub, tmp_path)
     list(larger)
     assert larger.forward_examples == 300 - SHARD_SIZE
+
+
+def test_source_probabilities_come_with_the_features_and_are_kept_beside_them(many, hub, tmp_path):
+    asked = shards_of(many, hub, tmp_path, with_source_probabilities=True)
+    given = [np.array(shard.source_probabilities) for shard in asked]
+    assert [p.shape for p in given] == [(SHARD_SIZE, 10), (300 - SHARD_SIZE, 10)]
+    for p in given:
+        assert p.dtype == np.float32
+        np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-5)
+    again = shards_of(many, hub, tmp_path, with_source_probabilities=True)
+    for before, shard in zip(given, again, strict=True):
+        np.testing.assert_array_equal(shard.source_probabilities, before)
+    assert again.forward_examples == 0
+
+
+def test_source_probabilities_asked_for_later_need_no_forward_pass(many, hub, tmp_path):
+    first = shards_of(many, hub, tmp_path)
+    assert {shard.source_probabilities for shard in first} == {None}
+    later = shards_of(many, hub, tmp_path, with_source_probabilities=True)
+    assert all(shard.source_probabilities.shape[1] == 10 for shard in later)
+    assert (first.forward_examples, later.forward_examples) == (300, 0)
+
+
+def test_a_torn_file_of_probabilities_is_read_again(many, hub, tmp_path):
+    first = shards_of(many, hub, tmp_path, with_source_probabilities=True)
+    expected = np.array(first[1].source_probabilities)
+    path = first.cache._predictions(1, 300 - SHARD_SIZE)
+    path.write_bytes(path.read_bytes()[:100])
+    again = shards_of(many, hub, tmp_path, with_source_probabilities=True)
+    np.testing.assert_array_equal(again[1].source_probabilities, expected)
+    assert again.forward_examples == 300 - SHARD_SIZE
+
+
+def test_a_backbone_without_a_head_has_no_source_probabilities_and_is_not_read_twice_for_them(many, tmp_path):
+    write_timm_checkpoint(tmp_path / "hub" / "bare", "test_resnet", seed=1, classes=0)
+    for forward_examples in (SHARD_SIZE, 0):
+        shards = shards_of(
+            many, tmp_path / "hub", tmp_path, max_examples=SHARD_SIZE, name="bare", with_source_probabilities=True
+        )
+        assert [shard.source_probabilities for shard in shards] == [None]
+        assert shards.forward_examples == forward_examples
 
 
 def test_a_torn_shard_is_read_again(many, hub, tmp_path):
@@ -93,3 +135,14 @@ def test_regression_targets_are_standardised(tmp_path):
     (shard,) = FeatureShards(checkpoint, dataset, np.arange(64), 64, tmp_path)
     np.testing.assert_allclose(shard.targets.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(shard.targets.std(axis=0), 1)
+
+
+def test_reading_tells_what_it_took_and_a_cached_reading_does_not(many, hub, tmp_path):
+    first = shards_of(many, hub, tmp_path)
+    list(first)
+    assert first.cost.device.startswith(("cpu", "NVIDIA"))
+    assert 0 < first.cost.latency_ms < 1000
+    assert describe_directory(hub / "resnet").bytes / 1e6 < first.cost.memory_mb < 2000
+    again = shards_of(many, hub, tmp_path)
+    list(again)
+    assert again.cost is None
