@@ -6,13 +6,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 
-from api import health, problems
+from api import health, metrics, problems
 from api.checkpoints import endpoints as checkpoints
 from api.datasets import endpoints as datasets
 from api.jobs import endpoints as jobs
+from api.jobs import events
+from api.jobs.watcher import Watcher
+from api.metrics import Jobs, Requests
 from api.rankings import endpoints as rankings
+from api.requests import NameRequests
+from api.scores import endpoints as scores
 from api.state import State
+from api.tasks import endpoints as tasks
+from api.webhooks import endpoints as webhooks
 from frontrunner import __version__
 from frontrunner.blobs import BlobStore
 from frontrunner.doorbell import celery_app
@@ -24,13 +32,18 @@ from models import Database
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application with its own connections; what uvicorn's `--factory` calls."""
     settings = settings or get_settings()
+    registry = CollectorRegistry(auto_describe=False)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        configure_logs(settings)
+        configure_logs(settings.log_level, as_json=settings.log_json)
+        database = Database(settings.resolved_database_url)
+        registry.register(Jobs(database))
         state = State(
             settings=settings,
-            database=Database(settings.resolved_database_url),
+            database=database,
+            watcher=Watcher(database),
+            registry=registry,
             bell=celery_app(settings),
             blobs=BlobStore(settings.blobs),
         )
@@ -45,7 +58,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Which pretrained checkpoint should I use for my data?",
         lifespan=lifespan,
     )
+    app.add_middleware(Requests, registry=registry)
+    app.add_middleware(NameRequests)
     problems.install(app)
-    for room in (datasets, rankings, jobs, checkpoints, health):
+    for room in (datasets, rankings, tasks, scores, jobs, events, webhooks, checkpoints, health, metrics):
         app.include_router(room.router)
     return app

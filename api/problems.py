@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from frontrunner import errors
 from frontrunner.errors import FrontrunnerError
+from models.errors import JobConflict, JobNotFound
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -47,10 +48,13 @@ _STATUS: dict[type[FrontrunnerError], int] = {
     FrontrunnerError: 422,
     MalformedRequest: 400,
     NotFound: 404,
+    JobConflict: 409,
+    JobNotFound: 404,
     errors.CheckpointNotFound: 422,
     errors.DatasetNotFound: 404,
     errors.DatasetTooLarge: 413,
     errors.UnsupportedDataset: 415,
+    errors.StorageFull: 507,
 }
 
 # Documented on every operation; FastAPI's own validation answer is replaced by ours.

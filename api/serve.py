@@ -69,7 +69,7 @@ class WorkerKeeper:
 
 def serve(settings: Settings) -> None:
     """Migrate, start a worker, and answer HTTP until SIGTERM or Ctrl-C."""
-    configure_logs(settings)
+    configure_logs(settings.log_level, as_json=settings.log_json)
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.messages.mkdir(parents=True, exist_ok=True)
     database = Database(settings.resolved_database_url)

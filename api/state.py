@@ -9,7 +9,9 @@ from typing import Annotated
 
 from celery import Celery
 from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
 
+from api.jobs.watcher import Watcher
 from frontrunner.blobs import BlobStore
 from frontrunner.hub import Catalogue
 from frontrunner.settings import Settings
@@ -28,18 +30,23 @@ class State:
     database: Database
     bell: Celery
     blobs: BlobStore
+    watcher: Watcher
+    registry: CollectorRegistry
     _looked_at: float = field(default=float("-inf"))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def catalogue(self) -> Catalogue:
-        """The checkpoints on offer; looks into the hubs that this machine sees, at most every few seconds."""
-        with self._lock:
-            due = time.monotonic() - self._looked_at > CATALOGUE_PERIOD_S
-            if due:
-                refresh_catalogue(self.database, self.settings)
-                self._looked_at = time.monotonic()
+        """The checkpoints on offer."""
+        self.look_into_hubs()
         with self.database.reading() as session:
             return load_catalogue(session)
+
+    def look_into_hubs(self) -> None:
+        """Bring the catalogue up to what the hubs hold that this machine sees, at most every few seconds."""
+        with self._lock:
+            if time.monotonic() - self._looked_at > CATALOGUE_PERIOD_S:
+                refresh_catalogue(self.database, self.settings)
+                self._looked_at = time.monotonic()
 
 
 def _state(request: Request) -> State:

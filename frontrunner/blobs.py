@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from frontrunner.errors import DatasetTooLarge, EmptyDataset
+from frontrunner.errors import DatasetTooLarge, EmptyDataset, StorageFull
+
+# No room, no quota, or a file as large as this process may write.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class BlobWriter:
@@ -31,24 +37,28 @@ class BlobWriter:
 
         Raises:
             DatasetTooLarge: more than the limit has come.
+            StorageFull: the disk has no room for it.
         """
         self.bytes += len(data)
         if self.bytes > self._max_bytes:
             raise DatasetTooLarge(f"the upload is larger than {self._max_bytes:,} bytes")
         self._sha256.update(data)
-        self._file.write(data)
+        with _room():
+            self._file.write(data)
 
     def keep(self) -> str:
         """Finish, and move the bytes to their place; returns their SHA-256.
 
         Raises:
             EmptyDataset: no byte has come.
+            StorageFull: the disk has no room for it.
         """
         if not self.bytes:
             raise EmptyDataset("the upload is empty")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with _room():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
         digest = self._sha256.hexdigest()
         target = self._store.path(digest)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -61,8 +71,20 @@ class BlobWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        # What is still buffered may find no room either; it is not wanted any more.
+        with contextlib.suppress(OSError):
+            self._file.close()
         self._partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise StorageFull(f"the upload cannot be stored: {error.strerror}; make room and send it again") from error
 
 
 class BlobStore:

@@ -7,11 +7,9 @@ import sys
 
 import structlog
 
-from frontrunner.settings import Settings
 
-
-def configure_logs(settings: Settings) -> None:
-    """Send our own and every library's log records through one formatter."""
+def configure_logs(level: str, *, as_json: bool) -> None:
+    """Send our own and every library's log records through one formatter, with whatever is bound to this context."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -26,12 +24,12 @@ def configure_logs(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if settings.log_json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(settings.log_level)
-    for noisy in ("httpx", "kombu", "amqp", "celery.redirected", "celery.app.trace", "celery.worker.strategy"):
+    root.setLevel(level)
+    for noisy in ("httpx", "timm", "kombu", "amqp", "celery.redirected", "celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 
 from models import Database
 
 
-def upgrade(database: Database) -> None:
-    """Bring the schema to the newest revision; does nothing where it is there already."""
-    with database.engine.begin() as connection:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+def upgrade(database: Database, revision: str = "head") -> None:
+    """Bring the schema to a revision, the newest by default; does nothing where it is there already."""
+    _bring(database, command.upgrade, revision)
+
+
+def downgrade(database: Database, revision: str) -> None:
+    """Bring the schema back to an older revision; what that one has no place for is dropped."""
+    _bring(database, command.downgrade, revision)
 
 
 def is_current(database: Database) -> bool:
@@ -25,6 +30,35 @@ def is_current(database: Database) -> bool:
     with database.reading() as session:
         found = MigrationContext.configure(session.connection()).get_current_heads()
     return set(found) == set(ScriptDirectory.from_config(_config()).get_heads())
+
+
+def _bring(database: Database, move: Callable[[Config, str], None], revision: str) -> None:
+    with (
+        database.engine.connect() as connection,
+        _free_of_foreign_keys(connection, database.is_sqlite),
+        connection.begin(),
+    ):
+        config = _config()
+        config.attributes["connection"] = connection
+        move(config, revision)
+
+
+@contextmanager
+def _free_of_foreign_keys(connection: Connection, is_sqlite: bool) -> Iterator[None]:
+    """SQLite alters a table by copying and dropping it: with foreign keys on, that would delete what refers to it.
+
+    They can be switched outside a transaction only.
+    """
+    if not is_sqlite:
+        yield
+        return
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101 - the connection is open
+    driver.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys = ON")
 
 
 def _config() -> Config:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Float, ForeignKey, Integer, String
+from sqlalchemy import JSON, CheckConstraint, Float, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, database_now
+
+# Whose jobs they are, until somebody says otherwise.
+DEFAULT_TENANT = "default"
+# An identical job is joined while it waits or runs; one that is being cancelled can no longer be joined.
+_JOINABLE = "status IN ('queued', 'running')"
 
 
 class JobRow(Base):
@@ -16,17 +21,34 @@ class JobRow(Base):
     __tablename__ = "jobs"
     __table_args__ = (
         CheckConstraint(
-            "status IN ('queued', 'running', 'succeeded', 'failed', 'cancelling', 'cancelled')", name="status_known"
+            "status IN ('queued', 'running', 'succeeded', 'failed', 'lost', 'cancelling', 'cancelled')",
+            name="status_known",
         ),
         CheckConstraint("steps_left >= 0", name="steps_left_not_negative"),
+        CheckConstraint("priority BETWEEN 0 AND 9", name="priority_in_range"),
+        # Two requests for the same work at the same time are one job, whichever API process hears them.
+        Index(
+            "uq_jobs_running_work",
+            "tenant",
+            "work_digest",
+            unique=True,
+            postgresql_where=text(_JOINABLE),
+            sqlite_where=text(_JOINABLE),
+        ),
+        Index("ix_jobs_finished_at", "finished_at"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    kind: Mapped[str] = mapped_column(String(32))
+    tenant: Mapped[str] = mapped_column(String(64), default=DEFAULT_TENANT, server_default=DEFAULT_TENANT)
+    kind: Mapped[str] = mapped_column(String(32), index=True)
     status: Mapped[str] = mapped_column(String(16), index=True)
-    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+    priority: Mapped[int] = mapped_column(Integer, default=5, server_default="5", doc="0 to 9; 9 goes first")
+    dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id"), index=True)
     request: Mapped[dict[str, Any]] = mapped_column(JSON)
-    skipped: Mapped[list[dict[str, Any]]] = mapped_column(JSON, doc="checkpoints left out when the job was planned")
+    plan: Mapped[dict[str, Any]] = mapped_column(JSON, doc="settled at submission; the kind of the job says what")
+    work_digest: Mapped[str] = mapped_column(String(64), doc="names the work; see models.lifecycle")
+    correlation_id: Mapped[str] = mapped_column(String(128), default="", server_default="")
+    version: Mapped[int] = mapped_column(Integer, default=0, server_default="0", doc="number of its last event")
     steps_total: Mapped[int] = mapped_column(Integer)
     steps_left: Mapped[int] = mapped_column(Integer)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -52,68 +53,126 @@ def _postgres_program(name: str) -> str | None:
     return str(debian[-1]) if debian else shutil.which(name)
 
 
-@contextlib.contextmanager
-def postgres_server(folder: Path) -> Iterator[str]:
-    """A PostgreSQL server with an empty database; its SQLAlchemy URL."""
-    initdb = require(_postgres_program("initdb"), "PostgreSQL")
-    postgres = require(_postgres_program("postgres"), "PostgreSQL")
-    port = free_port()
-    data = folder / "data"
-    # The server refuses to run as root, and another user must reach the folder.
-    drop: dict[str, int] = {}
-    if os.geteuid() == 0:
-        user = pwd.getpwnam("postgres")
-        drop = {"user": user.pw_uid, "group": user.pw_gid}
-        data.mkdir()
-        os.chown(data, user.pw_uid, user.pw_gid)
-        for parent in (folder, *folder.parents[:-1]):
-            if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o011)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run(
-        [initdb, "-D", data, "-U", "frontrunner", "-A", "trust", "-E", "UTF8", "--no-sync"],
-        check=True,
-        cwd=data,
-        **drop,
-        **quiet,
-    )
-    server = subprocess.Popen(
-        [postgres, "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", "", "-c", "fsync=off"],
-        cwd=data,
-        **drop,
-        **quiet,
-    )
-    url = f"postgresql+psycopg://frontrunner@127.0.0.1:{port}/postgres"
+class Server:
+    """A server process of our own that can be stopped, killed and started again on the same port."""
 
-    def answers() -> bool:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        """What is run."""
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        """Whether it can be used."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(self.command(), cwd=self.folder, **self.credentials(), **quiet)
+        wait_until(self.answers, what=f"the start of {type(self).__name__}")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Stop it and wait for its end."""
+        assert self.process is not None
+        self.process.send_signal(how)
+        self.process.wait(20)
+
+    def credentials(self) -> dict[str, int]:
+        """Whom it runs as."""
+        return {}
+
+
+class Postgres(Server):
+    """PostgreSQL with one empty database; `url` is its SQLAlchemy address."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "data")
+        self.url = f"postgresql+psycopg://frontrunner@127.0.0.1:{self.port}/postgres"
+        self._program = require(_postgres_program("postgres"), "PostgreSQL")
+        self.folder.mkdir()
+        # The server refuses to run as root, and another user must reach the folder.
+        if user := self.credentials():
+            os.chown(self.folder, user["user"], user["group"])
+            for parent in self.folder.parents[:-1]:
+                if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
+                    parent.chmod(parent.stat().st_mode | 0o011)
+        initdb = require(_postgres_program("initdb"), "PostgreSQL")
+        subprocess.run(
+            [initdb, "-D", self.folder, "-U", "frontrunner", "-A", "trust", "-E", "UTF8", "--no-sync"],
+            check=True,
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            **self.credentials(),
+        )
+
+    def command(self) -> list[str]:
+        """See `Server`."""
+        data = str(self.folder)
+        return [self._program, "-D", data, "-p", str(self.port), "-h", "127.0.0.1", "-k", "", "-c", "fsync=off"]
+
+    def answers(self) -> bool:
+        """See `Server`."""
         import psycopg
 
         with contextlib.suppress(psycopg.OperationalError):
-            psycopg.connect(url.replace("+psycopg", ""), connect_timeout=1).close()
+            psycopg.connect(self.url.replace("+psycopg", ""), connect_timeout=1).close()
             return True
         return False
 
-    try:
-        wait_until(answers, what="PostgreSQL's start")
-        yield url
-    finally:
-        server.terminate()
-        server.wait(20)
+    def new_database(self, name: str) -> str:
+        """An empty database beside the first one; its address."""
+        import psycopg
+
+        with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return self.url.removesuffix("/postgres") + f"/{name}"
+
+    def credentials(self) -> dict[str, int]:
+        """See `Server`."""
+        if os.geteuid() != 0:
+            return {}
+        user = pwd.getpwnam("postgres")
+        return {"user": user.pw_uid, "group": user.pw_gid}
+
+
+class Redis(Server):
+    """Redis that keeps nothing over a restart; `url` is its address."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._program = require(shutil.which("redis-server"), "redis-server")
+
+    def command(self) -> list[str]:
+        """See `Server`."""
+        return [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
+
+    def answers(self) -> bool:
+        """See `Server`."""
+        return _listens(self.port)
 
 
 @contextlib.contextmanager
-def redis_server(folder: Path) -> Iterator[str]:
-    """A Redis server; its URL."""
-    program = require(shutil.which("redis-server"), "redis-server")
-    port = free_port()
-    server = subprocess.Popen(
-        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def postgres_server(folder: Path) -> Iterator[Postgres]:
+    """A PostgreSQL server, for as long as the block lasts."""
+    server = Postgres(folder)
+    server.start()
     try:
-        wait_until(lambda: _listens(port), what="Redis's start")
-        yield f"redis://127.0.0.1:{port}/0"
+        yield server
     finally:
-        server.terminate()
-        server.wait(20)
+        server.stop(signal.SIGINT)  # without waiting for clients
+
+
+@contextlib.contextmanager
+def redis_server(folder: Path) -> Iterator[Redis]:
+    """A Redis server, for as long as the block lasts."""
+    server = Redis(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -7,17 +7,20 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from celery import Celery
 from celery.signals import worker_shutting_down
 
-from frontrunner.doorbell import QUEUES, RUN_STEP, celery_app
+from frontrunner.doorbell import LOOK_FOR_WORK, QUEUES, celery_app
 from frontrunner.logs import configure_logs
 from frontrunner.settings import Settings
 from models import Database
 from models.catalogue import refresh_catalogue
+from workers.maintenance import Maintenance
+from workers.postman import Postman
 from workers.reaper import Reaper
 from workers.supervisor import Supervisor
 
@@ -28,26 +31,26 @@ def build_app(settings: Settings, supervisor: Supervisor) -> Celery:
     """The Celery application with its one task."""
     app = celery_app(settings)
 
-    @app.task(name=RUN_STEP)  # type: ignore[untyped-decorator]
-    def run_step(step_id: str) -> None:
-        supervisor.run_step(step_id)
+    @app.task(name=LOOK_FOR_WORK)  # type: ignore[untyped-decorator]
+    def look_for_work() -> None:
+        supervisor.work()
 
     return app
 
 
 def run_worker(settings: Settings, queues: tuple[str, ...] = QUEUES, *, until_stdin_closes: bool = False) -> None:
-    """Work until SIGTERM: running steps are then handed back unharmed.
+    """Work until SIGTERM, which hands running steps back after the shards in hand; a second one does so at once.
 
     Args:
         settings: where database, broker and hubs are.
         queues: the queues to serve.
         until_stdin_closes: stop also when stdin ends, as a child of `frontrunner serve` does when its parent dies.
     """
-    configure_logs(settings)
+    configure_logs(settings.log_level, as_json=settings.log_json)
     settings.messages.mkdir(parents=True, exist_ok=True)
     database = Database(settings.resolved_database_url)
     refresh_catalogue(database, settings)
-    supervisor = Supervisor(database, settings)
+    supervisor = Supervisor(database, settings, queues)
     app = build_app(settings, supervisor)
     stopping = threading.Event()
     worker_id = f"{socket.gethostname()}:{os.getpid()}"
@@ -58,10 +61,14 @@ def run_worker(settings: Settings, queues: tuple[str, ...] = QUEUES, *, until_st
         supervisor.stop()
 
     worker_shutting_down.connect(stop, weak=False)
-    threading.Thread(target=reaper.run, args=(stopping,), daemon=True, name="reaper").start()
-    threading.Thread(target=_retire_idle, args=(supervisor, stopping), daemon=True, name="idle-runners").start()
+    _start("reaper", reaper.run, stopping)
+    _start("postman", Postman(database, settings, worker_id).run, stopping)
+    _start("maintenance", Maintenance(database, settings, worker_id).run, stopping)
+    _start("idle-runners", _retire_idle, supervisor, stopping)
+    for slot in range(settings.concurrency):
+        _start(f"patrol-{slot}", supervisor.patrol)
     if until_stdin_closes:
-        threading.Thread(target=_stop_at_end_of_stdin, daemon=True, name="parent-watch").start()
+        _start("parent-watch", _stop_at_end_of_stdin)
     _log.info("worker_started", worker=worker_id, queues=queues, concurrency=settings.concurrency)
     worker = app.Worker(
         hostname=f"worker@{worker_id}",
@@ -75,8 +82,13 @@ def run_worker(settings: Settings, queues: tuple[str, ...] = QUEUES, *, until_st
         quiet=True,
     )
     worker.start()
+    supervisor.wait()
     database.close()
     sys.exit(worker.exitcode or 0)
+
+
+def _start(name: str, target: Callable[..., None], *arguments: object) -> None:
+    threading.Thread(target=target, args=arguments, daemon=True, name=name).start()
 
 
 def _retire_idle(supervisor: Supervisor, stopping: threading.Event) -> None:

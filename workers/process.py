@@ -57,18 +57,21 @@ class RunnerProcess:
         """Whether it can take an order."""
         return self._process.poll() is None
 
-    def order(self, order: dict[str, Any]) -> None:
-        """Hand over work.
+    def order(self, message: dict[str, Any]) -> None:
+        """Hand over work: `kind`, `order`, and what its log lines are to carry.
 
         Raises:
             RunnerDied: it is gone.
         """
-        assert self._process.stdin is not None  # noqa: S101 - opened as a pipe above
-        try:
-            self._process.stdin.write(json.dumps(order) + "\n")
-            self._process.stdin.flush()
-        except OSError:
-            raise RunnerDied(self._process.poll()) from None
+        self._tell(message | {"event": "order"})
+
+    def stop_after_shard(self) -> None:
+        """Ask it to stop once the shard in hand is kept; it answers `stopped`, or with what it finished.
+
+        Raises:
+            RunnerDied: it is gone.
+        """
+        self._tell({"event": "stop"})
 
     def answer(self, timeout_s: float) -> dict[str, Any] | None:
         """The next answer, or None if there is none in time.
@@ -98,6 +101,17 @@ class RunnerProcess:
             os.killpg(self.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_S)
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - opened as a pipe above
+        try:
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise RunnerDied(self._process.poll()) from None
 
     def _listen(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - opened as a pipe above

@@ -1,148 +1,137 @@
-"""The supervisor: claims a step, has a runner do it, keeps the lease alive, and writes what came of it.
+"""The supervisor: takes the best step of its queues, has a runner do it, and goes on until there is none.
 
-It never imports torch. Whatever happens to the runner - a crash, too much memory, too much time, a lost lease, a
-cancelled job, a worker that stops - ends in exactly one of the transitions of `models.lifecycle`.
+It never imports torch. A message only makes it look sooner: it looks on its own as well.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
-from frontrunner.ranking import StepOutput
 from frontrunner.settings import Settings
 from models import Database, lifecycle
 from models.lifecycle import Claim
-from workers.process import RunnerDied, RunnerProcess
+from workers.process import RunnerProcess
+from workers.watch import StepWatch, Stop
 
-# A runner that waits for the next step of its job holds torch and a model in memory: not for long.
+# A runner that waits for its next step holds torch and a model in memory: not for long.
 IDLE_S = 20.0
+# Starting a runner costs a second; what its libraries never give back is given back after this many steps.
+STEPS_PER_RUNNER = 50
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass
-class _Idle:
+class _Employed:
     runner: RunnerProcess
-    job_id: str
+    tenant: str
+    steps: int
     since: float
 
 
 class Supervisor:
-    """Does steps with runners; one instance a worker process, called from many threads.
+    """Does steps with runners, at most `settings.concurrency` at a time; one a worker process, called from any thread.
 
-    A runner that finished a step well is kept for the next step of the same job: loading torch costs seconds. It is
-    never handed to another job, and never used again after anything went wrong.
+    A runner that finished a step well is kept for the next one of the same tenant. It is never handed to another
+    tenant, and never used again after anything went wrong.
     """
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings, queues: Collection[str]) -> None:
         self._database = database
         self._settings = settings
-        self._stopping = threading.Event()
+        self._queues = queues
+        self._slots = threading.Semaphore(settings.concurrency)
+        self._stop = Stop(asked=threading.Event(), told=threading.Event())
         self._lock = threading.Lock()
-        self._idle: list[_Idle] = []
+        self._idle: list[_Employed] = []
 
-    def run_step(self, step_id: str) -> None:
-        """Claim and do one step; nothing if it cannot be claimed."""
-        if self._stopping.is_set():
-            return
-        with self._database.writing() as session:
-            claim = lifecycle.claim_step(session, step_id, self._settings.lease_s)
-        if claim is None:
-            return
-        log = _log.bind(step=step_id, job=claim.job_id, attempt=claim.attempt)
-        log.info("step_claimed", checkpoint=claim.order["checkpoint"]["id"])
-        runner = self._borrow(claim.job_id)
-        healthy = False
-        try:
-            healthy = self._watch(claim, runner)
-        except RunnerDied as death:
-            with self._database.writing() as session:
-                lifecycle.give_up_attempt(session, claim, "runner_crashed", str(death))
-            log.warning("runner_crashed", returncode=death.returncode)
-        finally:
-            if healthy:
-                self._give_back(runner, claim.job_id)
-            else:
-                runner.kill()
-        log.info("step_ended", healthy=healthy)
+    def work(self) -> None:
+        """Do steps until none is left in the queues, every slot is taken, or the worker stops."""
+        while not self._stop.asked.is_set() and self._slots.acquire(blocking=False):
+            try:
+                if not self._do_best_step():
+                    return
+            finally:
+                self._slots.release()
+
+    def patrol(self) -> None:
+        """Look for work every `patrol_period_s` until the worker stops: messages may be lost, and the broker away."""
+        while not self._stop.asked.wait(self._settings.patrol_period_s):
+            try:
+                self.work()
+            except OperationalError as error:
+                _log.warning("database_away", error=str(error.orig))
+            except Exception:
+                _log.exception("patrol_failed")
 
     def stop(self) -> None:
-        """Hand running steps back and end every runner; steps that are asked for later are not begun."""
-        self._stopping.set()
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for entry in idle:
-            entry.runner.kill()
+        """Stop: at first after the shards in hand, asked again at once. Steps are handed back uncharged either way."""
+        if self._stop.asked.is_set():
+            self._stop.told.set()
+        self._stop.asked.set()
+        self.retire_idle(idle_s=0.0)
+
+    def wait(self) -> None:
+        """Wait until every step in hand has been handed back or ended."""
+        for _ in range(self._settings.concurrency):
+            self._slots.acquire()
 
     def retire_idle(self, idle_s: float = IDLE_S) -> None:
         """End runners that have waited for `idle_s`."""
         horizon = time.monotonic() - idle_s
         with self._lock:
-            retired = [entry for entry in self._idle if entry.since < horizon]
-            self._idle = [entry for entry in self._idle if entry.since >= horizon]
+            retired = [entry for entry in self._idle if entry.since <= horizon]
+            self._idle = [entry for entry in self._idle if entry.since > horizon]
         for entry in retired:
             entry.runner.kill()
 
-    def _watch(self, claim: Claim, runner: RunnerProcess) -> bool:
-        """See the step to its end; whether the runner may be used again."""
-        settings, database = self._settings, self._database
-        runner.order(claim.order)
-        deadline = time.monotonic() + settings.step_timeout_s
-        next_beat = 0.0
-        done = 0
-        while True:
-            message = runner.answer(timeout_s=min(0.2, settings.heartbeat_s))
-            if message is not None and message["event"] == "finished":
-                output = StepOutput.model_validate(message["output"])
-                with database.writing() as session:
-                    return lifecycle.succeed_step(session, claim, output)
-            if message is not None and message["event"] == "failed":
-                with database.writing() as session:
-                    lifecycle.fail_step(session, claim, message["code"], message["reason"])
-                return False
-            if message is not None and message["event"] == "progress":
-                done = message["done"]
-            now = time.monotonic()
-            if self._stopping.is_set():
-                with database.writing() as session:
-                    lifecycle.return_step(session, claim)
-                return False
-            if now > deadline:
-                with database.writing() as session:
-                    reason = f"the step took longer than {settings.step_timeout_s:g} s"
-                    lifecycle.fail_step(session, claim, "step_timed_out", reason)
-                return False
-            limit = settings.step_memory_bytes
-            if limit and (used := runner.resident_bytes()) > limit:
-                with database.writing() as session:
-                    reason = f"the step used {used:,} bytes of memory; {limit:,} are allowed"
-                    lifecycle.fail_step(session, claim, "step_out_of_memory", reason)
-                return False
-            if now >= next_beat:
-                next_beat = now + settings.heartbeat_s
-                with database.writing() as session:
-                    if not lifecycle.beat(session, claim, settings.lease_s, done):
-                        lifecycle.cancel_step(session, claim)
-                        return False
+    def _do_best_step(self) -> bool:
+        with self._database.writing() as session:
+            claim = lifecycle.claim_best(session, self._queues, self._settings.lease_s)
+        if claim is None:
+            return False
+        with structlog.contextvars.bound_contextvars(
+            request_id=claim.correlation_id, job=claim.job_id, step=claim.step_id, attempt=claim.attempt
+        ):
+            _log.info("step_claimed", kind=claim.kind, name=claim.name)
+            self._do(claim)
+        return True
 
-    def _borrow(self, job_id: str) -> RunnerProcess:
+    def _do(self, claim: Claim) -> None:
+        employed = self._employ(claim.tenant)
+        healthy = False
+        try:
+            watch = StepWatch(self._database, self._settings, claim, employed.runner, self._stop)
+            healthy = watch.see_to_its_end()
+        finally:
+            if healthy:
+                self._keep(employed)
+            else:
+                employed.runner.kill()
+            _log.info("step_ended", healthy=healthy)
+
+    def _employ(self, tenant: str) -> _Employed:
         with self._lock:
             for entry in self._idle:
-                if entry.job_id == job_id:
+                if entry.tenant == tenant:
                     self._idle.remove(entry)
                     if entry.runner.is_alive:
-                        return entry.runner
+                        return entry
                     break
         self.retire_idle(idle_s=0.0 if self._settings.concurrency == 1 else IDLE_S)
-        return RunnerProcess()
+        return _Employed(RunnerProcess(), tenant, 0, time.monotonic())
 
-    def _give_back(self, runner: RunnerProcess, job_id: str) -> None:
+    def _keep(self, employed: _Employed) -> None:
+        employed.steps += 1
+        employed.since = time.monotonic()
         with self._lock:
-            if not self._stopping.is_set():
-                self._idle.append(_Idle(runner, job_id, time.monotonic()))
+            if employed.steps < STEPS_PER_RUNNER and not self._stop.asked.is_set():
+                self._idle.append(employed)
                 return
-        runner.kill()
+        employed.runner.kill()

@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 from api.problems import MalformedRequest
 from api.state import State
 from api.uploads import Upload
-from frontrunner.data import DatasetOptions, dataset_id
+from frontrunner.data import DatasetOptions, DatasetReport, dataset_id
 from frontrunner.data.isolation import check_isolated
 from frontrunner.errors import DatasetNotFound
+from frontrunner.ranking import DatasetReference
 from models import DatasetRow
 
 OPTION_FIELDS = frozenset(DatasetOptions.model_fields)
@@ -77,6 +78,15 @@ def get_dataset(state: State, identifier: str) -> DatasetRow:
     if row is None:
         raise DatasetNotFound(f"there is no dataset '{identifier}'; POST it to /v1/datasets first")
     return row
+
+
+def dataset_reference(state: State, dataset: DatasetRow) -> DatasetReference:
+    """Where a runner finds the dataset."""
+    return DatasetReference.of(
+        state.blobs.path(dataset.blob).resolve(),
+        DatasetReport.model_validate(dataset.report),
+        DatasetOptions.model_validate(dataset.options),
+    )
 
 
 def list_datasets(session: Session, limit: int, cursor: str | None) -> list[DatasetRow]:

@@ -8,13 +8,14 @@ from pydantic import Field, ValidationError
 
 from api.datasets.endpoints import READING_FIELDS, form_schema
 from api.datasets.service import accept_dataset, get_dataset, reading_options
-from api.jobs.endpoints import RETRY_AFTER_S, JobResource, find_job
+from api.jobs.reading import ReadingDependency, show_result
+from api.jobs.resource import JobResource
+from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES, MalformedRequest
-from api.rankings.service import submit_ranking
+from api.rankings.service import plan_ranking
 from api.state import StateDependency
 from api.uploads import receive_upload
 from frontrunner.ranking import Ranking, RankingRequest
-from models import Status, lifecycle
 
 router = APIRouter(tags=["rankings"], responses=RESPONSES)
 
@@ -26,11 +27,12 @@ class RankingOrder(RankingRequest):
 
 
 @router.post("/v1/rankings", operation_id="createRanking", status_code=202)
-def create_ranking(order: RankingOrder, response: Response, state: StateDependency) -> JobResource:
+def create_ranking(
+    order: RankingOrder, response: Response, state: StateDependency, submission: SubmissionDependency
+) -> JobResource:
     """Rank checkpoints for a dataset. Answers at once with the job; poll `Location` for the ranking."""
     request = RankingRequest.model_validate(order.model_dump(exclude={"dataset"}))
-    job = submit_ranking(state, get_dataset(state, order.dataset), request)
-    return _accepted(response, job)
+    return submission.accept(response, plan_ranking(state, get_dataset(state, order.dataset), request))
 
 
 @router.post(
@@ -43,7 +45,9 @@ def create_ranking(order: RankingOrder, response: Response, state: StateDependen
         options={"type": "string", "contentMediaType": "application/json", "description": "Ranking options as JSON."},
     ),
 )
-async def create_recommendation(request: Request, response: Response, state: StateDependency) -> JobResource:
+async def create_recommendation(
+    request: Request, response: Response, state: StateDependency, submission: SubmissionDependency
+) -> JobResource:
     """Upload a dataset and rank checkpoints for it in one request: `file`, and `options` as JSON."""
     upload = await receive_upload(request, state.blobs, state.settings.max_upload_bytes)
     try:
@@ -54,22 +58,12 @@ async def create_recommendation(request: Request, response: Response, state: Sta
 
     def accept() -> JobResource:
         dataset, _ = accept_dataset(state, upload, reading_options(upload.fields))
-        return submit_ranking(state, dataset, options)
+        return submission.accept(response, plan_ranking(state, dataset, options))
 
-    return _accepted(response, await run_in_threadpool(accept))
-
-
-@router.get("/v1/rankings/{ranking_id}", operation_id="getRanking")
-def read_ranking(ranking_id: str, response: Response, state: StateDependency) -> Ranking:
-    """Read a ranking; while its job runs, what is known so far."""
-    with state.database.reading() as session:
-        ranking = lifecycle.ranking_of(session, find_job(session, ranking_id))
-    if not Status(ranking.status).is_terminal:
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return ranking
+    return await run_in_threadpool(accept)
 
 
-def _accepted(response: Response, job: JobResource) -> JobResource:
-    response.headers["Location"] = job.result
-    response.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return job
+@router.get("/v1/rankings/{ranking_id}", operation_id="getRanking", response_model=Ranking)
+async def read_ranking(ranking_id: str, reading: ReadingDependency) -> Response:
+    """Read a ranking; while its job runs, what is known so far. `Prefer: wait=n` waits for its end."""
+    return await reading.answer(ranking_id, show_result)

@@ -43,3 +43,17 @@ def migrate() -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     upgrade(Database(settings.resolved_database_url))
     typer.echo("the schema is current")
+
+
+@admin.command()
+def maintain() -> None:
+    """Remove what is old, too much or belongs to nobody, as workers do from time to time."""
+    from dataclasses import asdict
+
+    from models import Database
+    from workers.maintenance import Maintenance
+
+    settings = get_settings()
+    removed = Maintenance(Database(settings.resolved_database_url), settings, "command line").go_round()
+    for what, count in asdict(removed).items():
+        typer.echo(f"{what.replace('_', ' ')}: {count:,}")

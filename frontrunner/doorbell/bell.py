@@ -1,12 +1,12 @@
-"""The doorbell: a message that says "there may be work on this step", and nothing more.
+"""The doorbell: a message that says "there is work in this queue", and nothing more.
 
-The database holds the truth. A message may be lost, late or doubled without harm: whoever hears it must still claim
-the step, and the reaper rings again for steps that nobody claimed.
+The database holds the truth. A message may be lost, late or doubled without harm: whoever hears it takes the best
+step that waits at that moment, if any does, and idle workers look from time to time without any message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import structlog
 from celery import Celery
@@ -16,8 +16,10 @@ from kombu.exceptions import OperationalError
 from frontrunner.doorbell.transport import SCHEME
 from frontrunner.settings import Settings
 
-RUN_STEP = "frontrunner.run_step"
+LOOK_FOR_WORK = "frontrunner.look_for_work"
 QUEUES = ("cpu", "gpu", "io")
+# A worker that hears one message goes on until nothing waits, so more messages than idle workers are of no use.
+_MAX_RINGS = 16
 # The embedded transport is polled; a redis or AMQP broker pushes.
 _POLLING_INTERVAL_S = 0.1
 
@@ -37,10 +39,13 @@ def celery_app(settings: Settings) -> Celery:
             if embedded
             else {"socket_connect_timeout": 2.0, "socket_timeout": 10.0}
         ),
+        broker_connection_max_retries=None,
         task_acks_late=False,
         task_default_queue=QUEUES[0],
         task_ignore_result=True,
         task_queues=[Queue(name, routing_key=name) for name in QUEUES],
+        # A busy worker leaves messages to those that are idle (Redis), or reserves one (the embedded transport).
+        worker_disable_prefetch=not embedded,
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         worker_prefetch_multiplier=1,
@@ -49,11 +54,11 @@ def celery_app(settings: Settings) -> Celery:
     return app
 
 
-def ring(app: Celery, steps: Iterable[tuple[str, str]]) -> None:
-    """Send one message per (step id, queue). A broker that is away is logged: the reaper will ring again."""
-    for step_id, queue in steps:
+def ring(app: Celery, queues: Sequence[str]) -> None:
+    """Send one message for each queued step, given by its queue. A broker that is away is logged, not raised."""
+    for queue in queues[:_MAX_RINGS]:
         try:
-            app.send_task(RUN_STEP, args=[step_id], queue=queue, retry=False)
+            app.send_task(LOOK_FOR_WORK, queue=queue, retry=False)
         except (OperationalError, OSError) as error:
-            _log.warning("broker_unreachable", step=step_id, error=str(error))
+            _log.warning("broker_unreachable", queue=queue, error=str(error))
             return

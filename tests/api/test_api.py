@@ -7,44 +7,10 @@ import subprocess
 import sys
 
 import numpy as np
-import pytest
-from fastapi.testclient import TestClient
 
-import migrations
-from api.app import create_app
-from frontrunner.settings import Settings
 from models import Database, JobRow, StepRow
+from tests.api.asking import is_problem, upload
 from tests.conftest import class_images
-
-
-@pytest.fixture
-def settings(tmp_path, hub):
-    return Settings(home=tmp_path / "home", hub=(hub,), packages=False, max_upload_bytes=2_000_000)
-
-
-@pytest.fixture
-def client(settings):
-    settings.home.mkdir()
-    database = Database(settings.resolved_database_url)
-    migrations.upgrade(database)
-    database.close()
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
-        yield client
-
-
-def upload(client, path, **fields):
-    with path.open("rb") as file:
-        return client.post("/v1/datasets", files={"file": (path.name, file)}, data=fields)
-
-
-def is_problem(answer, status, code):
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    body = answer.json()
-    assert (body["code"], body["status"]) == (code, status)
-    assert body["type"] == f"urn:frontrunner:problem:{code}"
-    assert body["detail"]
-    return body
 
 
 def test_serving_loads_no_torch():

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from frontrunner.data import DatasetOptions, DatasetReport
 from frontrunner.data.report import ClassCount
 from frontrunner.hub import CheckpointDescription
-from frontrunner.ranking import DatasetReference, Plan, RankingRequest, ScoreOutput, StepOrder, StepOutput
-from models import Database, DatasetRow, StepRow, lifecycle
+from frontrunner.ranking import (
+    DatasetReference,
+    Plan,
+    RankingRequest,
+    SourceStore,
+    step_orders,
+)
+from models import Database, DatasetRow, EventRow, JobRow, StepRow, lifecycle
+from models.kinds import NewJob, ranking_job
 
 DIGEST = "d" * 64
 
@@ -50,21 +59,12 @@ REPORT = DatasetReport(
 )
 
 
-def submit(database: Database, names: tuple[str, ...] = ("a", "b", "c"), max_attempts: int = 2) -> str:
-    """Write a job of one step a name; its id."""
-    request = RankingRequest()
+def new_job(database: Database, names: tuple[str, ...] = ("a", "b", "c"), queue: str = "cpu", seed: int = 0) -> NewJob:
+    """A ranking of one step a name, of a dataset that is written."""
+    request = RankingRequest(seed=seed)
     planned = Plan(steps=tuple(description(name) for name in names), skipped=())
-    orders = [
-        StepOrder(
-            dataset=DatasetReference.of(Path("/data"), REPORT, DatasetOptions()),
-            checkpoint=checkpoint,
-            scores=request.scores,
-            max_examples=10,
-            seed=0,
-            cache=Path("/cache"),
-        )
-        for checkpoint in planned.steps
-    ]
+    reference = DatasetReference.of(Path("/data"), REPORT, DatasetOptions())
+    orders = step_orders(request, reference, planned.steps, Path("/cache"), SourceStore(Path("/sources")))
     with database.writing() as session:
         dataset = session.merge(
             DatasetRow(
@@ -77,16 +77,22 @@ def submit(database: Database, names: tuple[str, ...] = ("a", "b", "c"), max_att
                 report=REPORT.model_dump(mode="json"),
             )
         )
-        return lifecycle.submit_ranking(
-            session,
-            dataset,
-            request,
-            planned,
-            orders,
-            train_examples=100,
-            max_attempts=max_attempts,
-            first_ring_s=0.0,
-        ).id
+        return ranking_job(dataset, request, planned, orders, forward_queue=queue)
+
+
+def submit(
+    database: Database,
+    names: tuple[str, ...] = ("a", "b", "c"),
+    *,
+    queue: str = "cpu",
+    seed: int = 0,
+    max_attempts: int = 2,
+    **terms: Any,
+) -> str:
+    """Write a job of one step a name; its id."""
+    new = new_job(database, names, queue, seed)
+    with database.writing() as session:
+        return lifecycle.submit(session, new, lifecycle.Terms(max_attempts=max_attempts, **terms)).job.id
 
 
 def steps_of(database: Database, job_id: str) -> list[StepRow]:
@@ -95,15 +101,50 @@ def steps_of(database: Database, job_id: str) -> list[StepRow]:
         return session.query(StepRow).filter_by(job_id=job_id).order_by(StepRow.ordinal).all()
 
 
-def output(value: float) -> StepOutput:
-    """What a finished step says."""
-    return StepOutput(
-        scores={"logme": ScoreOutput(value=value)},
-        examples=10,
-        forward_examples=10,
-        feature_dimension=4,
-        feature_key="k",
-        feature_bytes=1,
-        seconds=0.1,
-        scoring_seconds=0.0,
-    )
+def output(value: float) -> dict[str, Any]:
+    """What the runner of a finished step says."""
+    return {
+        "scores": {"logme": {"value": value}},
+        "examples": 10,
+        "forward_examples": 10,
+        "feature_dimension": 4,
+        "feature_key": "k",
+        "feature_bytes": 1,
+        "seconds": 0.1,
+        "scoring_seconds": 0.0,
+    }
+
+
+LEASE_S = 30.0
+
+
+def claim(
+    database: Database, queues: tuple[str, ...] = ("cpu", "gpu", "io"), lease_s: float = LEASE_S
+) -> lifecycle.Claim | None:
+    """Claim the best step."""
+    with database.writing() as session:
+        return lifecycle.claim_best(session, queues, lease_s)
+
+
+def apply(database: Database, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Do one operation in one transaction."""
+    with database.writing() as session:
+        return function(session, *arguments)
+
+
+def job_row(database: Database, job_id: str) -> JobRow | None:
+    """The job's row."""
+    with database.reading() as session:
+        return session.get(JobRow, job_id)
+
+
+def result_of(database: Database, job_id: str) -> dict[str, Any]:
+    """The job's result as it stands."""
+    with database.reading() as session:
+        return lifecycle.result_of(session, lifecycle.find_job(session, job_id))
+
+
+def events_of(database: Database, job_id: str) -> list[str]:
+    """The types of the job's events, in order."""
+    with database.reading() as session:
+        return [row.type for row in session.query(EventRow).filter_by(job_id=job_id).order_by(EventRow.number)]

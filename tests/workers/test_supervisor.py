@@ -5,36 +5,22 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 import psutil
 import pytest
 
-import migrations
 from frontrunner.data import DatasetOptions, check_dataset, open_dataset
-from frontrunner.doorbell import celery_app
+from frontrunner.doorbell import QUEUES, celery_app
 from frontrunner.hub import find_checkpoints
-from frontrunner.ranking import DatasetReference, RankingRequest, StepOrder, plan
-from frontrunner.settings import Settings
-from models import Database, DatasetRow, JobRow, lifecycle
+from frontrunner.ranking import DatasetReference, RankingRequest, SourceStore, plan, step_orders
+from models import DatasetRow, JobRow, lifecycle
+from models.kinds import ranking_job
 from tests.conftest import class_images
-from tests.models.material import steps_of
+from tests.models.material import events_of, steps_of
 from tests.servers import wait_until
 from workers.reaper import Reaper
 from workers.supervisor import Supervisor
-
-
-@pytest.fixture
-def settings(tmp_path):
-    return Settings(home=tmp_path / "home", packages=False, heartbeat_s=0.1, lease_s=5.0, reaper_period_s=0.2)
-
-
-@pytest.fixture
-def database(settings):
-    settings.home.mkdir()
-    database = Database(settings.resolved_database_url)
-    migrations.upgrade(database)
-    yield database
-    database.close()
 
 
 @pytest.fixture
@@ -49,12 +35,7 @@ def submit(database, settings, path, hub, **more):
     report = check_dataset(dataset)
     planned = plan(request, report, find_checkpoints([hub], packages=False).checkpoints)
     reference = DatasetReference.of(path, report, DatasetOptions())
-    orders = [
-        StepOrder(
-            dataset=reference, checkpoint=c, scores=request.scores, max_examples=5000, seed=0, cache=settings.cache
-        )
-        for c in planned.steps
-    ]
+    orders = step_orders(request, reference, planned.steps, settings.cache, SourceStore(settings.sources))
     row = DatasetRow(
         id=dataset.id,
         digest=dataset.digest,
@@ -65,17 +46,8 @@ def submit(database, settings, path, hub, **more):
         report=report.model_dump(mode="json"),
     )
     with database.writing() as session:
-        row = session.merge(row)
-        return lifecycle.submit_ranking(
-            session,
-            row,
-            request,
-            planned,
-            orders,
-            train_examples=report.train_examples,
-            max_attempts=3,
-            first_ring_s=0.0,
-        ).id
+        new = ranking_job(session.merge(row), request, planned, orders, forward_queue="cpu")
+        return lifecycle.submit(session, new, lifecycle.Terms(max_attempts=3)).job.id
 
 
 def runners():
@@ -88,12 +60,13 @@ def job_status(database, job_id):
 
 
 def test_steps_of_one_job_share_a_runner_and_finish_the_job(database, settings, colours, hub):
-    supervisor = Supervisor(database, settings)
+    supervisor = Supervisor(database, settings, QUEUES)
     job = submit(database, settings, colours, hub)
+    thread = start(supervisor)
     pids = set()
-    for step in steps_of(database, job):
-        supervisor.run_step(step.id)
+    while thread.is_alive():
         pids |= {runner.pid for runner in runners()}
+        time.sleep(0.05)
     assert job_status(database, job) == "succeeded"
     assert len(pids) == 1
     supervisor.stop()
@@ -102,9 +75,9 @@ def test_steps_of_one_job_share_a_runner_and_finish_the_job(database, settings, 
 
 def test_a_runner_holds_no_database_credentials(database, settings, colours, hub, monkeypatch):
     monkeypatch.setenv("FRONTRUNNER_DATABASE_URL", "postgresql://user:secret@db/prod")
-    supervisor = Supervisor(database, settings)
-    job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
-    supervisor.run_step(steps_of(database, job)[0].id)
+    supervisor = Supervisor(database, settings, QUEUES)
+    submit(database, settings, colours, hub, checkpoints=("local:resnet",))
+    supervisor.work()
     (runner,) = runners()
     environment = runner.environ()
     assert not [name for name in environment if name.startswith("FRONTRUNNER_")]
@@ -120,50 +93,78 @@ def test_the_supervisor_loads_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def start(supervisor, step_id):
-    thread = threading.Thread(target=supervisor.run_step, args=(step_id,))
+def start(supervisor):
+    thread = threading.Thread(target=supervisor.work)
     thread.start()
     return thread
 
 
 def test_a_killed_runner_costs_one_attempt_and_no_shard(database, settings, large, hub):
-    supervisor = Supervisor(database, settings)
+    supervisor = Supervisor(database, settings, QUEUES)
     job = submit(database, settings, large, hub, checkpoints=("local:vit",))
-    (step,) = steps_of(database, job)
-    thread = start(supervisor, step.id)
+    thread = start(supervisor)
     wait_until(lambda: steps_of(database, job)[0].examples_done >= 300, 120, "the first shard")
     os.kill(runners()[0].pid, signal.SIGKILL)
-    thread.join(20)
-    (step,) = steps_of(database, job)
-    assert (step.status, step.attempt) == ("queued", 1)
-    supervisor.run_step(step.id)
+    thread.join(120)
     (step,) = steps_of(database, job)
     assert (step.status, step.attempt) == ("succeeded", 2)
     assert step.output["forward_examples"] <= 1400 - 256
     assert step.output["examples"] == 1400
+    assert "step.queued" in events_of(database, job)
     supervisor.stop()
 
 
-def test_stopping_hands_the_step_back_uncharged_and_leaves_no_runner(database, settings, large, hub):
-    supervisor = Supervisor(database, settings)
+def shards_kept(settings):
+    return len(list(settings.cache.rglob("*-256.npy")))
+
+
+def test_stopping_keeps_the_shard_in_hand_and_hands_the_step_back_uncharged(database, settings, large, hub):
+    supervisor = Supervisor(database, settings, QUEUES)
     job = submit(database, settings, large, hub, checkpoints=("local:vit",))
-    (step,) = steps_of(database, job)
-    thread = start(supervisor, step.id)
-    wait_until(lambda: steps_of(database, job)[0].examples_done > 0, 120, "progress")
+    thread = start(supervisor)
+    wait_until(lambda: 0 < steps_of(database, job)[0].examples_done < 256, 120, "progress in the first shard")
+    assert shards_kept(settings) == 0
     supervisor.stop()
-    thread.join(20)
+    thread.join(60)
     (step,) = steps_of(database, job)
     assert (step.status, step.attempt) == ("queued", 0)
+    assert shards_kept(settings) == 1
     wait_until(lambda: not runners(), what="the runner's end")
+    another = Supervisor(database, settings, QUEUES)
+    another.work()
+    another.stop()
+    assert steps_of(database, job)[0].output["forward_examples"] == 1400 - 256
+
+
+def test_stopping_twice_hands_the_step_back_at_once(database, settings, large, hub):
+    supervisor = Supervisor(database, settings, QUEUES)
+    job = submit(database, settings, large, hub, checkpoints=("local:vit",))
+    thread = start(supervisor)
+    wait_until(lambda: 0 < steps_of(database, job)[0].examples_done < 256, 120, "progress in the first shard")
+    supervisor.stop()
+    supervisor.stop()
+    thread.join(2)
+    assert not thread.is_alive()
+    (step,) = steps_of(database, job)
+    assert (step.status, step.attempt, shards_kept(settings)) == ("queued", 0, 0)
+    assert runners() == []
+
+
+def test_what_a_runner_cannot_write_is_not_the_inputs_fault(database, settings, colours, hub):
+    """It is tried again, and then given up as lost."""
+    settings.cache.parent.mkdir(parents=True, exist_ok=True)
+    settings.cache.symlink_to("/dev/full")
+    job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
+    Supervisor(database, settings, QUEUES).work()
+    (step,) = steps_of(database, job)
+    assert (step.status, step.attempt, step.error_code) == ("lost", 3, "internal_error")
+    assert job_status(database, job) == "lost"
 
 
 def test_cancelling_kills_the_runner_within_two_seconds(database, settings, large, hub):
-    import time
-
-    supervisor = Supervisor(database, settings)
+    supervisor = Supervisor(database, settings, QUEUES)
     job = submit(database, settings, large, hub, checkpoints=("local:vit",))
-    (step,) = steps_of(database, job)
-    thread = start(supervisor, step.id)
+    thread = start(supervisor)
     wait_until(lambda: steps_of(database, job)[0].examples_done > 0, 120, "progress")
     asked = time.monotonic()
     with database.writing() as session:
@@ -176,12 +177,10 @@ def test_cancelling_kills_the_runner_within_two_seconds(database, settings, larg
 
 def test_too_much_time_or_memory_fails_the_step_only(database, settings, colours, hub):
     job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
-    (step,) = steps_of(database, job)
-    Supervisor(database, settings.model_copy(update={"step_timeout_s": 0.01})).run_step(step.id)
+    Supervisor(database, settings.model_copy(update={"step_timeout_s": 0.01}), QUEUES).work()
     assert steps_of(database, job)[0].error_code == "step_timed_out"
     job = submit(database, settings, colours, hub, checkpoints=("local:vit",))
-    (step,) = steps_of(database, job)
-    Supervisor(database, settings.model_copy(update={"step_memory_bytes": 1_000_000})).run_step(step.id)
+    Supervisor(database, settings.model_copy(update={"step_memory_bytes": 1_000_000}), QUEUES).work()
     assert steps_of(database, job)[0].error_code == "step_out_of_memory"
 
 
@@ -189,7 +188,7 @@ def test_the_reaper_requeues_what_a_lost_worker_held(database, settings, colours
     job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
     (step,) = steps_of(database, job)
     with database.writing() as session:
-        lifecycle.claim_step(session, step.id, -1.0)
+        lifecycle.claim_best(session, QUEUES, -1.0)
     app = celery_app(settings)
     Reaper(database, app, settings, "worker-1").look()
     (step,) = steps_of(database, job)
@@ -203,7 +202,7 @@ def test_one_worker_at_a_time_is_the_reaper(database, settings, colours, hub):
     one.look()
     job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
     with database.writing() as session:
-        lifecycle.claim_step(session, steps_of(database, job)[0].id, -1.0)
+        lifecycle.claim_best(session, QUEUES, -1.0)
     two.look()
     assert steps_of(database, job)[0].status == "running"
     one.look()

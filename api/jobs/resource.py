@@ -1,0 +1,80 @@
+"""A job as answers show it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from api.times import instant
+from frontrunner.ranking import Failure
+from models import JobRow, Status, StepRow, lifecycle
+
+# How soon a client that polls should ask again.
+RETRY_AFTER_S = 1
+
+
+class JobProgress(BaseModel):
+    """How far a job is."""
+
+    steps_total: int
+    steps_done: int
+    examples_done: int = Field(description="Examples read so far, over all checkpoints.")
+    examples_total: int
+
+
+class JobResource(BaseModel):
+    """A job."""
+
+    id: str
+    kind: str
+    status: Status
+    priority: int = Field(description="0 to 9; 9 goes first among the jobs of one tenant.")
+    dataset: str | None
+    progress: JobProgress
+    result: str = Field(description="Where its result is read, partial while it runs.")
+    failure: Failure | None
+    created_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+def job_resources(session: Session, jobs: list[JobRow]) -> list[JobResource]:
+    """The resources of jobs as they stand, in the same order."""
+    examples = {
+        job_id: (done, total)
+        for job_id, done, total in session.execute(
+            select(StepRow.job_id, func.sum(StepRow.examples_done), func.sum(StepRow.examples_total))
+            .where(StepRow.job_id.in_([job.id for job in jobs]))
+            .group_by(StepRow.job_id)
+        )
+    }
+    return [_resource(job, *examples.get(job.id, (0, 0))) for job in jobs]
+
+
+def job_resource(session: Session, job: JobRow) -> JobResource:
+    """The resource of one job as it stands."""
+    return job_resources(session, [job])[0]
+
+
+def _resource(job: JobRow, examples_done: int, examples_total: int) -> JobResource:
+    return JobResource(
+        id=job.id,
+        kind=job.kind,
+        status=Status(job.status),
+        priority=job.priority,
+        dataset=job.dataset_id,
+        progress=JobProgress(
+            steps_total=job.steps_total,
+            steps_done=job.steps_total - job.steps_left,
+            examples_done=examples_done,
+            examples_total=examples_total,
+        ),
+        result=lifecycle.result_url(job),
+        failure=None if job.error_code is None else Failure(code=job.error_code, reason=job.error_reason or ""),
+        created_at=instant(job.created_at),
+        started_at=instant(job.started_at),
+        finished_at=instant(job.finished_at),
+    )

@@ -1,0 +1,96 @@
+"""How every kind of job is submitted: the terms come from the request's headers, the rest from its kind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Query, Response
+from sqlalchemy.exc import IntegrityError
+
+from api.jobs.resource import RETRY_AFTER_S, JobResource, job_resource
+from api.requests import correlation_id
+from api.state import State, StateDependency
+from frontrunner.doorbell import ring
+from models import lifecycle
+from models.kinds import NewJob
+from models.lifecycle import IdempotencyKey, Terms
+
+# Two processes that write the same key or the same work at once: the second finds what the first wrote.
+_TRIES = 3
+
+
+class Submission:
+    """What a request says about its job, whatever its kind."""
+
+    def __init__(self, state: State, idempotency_key: str | None, priority: int) -> None:
+        self._state = state
+        self._idempotency_key = idempotency_key
+        self._priority = priority
+
+    def accept(self, response: Response, new: NewJob) -> JobResource:
+        """Write the job, ring for its steps, and answer with where to look.
+
+        The same key and request, or the same work while it is under way, give the job that is there.
+
+        Raises:
+            IdempotencyKeyReused: the key came with another request before.
+        """
+        job = self._submit(new)
+        response.headers["Location"] = job.result
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return job
+
+    def _submit(self, new: NewJob) -> JobResource:
+        for _ in range(_TRIES - 1):
+            try:
+                return self._write(new)
+            except IntegrityError:
+                continue
+        return self._write(new)
+
+    def _write(self, new: NewJob) -> JobResource:
+        state = self._state
+        with state.database.writing() as session:
+            submitted = lifecycle.submit(session, new, self._terms(new))
+            queues = lifecycle.queues_of(session, submitted.job.id) if submitted.is_new else []
+            session.refresh(submitted.job)
+            resource = job_resource(session, submitted.job)
+        ring(state.bell, queues)
+        return resource
+
+    def _terms(self, new: NewJob) -> Terms:
+        settings = self._state.settings
+        key = None
+        if self._idempotency_key is not None:
+            digest = _digest([new.kind, new.dataset_id, new.request])
+            key = IdempotencyKey(self._idempotency_key, digest, settings.idempotency_key_s)
+        return Terms(
+            max_attempts=settings.max_attempts,
+            priority=self._priority,
+            correlation_id=correlation_id(),
+            idempotency=key,
+        )
+
+
+def _submission(
+    state: StateDependency,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=255,
+            description="Your name for this request: sent again, it gives the same job; with another request, 422.",
+        ),
+    ] = None,
+    priority: Annotated[int, Query(ge=0, le=9, description="9 goes first among your jobs.")] = 5,
+) -> Submission:
+    return Submission(state, idempotency_key, priority)
+
+
+SubmissionDependency = Annotated[Submission, Depends(_submission)]
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,15 @@
+"""`/v1/scores`: what a ranking can be asked for."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from frontrunner.ranking import ScoreList
+
+router = APIRouter(tags=["scores"])
+
+
+@router.get("/v1/scores", operation_id="listScores")
+def read_scores() -> ScoreList:
+    """List the scores, the default one first: what each says, needs and costs."""
+    return ScoreList.of_all()

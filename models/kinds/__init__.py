@@ -1,0 +1,23 @@
+"""Kinds of job, as data: what a job is asked for, how its result comes out of its steps, where it is read.
+
+A new kind is a module here with one `JobKind`, a line in `KINDS`, the work of its steps in `workers.work`, and an
+endpoint that submits it. Nothing else in the service knows one kind from another.
+"""
+
+from models.kinds.kind import Counts, JobKind, JobState, NewJob, NewStep, StepState
+from models.kinds.ranking import RankingKind, ranking_job
+from models.kinds.task_distances import TaskDistancesKind, task_distances_job
+
+KINDS: dict[str, JobKind] = {kind.name: kind for kind in (RankingKind(), TaskDistancesKind())}
+
+__all__ = [
+    "KINDS",
+    "Counts",
+    "JobKind",
+    "JobState",
+    "NewJob",
+    "NewStep",
+    "StepState",
+    "ranking_job",
+    "task_distances_job",
+]

@@ -1,0 +1,106 @@
+"""From the steps of a job to its result."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from frontrunner.data import DatasetReport
+from frontrunner.ranking import Failure
+from models.base import database_now
+from models.dataset import DatasetRow
+from models.errors import JobNotFound
+from models.job import JobRow
+from models.kinds import KINDS, JobState, StepState
+from models.lifecycle.events import note_status, post
+from models.status import JOB_TRANSITIONS, Status
+from models.step import StepRow
+
+MAX_REASON = 2000
+
+
+def find_job(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
+    """The job with this id, its row locked if asked for.
+
+    Raises:
+        JobNotFound: there is none.
+    """
+    job = session.get(JobRow, job_id, with_for_update=lock or None, populate_existing=lock)
+    if job is None:
+        raise JobNotFound(f"there is no job '{job_id}'")
+    return job
+
+
+def result_url(job: JobRow) -> str:
+    """Where the job's result is read."""
+    return KINDS[job.kind].result_url(job.id)
+
+
+def result_of(session: Session, job: JobRow) -> dict[str, Any]:
+    """The job's result as JSON: the stored one, or what its finished steps say so far."""
+    if job.result is not None:
+        return job.result
+    return KINDS[job.kind].result(_state_of(session, job)).model_dump(mode="json")
+
+
+def move(session: Session, job: JobRow, status: Status) -> None:
+    """Bring a job whose row is locked to another status, and note it."""
+    if status not in JOB_TRANSITIONS[Status(job.status)]:
+        raise AssertionError(f"a job that is {job.status} cannot become {status}")
+    job.status = status
+    note_status(session, job)
+
+
+def step_ended(session: Session, job: JobRow) -> None:
+    """Count a step of a job whose row is locked as over; with the last one, finish the job."""
+    job.steps_left -= 1
+    if job.steps_left == 0:
+        finish(session, job)
+
+
+def finish(session: Session, job: JobRow) -> None:
+    """End a job whose steps are all over: its status, its result, its last event and its outbox."""
+    session.flush()
+    state = _state_of(session, job)
+    status, failure = _ending(state, job.kind)
+    if failure is not None:
+        job.error_code, job.error_reason = failure.code, failure.reason[:MAX_REASON]
+    job.result = KINDS[job.kind].result(replace(state, status=status, failure=failure)).model_dump(mode="json")
+    job.finished_at = session.scalar(select(database_now()))
+    move(session, job, status)
+    post(session, job)
+
+
+def _ending(state: JobState, kind: str) -> tuple[Status, Failure | None]:
+    if state.status == Status.CANCELLING:
+        return Status.CANCELLED, None
+    if all(step.status == Status.LOST for step in state.steps):
+        first = state.steps[0]
+        return Status.LOST, Failure(code=first.error_code or "", reason=f"every step was lost: {first.error_reason}")
+    failure = KINDS[kind].failure(state)
+    return (Status.SUCCEEDED, None) if failure is None else (Status.FAILED, failure)
+
+
+def _state_of(session: Session, job: JobRow) -> JobState:
+    dataset = None if job.dataset_id is None else session.get_one(DatasetRow, job.dataset_id)
+    steps = session.scalars(
+        select(StepRow)
+        .where(StepRow.job_id == job.id)
+        .order_by(StepRow.ordinal)
+        .execution_options(populate_existing=True)
+    )
+    return JobState(
+        id=job.id,
+        status=Status(job.status),
+        request=job.request,
+        plan=job.plan,
+        report=None if dataset is None else DatasetReport.model_validate(dataset.report),
+        steps=tuple(
+            StepState(step.name, Status(step.status), step.order, step.output, step.error_code, step.error_reason)
+            for step in steps
+        ),
+        failure=None if job.error_code is None else Failure(code=job.error_code, reason=job.error_reason or ""),
+    )

@@ -1,0 +1,26 @@
+"""The application in this process, on SQLite, without a worker."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.testclient import TestClient
+
+import migrations
+from api.app import create_app
+from frontrunner.settings import Settings
+from models import Database
+
+
+@pytest.fixture
+def settings(tmp_path, hub):
+    return Settings(home=tmp_path / "home", hub=(hub,), packages=False, max_upload_bytes=2_000_000)
+
+
+@pytest.fixture
+def client(settings):
+    settings.home.mkdir()
+    database = Database(settings.resolved_database_url)
+    migrations.upgrade(database)
+    database.close()
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        yield client

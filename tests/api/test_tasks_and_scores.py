@@ -1,0 +1,63 @@
+"""`/v1/scores` and `/v1/task-distances` at the door, and distances end to end through a worker."""
+
+from __future__ import annotations
+
+import pytest
+
+from frontrunner import scores
+from frontrunner.client import Client
+from frontrunner.ranking import TaskDistanceRequest, compare_datasets
+from frontrunner.settings import Settings
+from tests.acceptance.service import serving
+from tests.api.asking import is_problem, upload, upload_features
+from tests.conftest import class_images
+
+
+@pytest.fixture
+def other(zip_of):
+    return zip_of(class_images(6, 15, seed=3), "other.zip")
+
+
+def test_every_registered_score_and_the_discrepancy_are_listed_with_what_they_need(client):
+    items = {entry["name"]: entry for entry in client.get("/v1/scores").json()["items"]}
+    assert list(items) == [*scores.names(), "discrepancy"]
+    for name in scores.names():
+        known = scores.describe(name)
+        assert (items[name]["needs"], items[name]["source"]) == (known.needs, known.source)
+        assert items[name]["tasks"] == sorted(known.tasks)
+
+
+def test_a_comparison_is_one_job_over_its_datasets(client, colours, other):
+    ids = [upload(client, path).json()["id"] for path in (colours, other)]
+    answer = client.post("/v1/task-distances", json={"datasets": ids, "checkpoint": "local:resnet"})
+    assert answer.status_code == 202, answer.text
+    job = answer.json()
+    assert (job["kind"], job["progress"]["examples_total"]) == ("task_distances", 170)
+    assert answer.headers["location"] == job["result"] == f"/v1/task-distances/{job['id']}"
+    partial = client.get(job["result"]).json()
+    assert (partial["status"], partial["matrix"]) == ("queued", None)
+
+
+def test_comparisons_that_cannot_be_made_are_refused_at_once(client, colours, tmp_path):
+    first = upload(client, colours).json()["id"]
+    features = upload_features(client, tmp_path)
+
+    def ask(datasets, checkpoint="local:resnet", **more):
+        return client.post("/v1/task-distances", json={"datasets": datasets, "checkpoint": checkpoint, **more})
+
+    is_problem(ask([first]), 422, "request_invalid")
+    is_problem(ask([first, first], beta=0), 422, "request_invalid")
+    is_problem(ask([first, "ds_nope"]), 404, "dataset_not_found")
+    is_problem(ask([first, first], "local:nope"), 422, "checkpoint_not_found")
+    is_problem(ask([first, features]), 422, "modality_mismatch")
+
+
+@pytest.mark.acceptance
+def test_posted_distances_are_those_of_the_library(tmp_path, hub, colours, other):
+    with serving(tmp_path / "home", hub) as service, Client(service.url) as client:
+        found = client.compare([colours, other], TaskDistanceRequest(checkpoint="local:resnet"))
+    settings = Settings(home=tmp_path / "mine", packages=False)
+    expected = compare_datasets([colours, other], "local:resnet", hub=hub, settings=settings)
+    for served, local in zip(found.distance, expected.distance, strict=True):
+        assert served == pytest.approx(local, rel=1e-6)
+    assert [task.name for task in found.tasks] == ["colours.zip", "other.zip"]

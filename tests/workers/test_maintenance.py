@@ -1,0 +1,129 @@
+"""What is removed, and what never is."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from sqlalchemy import update
+
+from models import DatasetRow, FeatureRow, IdempotencyRow, JobRow, lifecycle
+from models.lifecycle import IdempotencyKey
+from tests.models.material import DIGEST, apply, claim, job_row, output, submit
+from workers.maintenance import ORPHAN_AGE_S, Maintenance
+
+OTHER = "e" * 64
+
+
+def go_round(database, settings, **more):
+    return Maintenance(database, settings.model_copy(update=more), "test").go_round()
+
+
+def finish_a_job(database, seed=0):
+    job = submit(database, names=("a",), seed=seed)
+    apply(database, lifecycle.succeed_step, claim(database), output(0.5))
+    return job
+
+
+def age(database, job, days):
+    with database.writing() as session:
+        session.execute(update(JobRow).where(JobRow.id == job).values(finished_at=database.now() - 86400 * days))
+
+
+def test_old_jobs_are_removed_and_only_those_that_are_over(database, settings):
+    old, young, waiting = finish_a_job(database), finish_a_job(database), submit(database, names=("a",))
+    age(database, old, 91)
+    age(database, young, 89)
+    age(database, waiting, 91)
+    assert go_round(database, settings, job_retention_s=0).jobs == 0
+    assert go_round(database, settings).jobs == 1
+    assert [job_row(database, job) is None for job in (old, young, waiting)] == [True, False, False]
+
+
+def test_expired_keys_are_removed(database, settings):
+    submit(database, idempotency=IdempotencyKey("old", "d", kept_s=-1.0))
+    submit(database, seed=1, idempotency=IdempotencyKey("new", "d", kept_s=60.0))
+    assert go_round(database, settings).idempotency_keys == 1
+    with database.reading() as session:
+        assert [row.key for row in session.query(IdempotencyRow)] == ["new"]
+
+
+def cache_features(database, settings, key, digest, used_at, size=1000):
+    folder = settings.cache / "features" / key[:2] / key
+    folder.mkdir(parents=True)
+    (folder / "00000-1.npy").write_bytes(b"x" * size)
+    with database.writing() as session:
+        session.add(
+            FeatureRow(
+                key=key,
+                checkpoint_digest="c",
+                dataset_digest=digest,
+                examples=1,
+                dimension=1,
+                bytes=size,
+                last_used_at=used_at,
+            )
+        )
+    return folder
+
+
+def test_the_least_recently_used_features_are_evicted_until_the_rest_fits(database, settings):
+    folders = [cache_features(database, settings, f"{name}{name}key", OTHER, used_at=at) for name, at in
+               (("a", 30.0), ("b", 10.0), ("c", 20.0))]  # fmt: skip
+    removed = go_round(database, settings, cache_max_bytes=1500)
+    assert (removed.features, removed.feature_bytes) == (2, 2000)
+    assert [folder.exists() for folder in folders] == [True, False, False]
+    assert list((settings.cache / "features").rglob(".evicted-*")) == []
+    with database.reading() as session:
+        assert [row.key for row in session.query(FeatureRow)] == ["aakey"]
+
+
+def test_what_a_job_uses_is_never_evicted(database, settings):
+    folder = cache_features(database, settings, "aakey", DIGEST, used_at=1.0)
+    job = submit(database, names=("a",))
+    assert go_round(database, settings, cache_max_bytes=1).features == 0
+    claim(database)
+    assert go_round(database, settings, cache_max_bytes=1).features == 0
+    apply(database, lifecycle.cancel_job, job)
+    assert job_row(database, job).status == "cancelling"
+    assert go_round(database, settings, cache_max_bytes=1).features == 0
+    assert folder.exists()
+    other = cache_features(database, settings, "bbkey", OTHER, used_at=2.0)
+    assert go_round(database, settings, cache_max_bytes=1).features == 1
+    assert (folder.exists(), other.exists()) == (True, False)
+
+
+def put(path, age_s):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+    for part in (path, path.parent):
+        os.utime(part, (time.time() - age_s,) * 2)
+    return path
+
+
+def test_files_that_no_row_names_are_removed_once_they_are_old(database, settings):
+    finish_a_job(database)
+    old = ORPHAN_AGE_S + 60
+    with database.writing() as session:
+        session.execute(update(DatasetRow).values(blob="aa11"))
+    named = put(settings.blobs / "aa" / "aa11", old)
+    young = put(settings.blobs / "bb" / "bb22", 60)
+    gone = [
+        put(settings.blobs / "cc" / "cc33", old),
+        put(settings.blobs / ".dd.partial", old),
+        put(settings.messages / "1.taken", old),
+        put(settings.cache / "features" / "ee" / "ee44" / "00000-1.npy", old),
+    ]
+    assert go_round(database, settings).orphans == 4
+    assert (named.exists(), young.exists(), [path.exists() for path in gone]) == (True, True, [False] * 4)
+
+
+def test_shards_of_a_job_that_is_not_over_are_no_orphans(database, settings):
+    job = submit(database, names=("a",))
+    with database.writing() as session:
+        session.execute(update(JobRow).values(created_at=database.now() - 10 * ORPHAN_AGE_S))
+    shard = put(settings.cache / "features" / "ee" / "ee44" / "00000-1.npy", 2 * ORPHAN_AGE_S)
+    assert go_round(database, settings).orphans == 0
+    apply(database, lifecycle.cancel_job, job)
+    assert go_round(database, settings).orphans == 1
+    assert not shard.exists()
