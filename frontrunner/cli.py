@@ -10,8 +10,11 @@ import typer
 
 from frontrunner.commands.checkpoints import checkpoints
 from frontrunner.commands.datasets import datasets
+from frontrunner.commands.jobs import jobs
 from frontrunner.commands.rank import demo, rank
+from frontrunner.commands.scores import scores
 from frontrunner.commands.service import admin, serve, worker
+from frontrunner.commands.tasks import tasks
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,8 +22,11 @@ app = typer.Typer(
     help="Ranks pretrained checkpoints for your data before anyone fine-tunes.",
     pretty_exceptions_enable=False,
 )
-for command in (rank, demo, datasets, checkpoints, serve, worker):
+for command in (rank, demo, datasets, scores, serve, worker):
     app.command()(command)
+app.add_typer(checkpoints, name="checkpoints")
+app.add_typer(tasks, name="tasks")
+app.add_typer(jobs, name="jobs")
 app.add_typer(admin, name="admin")
 
 

@@ -9,18 +9,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from frontrunner.files import whole_file
+
 
 def write_digits(path: Path) -> Path:
     """Write scikit-learn's 1,797 digits of 8 x 8 pixels to a zip of class folders; the same bytes every time."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with zipfile.ZipFile(partial, "w") as archive:
+    with whole_file(path) as file, zipfile.ZipFile(file, "w") as archive:
         for index, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
             encoded = io.BytesIO()
             Image.fromarray((pixels * (255 / 16)).astype(np.uint8)).save(encoded, "PNG")
             archive.writestr(zipfile.ZipInfo(f"digit-{label}/{index:04d}.png"), encoded.getvalue())
-    partial.replace(path)
     return path

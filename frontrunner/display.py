@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
-from frontrunner import scores
 from frontrunner.data import DatasetReport
+from frontrunner.errors import ModalityMismatch
 from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
-from frontrunner.ranking import Listener, Ranking, StepOutput
+from frontrunner.hub.listing import CatalogueMatches
+from frontrunner.ranking import (
+    DISCREPANCY,
+    Listener,
+    Ranking,
+    ScoreList,
+    ScoreOutput,
+    StepOutput,
+    TaskDistanceMatrix,
+    describe,
+)
+from frontrunner.scores.score import EVERY_TASK
+
+# Names shorter than this are never folded, whatever else has to give way.
+_NAME_WIDTH = 20
+
+_COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TimeElapsedColumn(),
+    TimeRemainingColumn(),
+)
 
 
 def show_ranking(ranking: Ranking, console: Console) -> None:
@@ -22,20 +53,45 @@ def show_ranking(ranking: Ranking, console: Console) -> None:
     table = Table(
         title=f"{data.name}: {data.task}, {data.classes} classes, {data.train_examples:,} training examples{left_out}",
         title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("rank", justify="right")
-    table.add_column("checkpoint", overflow="fold")
-    names = list(ranking.provenance.score_versions)
-    for name in names:
-        table.add_column(scores.describe(name).title, justify="right")
+    longest = max((len(line.checkpoint) for line in ranking.ranking), default=0)
+    table.add_column("checkpoint", overflow="fold", min_width=min(longest, _NAME_WIDTH))
+    asked = ranking.provenance.scores
+    # The discrepancy and the dimensions are for who asks for them, or reads the JSON.
+    beside = [name for name in ranking.provenance.score_versions if name not in (*asked, DISCREPANCY)]
+    for name in (*asked, *beside):
+        table.add_column(describe(name).title, justify="right")
     table.add_column("parameters", justify="right")
     table.add_column("seconds", justify="right")
     for line in ranking.ranking:
-        values = (f"{line.scores[name].value:.4f}" if name in line.scores else "-" for name in names)
-        cached = "" if line.forward_examples else " (cached)"
-        table.add_row(str(line.rank), line.checkpoint, *values, _count(line.parameters), f"{line.seconds:.1f}{cached}")
+        values = [_with_reach(line.scores[name]) if name in line.scores else "-" for name in asked]
+        values += [f"{line.scores[name].value:.3f}" if name in line.scores else "-" for name in beside]
+        tie = " =" if line.tied_with_best else ""
+        table.add_row(
+            f"{line.rank}{tie}",
+            line.checkpoint,
+            *values,
+            _count(line.parameters),
+            f"{line.seconds:.1f}" if line.forward_examples else "cached",
+        )
     console.print(table)
+    if any(line.tied_with_best for line in ranking.ranking):
+        console.print("= its interval overlaps with the first one's: the examples cannot tell them apart")
+    for reason in dict.fromkeys(
+        f"{name} is missing where it says -: {refusal.reason}"
+        for line in ranking.ranking
+        for name, refusal in line.not_applicable.items()
+    ):
+        console.print(reason, soft_wrap=True, highlight=False)
+    others = [entry.checkpoint for entry in ranking.skipped if entry.code == ModalityMismatch.code]
+    if others:
+        console.print(f"left out, as they read something else: {', '.join(others)}", soft_wrap=True, highlight=False)
     for entry in ranking.skipped:
+        if entry.code == ModalityMismatch.code:
+            continue
         console.print(f"skipped {entry.checkpoint}: {entry.reason} \\[{entry.code}]", soft_wrap=True, highlight=False)
     console.print(ranking.summary, style="bold", soft_wrap=True, highlight=False)
 
@@ -60,6 +116,31 @@ def show_checkpoints(
         console.print(f"unusable {broken.checkpoint}: {broken.reason} \\[{broken.code}]", soft_wrap=True)
 
 
+def show_listed(found: CatalogueMatches, console: Console) -> None:
+    """What a search of the catalogue found, as a table."""
+    table = Table()
+    for title in ("checkpoint", "family", "reads"):
+        table.add_column(title, overflow="fold")
+    for title in ("parameters", "GFLOPs", "downloads"):
+        table.add_column(title, justify="right")
+    table.add_column("licence", overflow="fold")
+    for entry in found.checkpoints:
+        table.add_row(
+            entry.id,
+            entry.family or "-",
+            entry.modality,
+            _count(entry.parameters or 0),
+            f"{entry.flops / 1e9:.2f}" if entry.flops else "-",
+            f"{entry.popularity:,}" if entry.popularity is not None else "-",
+            entry.license or "-",
+        )
+    console.print(table)
+    if found.more:
+        console.print(f"the first {len(found.checkpoints)}; narrow the search, or raise --limit")
+    if not found.checkpoints:
+        console.print("nothing was found; `frontrunner checkpoints sync` fills the catalogue")
+
+
 def show_report(report: DatasetReport, console: Console) -> None:
     """A dataset's check."""
     console.print(f"[bold]{report.name}[/bold]: {report.format}, {report.modality}, {report.task}")
@@ -80,14 +161,7 @@ def show_report(report: DatasetReport, console: Console) -> None:
 @contextmanager
 def progress_listener(console: Console) -> Iterator[Listener]:
     """A listener that draws one bar for the whole ranking and one for the checkpoint being read."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*_COLUMNS, console=console, transient=True) as progress:
         bars: dict[str, TaskID] = {}
 
         def bar(name: str, total: int) -> TaskID:
@@ -110,6 +184,45 @@ def progress_listener(console: Console) -> Iterator[Listener]:
                 progress.remove_task(finished)
 
         yield Listener(on_check, on_plan, on_progress, on_outcome)
+
+
+@contextmanager
+def progress_bar(title: str, console: Console, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """One bar on a terminal; nothing where `quiet` or where nobody looks."""
+    if quiet or not console.is_terminal:
+        yield lambda done, total: None
+        return
+    with Progress(*_COLUMNS, console=console, transient=True) as progress:
+        bar = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(bar, completed=done, total=total)
+
+
+def show_scores(found: ScoreList, console: Console) -> None:
+    """The scores as a table."""
+    table = Table("score", "what it says", "needs", show_lines=True)
+    table.columns[0].no_wrap = table.columns[2].no_wrap = True
+    for entry in found.items:
+        tasks = "" if len(entry.tasks) == len(EVERY_TASK) else f"; for {', '.join(entry.tasks)}"
+        table.add_row(entry.name, f"{entry.explanation}\n[dim]{entry.source}{tasks}[/dim]", entry.needs)
+    console.print(table)
+
+
+def show_task_distances(found: TaskDistanceMatrix, console: Console) -> None:
+    """The matrix, a row for each task that is known, a column for each that comes next."""
+    table = Table(title=f"Distances as {found.checkpoint} sees them, from row to column", title_justify="left")
+    table.add_column("task", overflow="fold")
+    for title in ("examples", "classes", "complexity", *(task.name for task in found.tasks)):
+        table.add_column(title, justify="right", overflow="fold")
+    for task, row in zip(found.tasks, found.distance, strict=True):
+        distances = (f"{value:.2f}" for value in row)
+        table.add_row(task.name, f"{task.examples:,}", str(task.classes), f"{task.complexity:.2f}", *distances)
+    console.print(table)
+
+
+def _with_reach(score: ScoreOutput) -> str:
+    if score.low is None or score.high is None:
+        return f"{score.value:.4f}"
+    return f"{score.value:.4f} ±{(score.high - score.low) / 2:.4f}"
 
 
 def _count(parameters: int) -> str:

@@ -6,13 +6,11 @@ message says what was given, what was expected and what to do. Anything else tha
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class FrontrunnerError(Exception):
     """Base of every error caused by input. `code` is part of the public interface."""
 
-    code: ClassVar[str] = "error"
+    code: str = "error"
 
     @property
     def reason(self) -> str:
@@ -98,6 +96,12 @@ class DatasetTooLarge(InvalidDataset):
     code = "dataset_too_large"
 
 
+class StorageFull(FrontrunnerError):
+    """The disk of the service has no room for this; nothing of it was kept."""
+
+    code = "storage_full"
+
+
 class CheckpointError(FrontrunnerError):
     """A checkpoint that cannot be used. Fails its own step, never the ranking."""
 
@@ -134,6 +138,60 @@ class DuplicateCheckpoint(CheckpointError):
     code = "checkpoint_name_taken"
 
 
+class UnknownVariant(CheckpointError):
+    """No such layer, pooling or way to read the checkpoint."""
+
+    code = "checkpoint_variant_unknown"
+
+
+class ConstraintViolated(CheckpointError):
+    """The checkpoint does not keep within the limits that a request sets."""
+
+    code = "constraint_violated"
+
+
+class CheckpointTooLarge(CheckpointError):
+    """More bytes than this machine fetches; an administrator sets the limit."""
+
+    code = "checkpoint_too_large"
+
+
+class CheckpointChanged(CheckpointError):
+    """What a hub sent is not what it said the pinned revision holds. Nothing of it was opened."""
+
+    code = "checkpoint_changed"
+
+
+class HubError(CheckpointError):
+    """The hub did not give what was asked for; trying again later may help."""
+
+    code = "hub_unavailable"
+
+
+class HubOffline(HubError):
+    """This machine fetches nothing, and the checkpoint is not at hand."""
+
+    code = "hub_offline"
+
+
+class HubUnauthorized(HubError):
+    """The checkpoint is private or gated, and the token is missing or not enough."""
+
+    code = "hub_unauthorized"
+
+
+class HubRateLimited(HubError):
+    """The hub asks to wait longer than a step waits."""
+
+    code = "hub_rate_limited"
+
+
+class TransferBroken(HubError):
+    """A file came incomplete, again and again."""
+
+    code = "hub_transfer_broken"
+
+
 class NothingRanked(FrontrunnerError):
     """No checkpoint could be scored. The message names the first reasons."""
 
@@ -150,3 +208,18 @@ class ScoreNotApplicable(FrontrunnerError):
     """A score that this input does not admit: another task, no source probabilities, or no rows at hand."""
 
     code = "score_not_applicable"
+
+
+def error_of(code: str, reason: str) -> FrontrunnerError:
+    """The error that said `reason` under `code`, made again after it was written down or came from another process.
+
+    Example:
+        >>> error_of("nothing_to_separate", "one class").__class__.__name__
+        'NothingToSeparate'
+    """
+    kinds = [FrontrunnerError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    error = next((kind for kind in kinds if kind.code == code), FrontrunnerError)(reason)
+    error.code = code
+    return error

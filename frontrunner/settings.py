@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 GIB = 1024**3
@@ -28,6 +28,24 @@ class Settings(BaseSettings):
     hub: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="Folders of checkpoints, separated as in PATH."
     )
+    hub_mode: Literal["offline", "named", "curated"] = Field(
+        default="named",
+        description="Fetch nothing; or checkpoints that a request names; or also the curated set where it names none.",
+    )
+    hub_endpoint: str = Field(
+        default="https://huggingface.co",
+        validation_alias=AliasChoices("FRONTRUNNER_HUB_ENDPOINT", "hub_endpoint", "HF_ENDPOINT"),
+        description="Address of the hub, or of a mirror that speaks its protocol.",
+    )
+    hub_token: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("FRONTRUNNER_HUB_TOKEN", "hub_token", "HF_TOKEN"),
+        description="Token for private and gated checkpoints.",
+    )
+    hub_max_bytes: int = Field(default=20 * GIB, gt=0, description="Largest checkpoint that is fetched.")
+    hub_pickles: bool = Field(
+        default=False, description="Let pickled weights be read, by torch's weights-only reader: administrators only."
+    )
     packages: bool = Field(default=True, description="Offer checkpoints that installed Python packages ship.")
     database_url: str = Field(default="", description="SQLAlchemy URL; empty for SQLite under home.")
     broker_url: str = Field(default="", description="Celery broker URL; empty for files under home.")
@@ -41,11 +59,24 @@ class Settings(BaseSettings):
     check_timeout_s: float = Field(default=900.0, gt=0, description="Longest check of an uploaded dataset.")
     check_memory_bytes: int = Field(default=8 * GIB, gt=0, description="Address space of a dataset's check.")
 
+    idempotency_key_s: float = Field(default=24 * 3600.0, gt=0, description="An Idempotency-Key is kept this long.")
+
     concurrency: int = Field(default=1, ge=1, description="Steps that one worker runs at a time.")
     lease_s: float = Field(default=30.0, gt=0, description="A claimed step is lost after this long without a beat.")
     heartbeat_s: float = Field(default=1.0, gt=0, description="Time between two beats; well under the lease.")
     reaper_period_s: float = Field(default=5.0, gt=0, description="Time between two looks for lost steps.")
-    max_attempts: int = Field(default=3, ge=1, description="Tries of one step before it fails as lost.")
+    patrol_period_s: float = Field(default=2.0, gt=0, description="An idle worker looks for work this often, unasked.")
+    max_attempts: int = Field(default=3, ge=1, description="Tries of one step before it is given up as lost.")
+    retry_delay_s: float = Field(default=1.0, ge=0, description="Pause after a lost attempt; doubled with each.")
+    stop_grace_s: float = Field(default=30.0, ge=0, description="Longest wait for shards in hand when a worker stops.")
+    forward_queue: Literal["cpu", "gpu"] = Field(default="cpu", description="Queue of steps that run models.")
+    maintenance_period_s: float = Field(default=3600.0, gt=0, description="Time between two rounds of maintenance.")
+    job_retention_s: float = Field(default=90 * 86400.0, ge=0, description="Finished jobs are kept so long; 0: always.")
+    cache_max_bytes: int = Field(default=0, ge=0, description="Cached features are kept to this; 0: no limit.")
+    webhook_allow_private: bool = Field(default=False, description="Let webhooks lead into private networks.")
+    webhook_retry_s: float = Field(default=5.0, gt=0, description="Pause after a message's first failed try; tripled.")
+    webhook_max_attempts: int = Field(default=10, ge=1, description="Tries of one message.")
+    webhook_disable_after: int = Field(default=50, ge=1, description="Failed tries in a row that disable an address.")
     step_timeout_s: float = Field(default=6 * 3600.0, gt=0, description="Wall clock of one attempt.")
     step_memory_bytes: int = Field(default=0, ge=0, description="Resident memory of one runner; 0: no limit.")
 
@@ -75,6 +106,11 @@ class Settings(BaseSettings):
     def cache(self) -> Path:
         """Where features are kept; safe to delete while nothing runs."""
         return self.home / "cache"
+
+    @property
+    def sources(self) -> Path:
+        """Where source statistics of checkpoints are kept."""
+        return self.home / "sources"
 
     @property
     def messages(self) -> Path:

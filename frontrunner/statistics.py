@@ -8,8 +8,6 @@ float64; features may come in any floating type and are converted a block of row
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +17,7 @@ from scipy.linalg.blas import dsyrk
 from scipy.sparse import csr_array
 
 from frontrunner.errors import IncompatibleStatistics, InvalidFeatures
+from frontrunner.files import whole_file
 from frontrunner.inputs import (
     Floats,
     Label,
@@ -166,16 +165,10 @@ class FeatureStatistics:
 
     def save(self, path: str | Path) -> None:
         """Write to `path` as an npz without pickles: a reader sees the old file or the whole new one."""
-        path = Path(path)
         header = {"schema": _SCHEMA, "n": self.n, "classes": self.classes}
         arrays = {k: v for k, v in self._arrays().items() if v is not None}
-        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        try:
-            with partial.open("wb") as file:
-                np.savez(file, allow_pickle=False, header=np.array(json.dumps(header)), **arrays)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with whole_file(Path(path)) as file:
+            np.savez(file, allow_pickle=False, header=np.array(json.dumps(header)), **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> FeatureStatistics:

@@ -47,14 +47,14 @@ def write_zip(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def write_timm_checkpoint(folder: Path, architecture: str, seed: int, side: int = 32) -> Path:
+def write_timm_checkpoint(folder: Path, architecture: str, seed: int, side: int = 32, classes: int = 10) -> Path:
     """A checkpoint folder in timm's form with random weights."""
     import timm
     import torch
     from safetensors.torch import save_file
 
     torch.manual_seed(seed)
-    module = timm.create_model(architecture, pretrained=False, num_classes=10)
+    module = timm.create_model(architecture, pretrained=False, num_classes=classes)
     folder.mkdir(parents=True)
     save_file({name: value.contiguous() for name, value in module.state_dict().items()}, folder / "model.safetensors")
     cfg = {
@@ -64,7 +64,7 @@ def write_timm_checkpoint(folder: Path, architecture: str, seed: int, side: int 
         "interpolation": "bilinear",
         "crop_pct": 1.0,
     }
-    config = {"architecture": architecture, "num_classes": 10, "pretrained_cfg": cfg}
+    config = {"architecture": architecture, "num_classes": classes, "pretrained_cfg": cfg}
     (folder / "config.json").write_text(json.dumps(config))
     return folder
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, class_images
 
 
 def blocks(language: str) -> list[str]:
@@ -25,12 +25,14 @@ def test_python_examples_run(code, tmp_path):
     assert "features:mine leads" in done.stdout
 
 
-def test_frontrunner_commands_run(tmp_path, colours, hub):
+def test_frontrunner_commands_run(tmp_path, colours, hub, zip_of):
     environment = os.environ | {"FRONTRUNNER_HOME": str(tmp_path / "home")}
     (tmp_path / "flowers.zip").write_bytes(colours.read_bytes())
+    (tmp_path / "leaves.zip").write_bytes(zip_of(class_images(3, 12, seed=5)).read_bytes())
     (tmp_path / "checkpoints").symlink_to(hub)
-    commands = re.findall(r"^frontrunner ((?:rank|datasets|checkpoints) .*?)(?: +#.*)?$", "\n".join(blocks("sh")), re.M)
-    assert len(commands) == 4
+    shown = "\n".join(blocks("sh"))
+    commands = re.findall(r"^frontrunner ((?:rank|datasets|checkpoints|scores|tasks)\b.*?)(?: +#.*)?$", shown, re.M)
+    assert len(commands) == 6
     for command in commands:
         subprocess.run(
             [sys.executable, "-m", "frontrunner.cli", *command.split()],

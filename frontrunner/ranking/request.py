@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from frontrunner import scores
 from frontrunner.data import DatasetOptions, DatasetReport
 from frontrunner.data.dataset import Key
-from frontrunner.hub import CheckpointDescription
+from frontrunner.discrepancy import NoiseModel, Reference, Space
+from frontrunner.errors import UnknownScore
+from frontrunner.hub import CheckpointDescription, Constraints
+from frontrunner.ranking.criteria import COMBINED, describe
+from frontrunner.ranking.sources import SourceReference, SourceStore
 
 DEFAULT_MAX_EXAMPLES = 5000
 MAX_CHECKPOINTS = 1000
@@ -24,10 +28,20 @@ class RankingRequest(BaseModel):
     checkpoints: tuple[str, ...] | None = Field(
         default=None,
         max_length=MAX_CHECKPOINTS,
-        description="Ids of the checkpoints to rank; all known ones of the dataset's modality by default.",
+        description="Ids of the checkpoints to rank; all known ones of the dataset's modality by default. "
+        "`ID#layer=3` and the like name variants of one that reads texts.",
     )
+    constraints: Constraints = Field(default=Constraints(), description="Limits that a checkpoint must keep.")
     scores: tuple[str, ...] = Field(
         default=("logme",), min_length=1, description="Scores to compute; the first one orders the ranking."
+    )
+    rank_by: str | None = Field(
+        default=None,
+        description="What orders the ranking: one of `scores`, or `combined`, the mean of the ranks under each of "
+        "`scores` and under the discrepancy. The first of `scores` by default.",
+    )
+    yardsticks: bool = Field(
+        default=True, description="Compute kNN and a linear probe beside the scores, as honest baselines."
     )
     max_examples: int = Field(
         default=DEFAULT_MAX_EXAMPLES,
@@ -41,8 +55,21 @@ class RankingRequest(BaseModel):
     @classmethod
     def _known_scores(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
-            scores.describe(name)
+            describe(name)
         return tuple(dict.fromkeys(value))
+
+    @model_validator(mode="after")
+    def _ranked_by_something_asked_for(self) -> Self:
+        if self.rank_by not in (None, COMBINED, *self.scores):
+            raise UnknownScore(
+                f"rank_by is '{self.rank_by}', which is not asked for: {', '.join((*self.scores, COMBINED))}"
+            )
+        return self
+
+    @property
+    def ordered_by(self) -> str:
+        """The score that orders the ranking, or `combined`."""
+        return self.rank_by or self.scores[0]
 
 
 class DatasetReference(BaseModel):
@@ -76,13 +103,20 @@ class StepOrder(BaseModel):
     dataset: DatasetReference
     checkpoint: CheckpointDescription
     scores: tuple[str, ...]
+    ordered_by: str
+    yardsticks: bool
     max_examples: int
     seed: int
     cache: Path
+    source: SourceReference | None = None
 
 
 def step_orders(
-    request: RankingRequest, dataset: DatasetReference, checkpoints: Sequence[CheckpointDescription], cache: Path
+    request: RankingRequest,
+    dataset: DatasetReference,
+    checkpoints: Sequence[CheckpointDescription],
+    cache: Path,
+    sources: SourceStore,
 ) -> list[StepOrder]:
     """One order for each checkpoint, in the order given."""
     return [
@@ -90,9 +124,12 @@ def step_orders(
             dataset=dataset,
             checkpoint=checkpoint,
             scores=request.scores,
+            ordered_by=request.ordered_by,
+            yardsticks=request.yardsticks,
             max_examples=request.max_examples,
             seed=request.seed,
             cache=cache,
+            source=sources.find(checkpoint.digest),
         )
         for checkpoint in checkpoints
     ]
@@ -104,12 +141,57 @@ class ScoreOutput(BaseModel):
     value: float
     low: float | None = None
     high: float | None = None
+    raw: float | None = Field(default=None, description="The number as its source defines it.")
+
+
+class MeasuredScore(ScoreOutput):
+    """A score as a step hands it over: with what a comparison to another checkpoint needs."""
+
+    replicates: tuple[float, ...] = Field(default=(), description="The value without each group of examples.")
+
+
+class Refusal(BaseModel):
+    """Why a score could not be computed."""
+
+    code: str
+    reason: str
+
+
+class DiscrepancyOutput(BaseModel):
+    """How far the dataset would take a linear head on the checkpoint's features; `frontrunner.discrepancy` explains.
+
+    Lower is nearer. None where a number is not finite.
+    """
+
+    space: Space
+    noise_model: NoiseModel
+    reference: Reference = Field(
+        description="Distances are from the no-knowledge prior or from stored source statistics."
+    )
+    dimension: int
+    discrepancy: float | None = Field(description="Definition 2 as published; may be negative.")
+    dimension_dependent: float | None = Field(description="Definition 3 as published.")
+    dimension_dependent_per_parameter: float | None
+    twice_kl: float | None = Field(description="Twice the KL divergence, nats: the number to trust.")
+    twice_kl_per_parameter: float | None
+    amgm_upper_bound: float | None
+    pac_bayes_gap: float | None = Field(description="The gap that holds with probability 1 - delta, from twice_kl.")
+    published_gap: float | None = Field(description="Corollary 1 as published; None where it is undefined.")
+    vacuous: bool = Field(description="Whether the gap exceeds 1 and so bounds nothing.")
+    effective_parameters: float | None = Field(description="Directions of the head that the data determine.")
+    n: int
+    delta: float
 
 
 class StepOutput(BaseModel):
     """What a finished step says of its checkpoint."""
 
-    scores: dict[str, ScoreOutput]
+    scores: dict[str, MeasuredScore]
+    not_applicable: dict[str, Refusal] = Field(default={}, description="Scores that this input does not admit.")
+    discrepancy: DiscrepancyOutput | None = None
+    intrinsic_dimension: float | None = Field(
+        default=None, description="Levina and Bickel's estimate; None where too few distinct rows were read."
+    )
     examples: int = Field(description="Examples that the scores rest on.")
     forward_examples: int = Field(description="Examples that went through the checkpoint; 0 where all were cached.")
     feature_dimension: int

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from frontrunner.data.dataset import Modality, Task
 from frontrunner.hub import SkippedCheckpoint
-from frontrunner.ranking.request import ScoreOutput
+from frontrunner.ranking.request import DiscrepancyOutput, Refusal, ScoreOutput
 
-Status: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelling", "cancelled"]
+Status: TypeAlias = Literal["queued", "running", "succeeded", "failed", "lost", "cancelling", "cancelled"]
 
 
 class RankedDataset(BaseModel):
@@ -31,7 +31,23 @@ class RankedCheckpoint(BaseModel):
 
     rank: int
     checkpoint: str
-    scores: dict[str, ScoreOutput]
+    scores: dict[str, ScoreOutput] = Field(
+        description="Those asked for, LogME, the discrepancy, and the yardsticks kNN and linear or ridge probe."
+    )
+    not_applicable: dict[str, Refusal] = Field(default={}, description="Why a score asked for could not be computed.")
+    ranks: dict[str, int] = Field(
+        default={}, description="The place under each score, and `combined`: under the mean of those places."
+    )
+    tied_with_best: bool = Field(
+        default=False, description="Its interval overlaps with the first one's: they cannot be told apart."
+    )
+    beats_next: float | None = Field(
+        default=None, description="Probability that it scores higher than the next line, over draws of the examples."
+    )
+    discrepancy: DiscrepancyOutput | None = None
+    intrinsic_dimension: float | None = Field(
+        default=None, description="Of the cloud of features: coordinates that they really use nearby."
+    )
     parameters: int
     seconds: float
     architecture: str
@@ -47,7 +63,8 @@ class Provenance(BaseModel):
 
     frontrunner: str
     extractor: int
-    score_versions: dict[str, int]
+    scores: tuple[str, ...] = Field(default=(), description="What was asked for, first the default order.")
+    score_versions: dict[str, int] = Field(description="Everything that was computed.")
     ordered_by: str
     split: Literal["train"]
     sampling: Literal["stratified", "random"]

@@ -1,15 +1,16 @@
-"""One step of a ranking: read one checkpoint's features of one dataset and score them. The same code everywhere."""
+"""One step of a ranking: read one checkpoint's features of one dataset and measure them. The same code everywhere."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from frontrunner import scores
 from frontrunner.data import Dataset, open_dataset, stratified_order
+from frontrunner.errors import error_of
 from frontrunner.extraction import FeatureShards
-from frontrunner.ranking.request import ScoreOutput, StepOrder, StepOutput
-from frontrunner.statistics import FeatureStatistics
+from frontrunner.ranking.criteria import COMBINED, describe, measured_names
+from frontrunner.ranking.measurement import Measurement
+from frontrunner.ranking.request import StepOrder, StepOutput
 
 
 def run_step(
@@ -33,6 +34,7 @@ def run_step(
         reference = order.dataset
         dataset = open_dataset(reference.path, reference.options, digest=reference.digest, name=reference.name)
         dataset = dataset.without(reference.unreadable)
+    names = measured_names(order.scores, dataset.task, yardsticks=order.yardsticks)
     shards = FeatureShards(
         order.checkpoint,
         dataset,
@@ -40,40 +42,29 @@ def run_step(
         order.max_examples,
         order.cache,
         on_progress,
+        with_source_probabilities=any(describe(name).needs == "source_probabilities" for name in names),
     )
-    stored = shards.cache.read_scores(_memo_name(order, shards.examples)) or {}
-    scoring_seconds = 0.0
-    if not stored:
-        statistics = FeatureStatistics()
-        for shard in shards:
-            statistics.update(shard.features, shard.labels, shard.targets)
-        scoring_started = time.perf_counter()
-        values = scores.evaluate(order.scores, statistics, shards)
-        if order.scores[0] in values.not_applicable:
-            # Without the score that orders the ranking the checkpoint has no place in it: say why.
-            raise values.not_applicable[order.scores[0]]
-        stored = {
-            "dimension": statistics.dimension,
-            "scores": {
-                name: ScoreOutput(value=v.value, low=v.low, high=v.high).model_dump() for name, v in values.items()
-            },
-        }
-        scoring_seconds = time.perf_counter() - scoring_started
-        shards.cache.write_scores(_memo_name(order, shards.examples), stored)
-    else:
-        on_progress(shards.examples, shards.examples)
+    measuring = time.perf_counter()
+    measurement = Measurement(shards, order.source)
+    values, refused = measurement.scores(names)
+    # Without the score that orders the ranking the checkpoint has no place in it: say why.
+    decisive = order.scores[0] if order.ordered_by == COMBINED else order.ordered_by
+    if decisive in refused:
+        raise error_of(refused[decisive].code, refused[decisive].reason)
+    feature_dimension, intrinsic_dimension = measurement.dimensions()
+    discrepancy = measurement.discrepancy()
+    on_progress(shards.examples, shards.examples)
+    seconds = time.perf_counter() - started
     return StepOutput(
-        scores={name: ScoreOutput.model_validate(value) for name, value in stored["scores"].items()},
+        scores=values,
+        not_applicable={name: refusal for name, refusal in refused.items() if name in order.scores},
+        discrepancy=discrepancy,
+        intrinsic_dimension=intrinsic_dimension,
         examples=shards.examples,
         forward_examples=shards.forward_examples,
-        feature_dimension=stored["dimension"],
+        feature_dimension=feature_dimension,
         feature_key=shards.cache.folder.name,
         feature_bytes=shards.cache.size_bytes(),
-        seconds=time.perf_counter() - started,
-        scoring_seconds=scoring_seconds,
+        seconds=seconds,
+        scoring_seconds=time.perf_counter() - measuring - measurement.reading_seconds,
     )
-
-
-def _memo_name(order: StepOrder, examples: int) -> str:
-    versions = "+".join(f"{name}.{scores.describe(name).version}" for name in sorted(order.scores))
-    return f"scores-{examples}-{versions}"

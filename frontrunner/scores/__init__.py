@@ -1,5 +1,6 @@
 """Transferability scores: how well a checkpoint's features suit a dataset, before any fine-tuning."""
 
+from frontrunner.scores.case import Case
 from frontrunner.scores.intervals import jackknife_over_shards, probability_first_beats_second, tied
 from frontrunner.scores.logme import (
     Evidence,
@@ -8,17 +9,30 @@ from frontrunner.scores.logme import (
     maximise_evidence,
 )
 from frontrunner.scores.posterior import Posterior, posterior, posterior_mean
-from frontrunner.scores.registry import Evaluation, describe, evaluate, names, score, shard_of, statistics_of
-from frontrunner.scores.score import Score, ScoreValue
+from frontrunner.scores.registry import (
+    Evaluation,
+    describe,
+    evaluate,
+    evaluate_case,
+    names,
+    registered,
+    score,
+    shard_of,
+    statistics_of,
+)
+from frontrunner.scores.score import Score, ScoreDescription, ScoreValue
 
 __all__ = [
+    "Case",
     "Evaluation",
     "Evidence",
     "Posterior",
     "Score",
+    "ScoreDescription",
     "ScoreValue",
     "describe",
     "evaluate",
+    "evaluate_case",
     "fixed_point_evidence",
     "jackknife_over_shards",
     "logme_from_statistics",
@@ -27,6 +41,7 @@ __all__ = [
     "posterior",
     "posterior_mean",
     "probability_first_beats_second",
+    "registered",
     "score",
     "shard_of",
     "statistics_of",

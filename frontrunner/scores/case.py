@@ -6,9 +6,10 @@ time. What several scores share (the evidence's spectrum, class means and scatte
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from frontrunner.inputs import as_probabilities, as_target_matrix, encode_labels
 from frontrunner.scores.sampling import deal_into_groups, stratified_sample
 from frontrunner.shard import Shard
 from frontrunner.statistics import FeatureStatistics, Floats
+
+_Shared = TypeVar("_Shared")
 
 # Rows from which the influence of single rows on a score of all rows is estimated. The standard error is then known to
 # about 1 / sqrt(2 * 1024) = 2%, less than the 13% that 32 groups leave, and its cost stays bounded whatever n.
@@ -60,6 +63,14 @@ class Case:
         self.shards = shards
         self.columns = occurring_columns(statistics)
         self._rows: dict[int, Rows] = {}
+        self._shared: dict[Callable[[Case], Any], Any] = {}
+
+    def once(self, make: Callable[[Case], _Shared]) -> _Shared:
+        """What `make` computes of this case, kept for the next who asks."""
+        if make not in self._shared:
+            self._shared[make] = make(self)
+        found: _Shared = self._shared[make]
+        return found
 
     @property
     def n(self) -> int:

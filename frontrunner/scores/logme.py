@@ -154,13 +154,21 @@ def logme_from_statistics(
     return solver(decompose(moments_of(statistics)))
 
 
-def _estimate(case: Case) -> Estimate:
+def evidence_of(case: Case) -> tuple[Spectrum, Evidence]:
+    """The features' spectrum and LogME's maximum on it; from rows where there are no more of them than features.
+
+    Ask through `case.once(evidence_of)`: it is the dear part of LogME, and the discrepancy needs nothing else.
+    """
     moments = moments_of(case.statistics)
     if case.n <= case.dimension and case.has_rows:
         rows = case.rows(case.n)
         moments = Moments(case.n, moments.gram_lower, moments.cross, moments.target_square, rows.features, rows.outputs)
     spectrum = decompose(moments)
-    evidence = maximise_evidence(spectrum)
+    return spectrum, maximise_evidence(spectrum)
+
+
+def _estimate(case: Case) -> Estimate:
+    spectrum, evidence = case.once(evidence_of)
 
     def replicates() -> Floats:
         rows = case.rows(case.n if case.n <= case.dimension else INTERVAL_ROWS)

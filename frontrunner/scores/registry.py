@@ -67,6 +67,11 @@ class Evaluation(dict[str, ScoreValue]):
         self.not_applicable: dict[str, FrontrunnerError] = {}
 
 
+def registered() -> tuple[Score, ...]:
+    """Every registered score, the default one first."""
+    return tuple(_SCORES.values())
+
+
 def names() -> list[str]:
     """The registered names, the default score first."""
     return list(_SCORES)
@@ -116,8 +121,11 @@ def evaluate(names: Sequence[str], statistics: FeatureStatistics, shards: Sequen
         >>> found.not_applicable["leep"].code
         'score_not_applicable'
     """
-    scores = [describe(name) for name in names]
-    case = Case(statistics, shards)
+    return evaluate_case([describe(name) for name in names], Case(statistics, shards))
+
+
+def evaluate_case(scores: Sequence[Score], case: Case) -> Evaluation:
+    """The same for scores and a case at hand; what the case has computed before is not computed again."""
     found = Evaluation()
     for score in scores:
         try:

@@ -56,9 +56,9 @@ class ScoreValue:
     replicates: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True)
-class Score:
-    """A transferability score that describes itself.
+@dataclass(frozen=True, kw_only=True)
+class ScoreDescription:
+    """What a score says about itself.
 
     Attributes:
         name: the stable name by which it is asked for.
@@ -70,9 +70,6 @@ class Score:
         range: where values lie, in words.
         cost: how the work grows, in words.
         explanation: one line for users.
-        estimate: computes it.
-        lowest: no value lies below; intervals are cut here.
-        highest: no value lies above.
         largest_sample: rows that it looks at; larger datasets are sampled, stratified and seeded. None: all rows.
         version: part of every cache key; raised whenever the number for the same input changes.
     """
@@ -85,8 +82,20 @@ class Score:
     range: str
     cost: str
     explanation: str
+    largest_sample: int | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score(ScoreDescription):
+    """A transferability score: a description and how to compute it.
+
+    Attributes:
+        estimate: computes it.
+        lowest: no value lies below; intervals are cut here.
+        highest: no value lies above.
+    """
+
     estimate: Callable[[Case], Estimate]
     lowest: float = float("-inf")
     highest: float = float("inf")
-    largest_sample: int | None = None
-    version: int = 1

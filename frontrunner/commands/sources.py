@@ -1,0 +1,48 @@
+"""`frontrunner checkpoints source`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from frontrunner.commands.common import (
+    HubOption,
+    InputOption,
+    JsonOption,
+    LabelOption,
+    TaskOption,
+    dataset_options,
+    print_json,
+    refusals,
+)
+
+
+def source(
+    checkpoint: Annotated[str, typer.Argument(help="Id of the checkpoint.")],
+    dataset: Annotated[Path, typer.Argument(help="The data that it was trained on, or a labelled sample of them.")],
+    hub: HubOption = None,
+    max_examples: Annotated[
+        int, typer.Option("--max-examples", min=2, help="Read at most this many training examples.")
+    ] = 5000,
+    task: TaskOption = None,
+    label: LabelOption = None,
+    input: InputOption = None,  # noqa: A002 - the option's name
+    json: JsonOption = False,
+) -> None:
+    """Keep statistics of CHECKPOINT on its source DATASET: the discrepancy is then measured from them."""
+    with refusals():
+        from frontrunner.display import progress_bar
+        from frontrunner.ranking import register_source
+
+        options = dataset_options(task, label, input)
+        with progress_bar("reading features", Console(stderr=True), quiet=json) as on_progress:
+            kept = register_source(
+                checkpoint, dataset, hub=hub, options=options, max_examples=max_examples, on_progress=on_progress
+            )
+        if json:
+            print_json(kept)
+        else:
+            typer.echo(f"{checkpoint}: source statistics of {kept.dataset} are kept; its next ranking uses them")

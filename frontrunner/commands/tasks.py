@@ -1,0 +1,54 @@
+"""`frontrunner tasks`: datasets as tasks, and how far they are from each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from frontrunner.commands.common import (
+    HubOption,
+    InputOption,
+    JsonOption,
+    LabelOption,
+    dataset_options,
+    print_json,
+    refusals,
+)
+
+tasks = typer.Typer(no_args_is_help=True, help="Compare datasets as tasks.")
+
+
+@tasks.command()
+def distance(
+    datasets: Annotated[list[Path], typer.Argument(help="Two or more datasets, each as for `rank`.")],
+    checkpoint: Annotated[str, typer.Option("--checkpoint", help="The checkpoint that sees them.")],
+    hub: HubOption = None,
+    max_examples: Annotated[
+        int, typer.Option("--max-examples", min=2, help="Read at most this many training examples of each.")
+    ] = 5000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the samples.")] = 0,
+    beta: Annotated[float, typer.Option("--beta", min=1e-6, help="Weight of information against loss.")] = 0.05,
+    label: LabelOption = None,
+    input: InputOption = None,  # noqa: A002 - the option's name
+    json: JsonOption = False,
+) -> None:
+    """Print what each task adds for one who knows another: from the row's to the column's, not symmetric."""
+    if len(datasets) < 2:
+        raise typer.BadParameter("a distance needs two datasets", param_hint="DATASETS")
+    with refusals():
+        from frontrunner.display import progress_bar, show_task_distances
+        from frontrunner.ranking import TaskDistanceRequest, compare_datasets
+
+        request = TaskDistanceRequest(checkpoint=checkpoint, beta=beta, max_examples=max_examples, seed=seed)
+        options = dataset_options(None, label, input)
+        with progress_bar("reading features", Console(stderr=True), quiet=json) as on_progress:
+            found = compare_datasets(
+                datasets, checkpoint, hub=hub, request=request, options=options, on_progress=on_progress
+            )
+        if json:
+            print_json(found)
+        else:
+            show_task_distances(found, Console())

@@ -1,0 +1,91 @@
+"""What a checkpoint is measured by in a ranking: every registered score, and the domain discrepancy.
+
+Any of them can order a ranking; so can `combined`, the mean of the ranks under several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from frontrunner import scores
+from frontrunner.data.dataset import Task
+from frontrunner.discrepancy import VERSION
+from frontrunner.errors import UnknownScore
+from frontrunner.scores import ScoreDescription
+from frontrunner.scores.score import EVERY_TASK, Needs
+
+LOGME = "logme"
+DISCREPANCY = "discrepancy"
+COMBINED = "combined"
+
+_KNOWN: dict[str, ScoreDescription] = {score.name: score for score in scores.registered()} | {
+    DISCREPANCY: ScoreDescription(
+        name=DISCREPANCY,
+        title="Discrepancy",
+        source="He & Tao 2021, Definition 3 per parameter of a linear head",
+        needs="statistics",
+        tasks=EVERY_TASK,
+        range="unbounded; the raw value is the discrepancy, the lower the better; it grows with the number of features",
+        cost="next to nothing beside LogME",
+        explanation="How little the data move a linear head from where it starts; near is not yet good.",
+        version=VERSION,
+    )
+}
+
+
+class ListedScore(BaseModel):
+    """A score as the API and the command line list it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    title: str
+    source: str
+    needs: Needs
+    tasks: list[Task]
+    range: str
+    cost: str
+    explanation: str
+    largest_sample: int | None = Field(description="Rows that it looks at; larger datasets are sampled. None: all.")
+    version: int
+
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _in_one_order(cls, value: Iterable[str]) -> list[str]:
+        return sorted(value)
+
+
+class ScoreList(BaseModel):
+    """Everything that a ranking can be asked for, the default first."""
+
+    items: list[ListedScore]
+
+    @classmethod
+    def of_all(cls) -> ScoreList:
+        """Every score there is."""
+        return cls(items=[ListedScore.model_validate(known) for known in _KNOWN.values()])
+
+
+def describe(name: str) -> ScoreDescription:
+    """The score called `name`.
+
+    Raises:
+        UnknownScore: there is none.
+    """
+    try:
+        return _KNOWN[name]
+    except KeyError:
+        raise UnknownScore(f"there is no score '{name}'; choose from: {', '.join(_KNOWN)}") from None
+
+
+def measured_names(asked: tuple[str, ...], task: Task, *, yardsticks: bool) -> tuple[str, ...]:
+    """Every score that a step computes: those asked for, what every ranking carries, and the honest baselines.
+
+    The baselines are neighbours and the best linear probe that the task admits; the number of parameters is known
+    without computing.
+    """
+    probe = "linear_probe" if task == "classification" else "ridge_probe"
+    baselines = ("knn", probe) if yardsticks else ()
+    return tuple(dict.fromkeys((*asked, LOGME, DISCREPANCY, *baselines)))

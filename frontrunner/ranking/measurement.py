@@ -1,0 +1,122 @@
+"""Measuring one checkpoint's features of one dataset: scores, discrepancy, dimension, each kept beside the features.
+
+Every number is memoised under what decides it beyond the features themselves (examples read, version, source
+statistics), one file a number. So another request over the same features computes only what is new to it, and a
+number that is known costs neither a forward pass nor a decomposition.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from frontrunner import scores
+from frontrunner.discrepancy import VERSION, head_discrepancy, intrinsic_dimension
+from frontrunner.discrepancy.errors import TooFewPoints
+from frontrunner.errors import FrontrunnerError, ScoreNotApplicable
+from frontrunner.extraction import FeatureCache, FeatureShards
+from frontrunner.ranking.criteria import DISCREPANCY, describe
+from frontrunner.ranking.request import DiscrepancyOutput, MeasuredScore, Refusal
+from frontrunner.ranking.sources import SourceReference
+from frontrunner.scores import Case, ScoreValue
+from frontrunner.scores.logme import evidence_of
+from frontrunner.shard import fold
+
+# Rows that the intrinsic dimension is estimated from: its cost is quadratic in them, its spread under 3% by then.
+DIMENSION_ROWS = 2000
+_DIMENSION_VERSION = 1
+
+
+class Measurement:
+    """What is asked of one run of shards, which are read once: when the first number is asked for that is not known.
+
+    Attributes:
+        reading_seconds: what reading and folding the shards took, 0 while they were not needed.
+    """
+
+    def __init__(self, shards: FeatureShards, source: SourceReference | None) -> None:
+        self._shards = shards
+        self._source = source
+        self._cache: FeatureCache = shards.cache
+        self.reading_seconds = 0.0
+
+    @functools.cached_property
+    def case(self) -> Case:
+        """The shards folded, and what the scores share.
+
+        Raises:
+            FrontrunnerError: a shard cannot be read, or nothing can be scored on this input, whatever the score.
+        """
+        started = time.perf_counter()
+        statistics = fold(self._shards)
+        self.reading_seconds = time.perf_counter() - started
+        return Case(statistics, self._shards)
+
+    def scores(self, names: Sequence[str]) -> tuple[dict[str, MeasuredScore], dict[str, Refusal]]:
+        """The named scores that can be computed, and why the others cannot."""
+        values: dict[str, MeasuredScore] = {}
+        refused: dict[str, Refusal] = {}
+        for name in names:
+            memo = f"{name}.{describe(name).version}{self._origin(name)}"
+            found = self._once(memo, functools.partial(self._score, name))
+            if "code" in found:
+                refused[name] = Refusal.model_validate(found)
+            else:
+                values[name] = MeasuredScore.model_validate(found)
+        return values, refused
+
+    def discrepancy(self) -> DiscrepancyOutput:
+        """The discrepancy in the `head` space, from the source statistics where there are any."""
+
+        def measure() -> DiscrepancyOutput:
+            spectrum, evidence = self.case.once(evidence_of)
+            source = None if self._source is None else self._source.load()
+            found = head_discrepancy(self.case.statistics, source, spectrum=spectrum, evidence=evidence)
+            return DiscrepancyOutput.model_validate(found.as_dict())
+
+        return DiscrepancyOutput.model_validate(self._once(f"report.{VERSION}{self._origin(DISCREPANCY)}", measure))
+
+    def dimensions(self) -> tuple[int, float | None]:
+        """How many features there are, and the intrinsic dimension of their cloud; None for too few distinct rows."""
+
+        def measure() -> dict[str, float | None]:
+            try:
+                intrinsic = intrinsic_dimension(self.case.rows(DIMENSION_ROWS).features)
+            except TooFewPoints:
+                intrinsic = None
+            return {"features": self.case.dimension, "intrinsic": intrinsic}
+
+        found = self._once(f"dimensions.{_DIMENSION_VERSION}", measure)
+        return found["features"], found["intrinsic"]
+
+    def _score(self, name: str) -> MeasuredScore | Refusal:
+        case = self.case  # outside of the try: what no score can be computed on fails the step
+        try:
+            if name == DISCREPANCY:
+                raw = self.discrepancy().dimension_dependent_per_parameter
+                if raw is None:
+                    raise ScoreNotApplicable("the discrepancy of these features is not finite")
+                return MeasuredScore(value=-raw, raw=raw)
+            return _measured(scores.evaluate_case([scores.describe(name)], case)[name])
+        except FrontrunnerError as refusal:
+            return Refusal(code=refusal.code, reason=refusal.reason)
+
+    def _once(self, name: str, measure: Callable[[], BaseModel | dict[str, Any]]) -> dict[str, Any]:
+        memo = f"{name}-{self._shards.examples}"
+        stored = self._cache.read_scores(memo)
+        if stored is None:
+            found = measure()
+            stored = found.model_dump(mode="json") if isinstance(found, BaseModel) else found
+            self._cache.write_scores(memo, stored)
+        return stored
+
+    def _origin(self, name: str) -> str:
+        return f".{self._source.digest[:16]}" if name == DISCREPANCY and self._source is not None else ""
+
+
+def _measured(found: ScoreValue) -> MeasuredScore:
+    return MeasuredScore(value=found.value, low=found.low, high=found.high, raw=found.raw, replicates=found.replicates)

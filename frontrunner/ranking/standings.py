@@ -1,0 +1,112 @@
+"""From what the steps measured to places: ranks, ties, probabilities, the Pareto front, and a sentence of why. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from frontrunner.hub import CheckpointDescription
+from frontrunner.ranking.criteria import COMBINED, DISCREPANCY, describe
+from frontrunner.ranking.request import MeasuredScore, RankingRequest, ScoreOutput, StepOutput
+from frontrunner.ranking.result import RankedCheckpoint
+from frontrunner.scores import ScoreValue, probability_first_beats_second, tied
+
+Finished: TypeAlias = tuple[CheckpointDescription, StepOutput]
+
+
+def standings(finished: Sequence[Finished], request: RankingRequest) -> list[RankedCheckpoint]:
+    """The lines of a ranking, best first.
+
+    Checkpoints with equal values share no rank and stand in order of their size, then of their name. One that lacks a
+    score stands last under it; one that lacks the score that orders the ranking is left out.
+    """
+    by = request.ordered_by
+    decisive = request.scores[0] if by == COMBINED else by
+    entries = [entry for entry in finished if decisive in entry[1].scores]
+    places = {name: _places(entries, name) for name in dict.fromkeys((*request.scores, DISCREPANCY))}
+    places[COMBINED] = _combined(entries, places)
+    order = sorted(entries, key=lambda entry: places[by][entry[0].id])
+    # Ties and probabilities are of one score; the mean of several places has no draw of examples behind it.
+    values = [] if by == COMBINED else [_value(outcome.scores[by]) for _, outcome in order]
+    lines = []
+    fewest = None
+    for index, (description, outcome) in enumerate(order):
+        optimal = fewest is None or description.parameters < fewest
+        fewest = description.parameters if optimal else fewest
+        lines.append(
+            RankedCheckpoint(
+                rank=index + 1,
+                checkpoint=description.id,
+                scores={name: ScoreOutput(**_shown(score)) for name, score in outcome.scores.items()},
+                not_applicable=outcome.not_applicable,
+                ranks={name: place[description.id] for name, place in places.items()},
+                tied_with_best=index > 0 and by != COMBINED and tied(values[0], values[index]),
+                beats_next=probability_first_beats_second(*pair)
+                if len(pair := values[index : index + 2]) == 2
+                else None,
+                discrepancy=outcome.discrepancy,
+                intrinsic_dimension=outcome.intrinsic_dimension,
+                parameters=description.parameters,
+                seconds=round(outcome.seconds, 3),
+                architecture=description.architecture,
+                feature_dimension=outcome.feature_dimension,
+                examples=outcome.examples,
+                forward_examples=outcome.forward_examples,
+                pareto_optimal=optimal,
+                license=description.license,
+            )
+        )
+    return lines
+
+
+def summary(lines: Sequence[RankedCheckpoint], ordered_by: str, *, planned: int, failed: int) -> str:
+    """The answer in a sentence or two."""
+    left = planned - failed - len(lines)
+    if not lines:
+        return f"No checkpoint is ranked yet; {left} of {planned} to go." if left else "No checkpoint could be ranked."
+    best = lines[0]
+    if ordered_by == COMBINED:
+        said = [f"{best.checkpoint} leads {len(lines)} checkpoints by its combined rank"]
+    else:
+        value = best.scores[ordered_by].value
+        said = [f"{best.checkpoint} leads {len(lines)} checkpoints by {describe(ordered_by).title} ({value:.4f})"]
+        if rivals := sum(line.tied_with_best for line in lines):
+            others = f"{rivals} others" if rivals > 1 else "one other"
+            said.append(f"the examples cannot tell it apart from {others}")
+        elif best.beats_next is not None and len(lines) > 1:
+            said.append(f"it beats {lines[1].checkpoint} with probability {best.beats_next:.2f}")
+    smaller = [line for line in lines[1:] if line.pareto_optimal]
+    if smaller:
+        share = smaller[0].parameters / max(best.parameters, 1)
+        said.append(
+            f"{smaller[0].checkpoint} is the best with fewer parameters ({share:.0%} of them), rank {smaller[0].rank}"
+        )
+    if left:
+        said.append(f"{left} of {planned} are still to come")
+    return "; ".join(said) + "."
+
+
+def _places(entries: Sequence[Finished], name: str) -> dict[str, int]:
+    """Place by checkpoint id under one score."""
+    return _in_order(
+        entries,
+        lambda outcome, _: -outcome.scores[name].value if name in outcome.scores else float("inf"),
+    )
+
+
+def _combined(entries: Sequence[Finished], places: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """Place by checkpoint id under the mean of the places (their sum orders alike)."""
+    return _in_order(entries, lambda _, checkpoint: float(sum(place[checkpoint] for place in places.values())))
+
+
+def _in_order(entries: Sequence[Finished], badness: Callable[[StepOutput, str], float]) -> dict[str, int]:
+    ordered = sorted(entries, key=lambda entry: (badness(entry[1], entry[0].id), entry[0].parameters, entry[0].id))
+    return {description.id: place for place, (description, _) in enumerate(ordered, start=1)}
+
+
+def _value(score: MeasuredScore) -> ScoreValue:
+    return ScoreValue(score.value, score.low, score.high, score.raw, score.replicates)
+
+
+def _shown(score: MeasuredScore) -> dict[str, float | None]:
+    return score.model_dump(exclude={"replicates"})

@@ -1,0 +1,158 @@
+"""Distances between datasets as one checkpoint sees them: which task prepares for which."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from frontrunner.data import Dataset, open_dataset, stratified_order
+from frontrunner.data.dataset import Task
+from frontrunner.discrepancy import VERSION, task_distances
+from frontrunner.discrepancy.tasks import BETA
+from frontrunner.errors import InvalidDataset
+from frontrunner.extraction import EXTRACTOR_VERSION, FeatureShards
+from frontrunner.hub import CheckpointDescription
+from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES, DatasetReference
+from frontrunner.ranking.result import Failure, Status
+from frontrunner.shard import fold
+from frontrunner.statistics import FeatureStatistics
+
+MAX_TASKS = 64
+
+
+class TaskDistanceRequest(BaseModel):
+    """Options of a comparison of tasks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checkpoint: str = Field(description="Id of the checkpoint whose features the tasks are seen through.")
+    beta: float = Field(default=BETA, gt=0, description="Weight of information (nats) against loss.")
+    max_examples: int = Field(
+        default=DEFAULT_MAX_EXAMPLES,
+        ge=2,
+        le=1_000_000,
+        description="At most this many training examples of each are read. Complexity grows with the examples, so "
+        "compare sets of like size, or cut them to one.",
+    )
+    seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Seed of the samples.")
+
+
+class TaskDistanceOrder(BaseModel):
+    """Everything that a process needs to compare tasks."""
+
+    model_config = ConfigDict(frozen=True)
+
+    datasets: tuple[DatasetReference, ...] = Field(min_length=2, max_length=MAX_TASKS)
+    checkpoint: CheckpointDescription
+    request: TaskDistanceRequest
+    cache: Path
+
+
+class ComparedTask(BaseModel):
+    """One of the datasets compared."""
+
+    name: str
+    digest: str
+    examples: int
+    classes: int
+    complexity: float = Field(description="What it takes to describe the task: loss + beta information.")
+
+
+class TaskDistanceMatrix(BaseModel):
+    """Asymmetric distances between tasks; `distance[i][j]` is what task j adds for one who knows task i."""
+
+    tasks: list[ComparedTask]
+    distance: list[list[float]] = Field(description="In units of the loss; divide by beta for nats. 0 on the diagonal.")
+    checkpoint: str
+    space: Literal["head"] = "head"
+    beta: float
+    prior_scale: float = Field(description="Standard deviation of the prior over weights, one for all tasks.")
+    versions: dict[str, int]
+
+
+class TaskDistances(BaseModel):
+    """A comparison of tasks as the API tells it; `matrix` is None until it is there."""
+
+    id: str
+    status: Status
+    matrix: TaskDistanceMatrix | None
+    failure: Failure | None = None
+
+
+def compare_tasks(
+    order: TaskDistanceOrder,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    datasets: Sequence[Dataset] | None = None,
+) -> TaskDistanceMatrix:
+    """Read every dataset's features and measure the distances; `on_progress` hears (examples done, examples in all).
+
+    Args:
+        order: the work.
+        on_progress: called after every batch and shard.
+        datasets: those of the order, where the caller has them open already.
+
+    Raises:
+        FrontrunnerError: a dataset or the checkpoint cannot be used, or the task is not classification.
+
+    Source: Achille, Mbeng & Soatto, "The Dynamics and Reachability of Learning Tasks", 2018; see
+    `frontrunner.discrepancy.task_distances`.
+    """
+    request = order.request
+    opened = [_open(reference) for reference in order.datasets] if datasets is None else list(datasets)
+    samples = [min(request.max_examples, len(dataset.train)) for dataset in opened]
+    tasks: dict[str, FeatureStatistics] = {}
+    before = 0
+    for dataset, sample in zip(opened, samples, strict=True):
+        require_classification(dataset.name, dataset.task)
+        shards = FeatureShards(
+            order.checkpoint,
+            dataset,
+            stratified_order(dataset.train, request.seed),
+            request.max_examples,
+            order.cache,
+            functools.partial(_after, on_progress, before, sum(samples)),
+        )
+        tasks[f"{len(tasks)}"] = fold(shards)  # names may repeat; places do not
+        before += sample
+    found = task_distances(tasks, beta=request.beta)
+    return TaskDistanceMatrix(
+        tasks=[
+            ComparedTask(
+                name=dataset.name,
+                digest=dataset.digest,
+                examples=statistics.n,
+                classes=len(statistics.classes or ()),
+                complexity=complexity,
+            )
+            for dataset, statistics, complexity in zip(opened, tasks.values(), found.complexity.tolist(), strict=True)
+        ],
+        distance=found.distance.tolist(),
+        checkpoint=order.checkpoint.id,
+        beta=found.beta,
+        prior_scale=found.prior_scale,
+        versions={"extractor": EXTRACTOR_VERSION, "discrepancy": VERSION},
+    )
+
+
+def require_classification(name: str, task: Task) -> None:
+    """Refuse a dataset without classes.
+
+    Raises:
+        InvalidDataset: its task is another.
+    """
+    if task != "classification":
+        raise InvalidDataset(f"{name} is a {task} dataset: distances are defined between classifications")
+
+
+def _after(on_progress: Callable[[int, int], None], before: int, total: int, done: int, _of_this: int) -> None:
+    on_progress(before + done, total)
+
+
+def _open(reference: DatasetReference) -> Dataset:
+    opened = open_dataset(reference.path, reference.options, digest=reference.digest, name=reference.name)
+    return opened.without(reference.unreadable)

@@ -1,0 +1,137 @@
+"""Places, ties and probabilities, from made-up measurements."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from frontrunner import errors
+from frontrunner.hub import CheckpointDescription
+from frontrunner.ranking import RankingRequest, StepOutput
+from frontrunner.ranking.request import MeasuredScore, Refusal
+from frontrunner.ranking.standings import standings, summary
+
+
+def described(name: str, parameters: int = 10) -> CheckpointDescription:
+    return CheckpointDescription(
+        id=name,
+        library="timm",
+        modality="image",
+        architecture="resnet",
+        digest=name,
+        preprocessing_digest="",
+        parameters=parameters,
+        bytes=1,
+        path="",
+    )
+
+
+def scored(value: float, reach: float = 0.1, noise: tuple[float, ...] = (-0.01, 0.0, 0.01)) -> MeasuredScore:
+    replicates = tuple(value + shift for shift in noise)
+    return MeasuredScore(value=value, low=value - reach, high=value + reach, raw=value, replicates=replicates)
+
+
+def output(**values: MeasuredScore) -> StepOutput:
+    return StepOutput(
+        scores=values,
+        examples=9,
+        forward_examples=9,
+        feature_dimension=3,
+        feature_key="k",
+        feature_bytes=1,
+        seconds=1.0,
+        scoring_seconds=0.1,
+    )
+
+
+def test_overlapping_intervals_are_called_ties_and_others_are_not():
+    finished = [
+        (described("near"), output(logme=scored(0.85))),
+        (described("best"), output(logme=scored(1.0))),
+        (described("far"), output(logme=scored(0.5))),
+    ]
+    lines = standings(finished, RankingRequest())
+    assert [(line.checkpoint, line.tied_with_best) for line in lines] == [
+        ("best", False),
+        ("near", True),
+        ("far", False),
+    ]
+    assert "cannot tell it apart from one other" in summary(lines, "logme", planned=3, failed=0)
+
+
+def test_replicates_that_move_together_make_a_small_lead_certain_and_independent_ones_do_not():
+    together = (-0.05, 0.0, 0.05)
+    certain = standings(
+        [
+            (described("a"), output(logme=scored(1.0, noise=together))),
+            (described("b"), output(logme=scored(0.99, noise=together))),
+        ],
+        RankingRequest(),
+    )
+    doubtful = standings(
+        [
+            (described("a"), output(logme=scored(1.0, noise=together))),
+            (described("b"), output(logme=scored(0.99, noise=together[::-1]))),
+        ],
+        RankingRequest(),
+    )
+    assert certain[0].beats_next == 1.0
+    assert 0.5 < doubtful[0].beats_next < 0.7
+    assert certain[-1].beats_next is None
+
+
+def test_the_combined_rank_is_the_order_of_the_mean_place_under_scores_and_discrepancy():
+    finished = [
+        (described("a"), output(logme=scored(3.0), knn=scored(1.0), discrepancy=scored(1.0))),
+        (described("b"), output(logme=scored(2.0), knn=scored(3.0), discrepancy=scored(2.0))),
+        (described("c"), output(logme=scored(1.0), knn=scored(2.0), discrepancy=scored(3.0))),
+    ]
+    lines = standings(finished, RankingRequest(scores=("logme", "knn"), rank_by="combined"))
+    assert {line.checkpoint: line.ranks for line in lines} == {
+        "a": {"logme": 1, "knn": 3, "discrepancy": 3, "combined": 3},
+        "b": {"logme": 2, "knn": 1, "discrepancy": 2, "combined": 1},
+        "c": {"logme": 3, "knn": 2, "discrepancy": 1, "combined": 2},
+    }
+    assert [line.checkpoint for line in lines] == ["b", "c", "a"]
+    assert not any(line.tied_with_best for line in lines)
+
+
+def test_a_checkpoint_without_a_secondary_score_stands_last_under_it_and_says_why():
+    refused = output(logme=scored(2.0))
+    refused = refused.model_copy(
+        update={"not_applicable": {"leep": Refusal(code="score_not_applicable", reason="no head")}}
+    )
+    lines = standings(
+        [(described("a"), refused), (described("b"), output(logme=scored(1.0), leep=scored(-1.0)))],
+        RankingRequest(scores=("logme", "leep")),
+    )
+    assert lines[0].ranks["leep"] == 2
+    assert lines[0].not_applicable["leep"].reason == "no head"
+
+
+def test_replicates_stay_out_of_the_result():
+    (line,) = standings([(described("a"), output(logme=scored(1.0)))], RankingRequest())
+    assert "replicates" not in line.model_dump_json()
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_equal_values_stand_in_order_of_size_whatever_order_they_came_in(order):
+    finished = [(described(name, size), output(logme=scored(1.0))) for name, size in (("c", 30), ("a", 20), ("b", 10))]
+    lines = standings([finished[i] for i in order], RankingRequest())
+    assert [line.checkpoint for line in lines] == ["b", "a", "c"]
+    assert [line.rank for line in lines] == [1, 2, 3]
+
+
+def test_ranking_by_something_that_was_not_asked_for_is_refused():
+    with pytest.raises(errors.UnknownScore, match="knn"):
+        RankingRequest(rank_by="knn")
+
+
+def test_rank_by_one_of_several_scores_orders_by_it():
+    finished = [
+        (described("a"), output(logme=scored(3.0), knn=scored(1.0))),
+        (described("b"), output(logme=scored(2.0), knn=scored(3.0))),
+    ]
+    lines = standings(finished, RankingRequest(scores=("logme", "knn"), rank_by="knn"))
+    assert [line.checkpoint for line in lines] == ["b", "a"]
+    assert np.isfinite(lines[0].beats_next)
