@@ -1,0 +1,44 @@
+"""The examples run as they stand."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+from tests.conftest import ROOT
+
+
+def choose(dataset, home, *arguments):
+    return subprocess.run(
+        [sys.executable, ROOT / "examples" / "choose_checkpoint.py", dataset, *arguments],
+        env=os.environ | {"FRONTRUNNER_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_example_is_listed():
+    listed = (ROOT / "examples" / "README.md").read_text()
+    assert [path.name for path in (ROOT / "examples").glob("*.py") if path.name not in listed] == []
+
+
+def test_the_gate_takes_the_smallest_of_the_tied_best(colours, hub, tmp_path):
+    done = choose(colours, tmp_path / "home", "--hub", hub)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["beats_guessing"]
+    assert answer["checkpoint"] in answer["why"]
+
+
+def test_the_gate_closes_on_data_that_nothing_can_learn(tmp_path):
+    generator = np.random.default_rng(0)
+    path = tmp_path / "noise.npz"
+    np.savez(path, noise=generator.normal(size=(120, 8)), labels=generator.integers(3, size=120))
+    done = choose(path, tmp_path / "home")
+    assert done.returncode == 1, done.stderr
+    assert not json.loads(done.stdout)["beats_guessing"]
