@@ -20,6 +20,7 @@ from api.requests import NameRequests
 from api.scores import endpoints as scores
 from api.state import State
 from api.tasks import endpoints as tasks
+from api.tunings import endpoints as tunings
 from api.webhooks import endpoints as webhooks
 from frontrunner import __version__
 from frontrunner.blobs import BlobStore
@@ -61,6 +62,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Requests, registry=registry)
     app.add_middleware(NameRequests)
     problems.install(app)
-    for room in (datasets, rankings, tasks, scores, jobs, events, webhooks, checkpoints, health, metrics):
+    for room in (datasets, rankings, tunings, tasks, scores, jobs, events, webhooks, checkpoints, health, metrics):
         app.include_router(room.router)
     return app

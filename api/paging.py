@@ -41,7 +41,7 @@ class Created:
         return query
 
 
-def _created(
+async def _created(
     created_since: Annotated[datetime | None, Query(description="Created then or later.")] = None,
     created_until: Annotated[datetime | None, Query(description="Created before.")] = None,
 ) -> Created:

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from frontrunner import errors
@@ -81,6 +82,13 @@ def install(app: FastAPI) -> None:
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
         return _problem(error.status_code, code, str(error.detail), str(error.detail))
+
+    @app.exception_handler(OperationalError)
+    async def _away(_request: Request, error: OperationalError) -> JSONResponse:
+        _log.warning("database_away", error=str(error.orig))
+        answer = _problem(503, "database_unavailable", "The database is away.", "nothing was changed; try again soon")
+        answer.headers["Retry-After"] = "1"
+        return answer
 
     @app.exception_handler(Exception)
     async def _defect(request: Request, error: Exception) -> JSONResponse:

@@ -22,7 +22,12 @@ from models import Database
 _RESTART_S = 0.5
 _MAX_RESTART_S = 30.0
 _YOUNG_S = 60.0
-_STOP_S = 15.0
+# The worker hands its steps back within `stop_grace_s`; this much more is for its own end.
+_STOP_S = 10.0
+# Longer than clients keep idle connections, or they would send a request into one that is just being closed.
+_KEEP_ALIVE_S = 30
+# Requests that wait, and streams of events, are cut off this long after SIGTERM.
+_FINISH_S = 5
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +35,8 @@ _log = structlog.get_logger(__name__)
 class WorkerKeeper:
     """Keeps one worker process alive. It holds the other end of the worker's stdin, so it cannot be outlived."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop_grace_s: float) -> None:
+        self._patience_s = stop_grace_s + _STOP_S
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, daemon=True, name="worker-keeper")
@@ -46,7 +52,7 @@ class WorkerKeeper:
         if process is not None and process.poll() is None:
             process.terminate()
             try:
-                process.wait(_STOP_S)
+                process.wait(self._patience_s)
             except subprocess.TimeoutExpired:
                 process.kill()
 
@@ -75,11 +81,19 @@ def serve(settings: Settings) -> None:
     database = Database(settings.resolved_database_url)
     upgrade(database)
     database.close()
-    keeper = WorkerKeeper()
+    keeper = WorkerKeeper(settings.stop_grace_s)
     keeper.start()
     _log.info("serving", url=f"http://{settings.host}:{settings.port}", home=str(settings.home))
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_config=None, access_log=False)
+            uvicorn.run(
+                create_app(settings),
+                host=settings.host,
+                port=settings.port,
+                log_config=None,
+                access_log=False,
+                timeout_keep_alive=_KEEP_ALIVE_S,
+                timeout_graceful_shutdown=_FINISH_S,
+            )
     finally:
         keeper.stop()

@@ -49,7 +49,8 @@ class State:
                 self._looked_at = time.monotonic()
 
 
-def _state(request: Request) -> State:
+# Dependencies that wait for nothing are `async`: FastAPI hands the others to a thread, one after the other.
+async def _state(request: Request) -> State:
     state: State = request.app.state.frontrunner
     return state
 

@@ -14,7 +14,9 @@ from frontrunner.commands.jobs import jobs
 from frontrunner.commands.rank import demo, rank
 from frontrunner.commands.scores import scores
 from frontrunner.commands.service import admin, serve, worker
+from frontrunner.commands.sources import source
 from frontrunner.commands.tasks import tasks
+from frontrunner.commands.tune import tune
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,8 +24,9 @@ app = typer.Typer(
     help="Ranks pretrained checkpoints for your data before anyone fine-tunes.",
     pretty_exceptions_enable=False,
 )
-for command in (rank, demo, datasets, scores, serve, worker):
+for command in (rank, tune, demo, datasets, scores, serve, worker):
     app.command()(command)
+checkpoints.command()(source)
 app.add_typer(checkpoints, name="checkpoints")
 app.add_typer(tasks, name="tasks")
 app.add_typer(jobs, name="jobs")

@@ -13,6 +13,7 @@ import httpx
 
 from frontrunner.errors import FrontrunnerError
 from frontrunner.ranking import Ranking, RankingRequest, TaskDistanceMatrix, TaskDistanceRequest, TaskDistances
+from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
 
 _TERMINAL = frozenset({"succeeded", "failed", "lost", "cancelled"})
 # A request that waits is held this long by the service, and asked again: proxies cut longer silences.
@@ -105,6 +106,35 @@ class Client:
             reason = f"the job was {job['status']}" if found.failure is None else found.failure.reason
             raise ServiceProblem({"detail": reason})
         return found.matrix
+
+    def tune(
+        self,
+        dataset: str | Path,
+        request: TuningRequest,
+        *,
+        best_of: BestOfRanking | None = None,
+        on_job: Callable[[dict[str, Any]], None] = lambda job: None,
+        timeout_s: float = 7 * 24 * 3600.0,
+    ) -> Tuning:
+        """Upload a dataset, wait for its tuning, and return it.
+
+        Args:
+            dataset: as for `recommend`.
+            request: the method, the checkpoints, the numbers.
+            best_of: take the checkpoints from this ranking instead.
+            on_job: hears the job each time it is polled.
+            timeout_s: how long to wait.
+
+        Raises:
+            ServiceProblem: the service refused the dataset or the request.
+            TimeoutError: the job did not end in `timeout_s`.
+        """
+        order = {"dataset": self.upload(dataset), **request.model_dump(mode="json", exclude_unset=True)}
+        if best_of is not None:
+            order["teachers"] = best_of.model_dump()
+        job = self._json(self._http.post("/v1/tunings", json=order))
+        job = self.wait(job["id"], on_job=on_job, timeout_s=timeout_s)
+        return Tuning.model_validate(self._json(self._http.get(job["result"])))
 
     def wait(
         self, job_id: str, *, on_job: Callable[[dict[str, Any]], None] = lambda job: None, timeout_s: float = 3600.0

@@ -33,6 +33,7 @@ from frontrunner.ranking import (
     describe,
 )
 from frontrunner.scores.score import EVERY_TASK
+from frontrunner.tuning.result import TuningOutput
 
 # Names shorter than this are never folded, whatever else has to give way.
 _NAME_WIDTH = 20
@@ -217,6 +218,37 @@ def show_task_distances(found: TaskDistanceMatrix, console: Console) -> None:
         distances = (f"{value:.2f}" for value in row)
         table.add_row(task.name, f"{task.examples:,}", str(task.classes), f"{task.complexity:.2f}", *distances)
     console.print(table)
+
+
+def show_tuning(output: TuningOutput, console: Console) -> None:
+    """What a tuning made, and how good it is."""
+    metrics = output.metrics
+    accuracy = metrics.accuracy
+    table = Table(show_header=False, box=None)
+    for name, value in (
+        ("method", output.method),
+        (f"{metrics.split} accuracy", f"{accuracy.value:.3f}  [{accuracy.low:.3f}, {accuracy.high:.3f}]"),
+        ("calibration error", f"{metrics.calibration_error:.3f}"),
+        ("examples", f"{output.train_examples:,} to train, {metrics.examples:,} to report on"),
+        ("epochs", f"{output.epochs}, the weights of epoch {output.best_epoch} kept; {output.ended_because}"),
+        ("learning rate", f"{output.learning_rate:g}"),
+        ("seconds", f"{output.seconds:.1f}"),
+        ("files", output.folder),
+    ):
+        table.add_row(name, value)
+    console.print(table)
+    for model in output.models:
+        console.print(f"{model.folder}: {model.architecture}, {_count(model.parameters)} parameters", highlight=False)
+        if model.onnx is not None and model.int8 is not None:
+            int8 = model.int8
+            console.print(
+                f"  int8: {int8.bytes / model.onnx.bytes:.0%} of the size, {int8.latency_ms:.1f} ms "
+                f"(before {model.onnx.latency_ms:.1f} ms), accuracy {int8.accuracy:.3f} (before "
+                f"{int8.accuracy_before:.3f})",
+                highlight=False,
+            )
+        if model.note:
+            console.print(f"  {model.note}", highlight=False)
 
 
 def _with_reach(score: ScoreOutput) -> str:

@@ -210,6 +210,54 @@ class ScoreNotApplicable(FrontrunnerError):
     code = "score_not_applicable"
 
 
+class TuningError(FrontrunnerError):
+    """A tuning that cannot be done as it was asked for."""
+
+    code = "tuning_impossible"
+
+
+class TeachersMissing(TuningError):
+    """The method learns from other checkpoints, and none, or too few, are named."""
+
+    code = "teachers_missing"
+
+
+class ArchitecturesDiffer(TuningError):
+    """Checkpoints that are to become one network are not of one architecture."""
+
+    code = "architectures_differ"
+
+
+class StudentUnsupported(TuningError):
+    """The checkpoint can be ranked, and cannot be tuned in this way."""
+
+    code = "student_unsupported"
+
+
+class TooFewExamples(TuningError):
+    """Too few training examples to tune on."""
+
+    code = "too_few_examples"
+
+
+class SourceUnfit(TuningError):
+    """The method learns from a labelled source dataset, which is missing or has other classes than the target."""
+
+    code = "source_unfit"
+
+
+class MemoryLimitTooLow(TuningError):
+    """Not even the smallest batch fits into the memory that the request allows."""
+
+    code = "memory_limit_too_low"
+
+
+class TuningDiverged(TuningError):
+    """The loss became infinite or grew without end before any epoch was over."""
+
+    code = "tuning_diverged"
+
+
 def error_of(code: str, reason: str) -> FrontrunnerError:
     """The error that said `reason` under `code`, made again after it was written down or came from another process.
 

@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     The embedded default needs neither Redis nor PostgreSQL: SQLite in WAL mode, messages as files.
     """
 
-    model_config = SettingsConfigDict(env_prefix="FRONTRUNNER_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="FRONTRUNNER_", extra="ignore", frozen=True, populate_by_name=True)
 
     home: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("frontrunner")),
@@ -34,12 +34,12 @@ class Settings(BaseSettings):
     )
     hub_endpoint: str = Field(
         default="https://huggingface.co",
-        validation_alias=AliasChoices("FRONTRUNNER_HUB_ENDPOINT", "hub_endpoint", "HF_ENDPOINT"),
+        validation_alias=AliasChoices("FRONTRUNNER_HUB_ENDPOINT", "HF_ENDPOINT"),
         description="Address of the hub, or of a mirror that speaks its protocol.",
     )
     hub_token: SecretStr | None = Field(
         default=None,
-        validation_alias=AliasChoices("FRONTRUNNER_HUB_TOKEN", "hub_token", "HF_TOKEN"),
+        validation_alias=AliasChoices("FRONTRUNNER_HUB_TOKEN", "HF_TOKEN"),
         description="Token for private and gated checkpoints.",
     )
     hub_max_bytes: int = Field(default=20 * GIB, gt=0, description="Largest checkpoint that is fetched.")
@@ -111,6 +111,11 @@ class Settings(BaseSettings):
     def sources(self) -> Path:
         """Where source statistics of checkpoints are kept."""
         return self.home / "sources"
+
+    @property
+    def tunings(self) -> Path:
+        """Where tunings keep their state and what they made."""
+        return self.home / "tunings"
 
     @property
     def messages(self) -> Path:

@@ -23,7 +23,9 @@ class Database:
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {} if self.is_sqlite else {"pool_pre_ping": True, "pool_size": 20}
+        # As many connections as the API has threads, so that none of them waits for one.
+        pool = {"pool_pre_ping": True, "pool_size": 20, "max_overflow": 20}
+        options: dict[str, Any] = {} if self.is_sqlite else pool
         self.engine = create_engine(parsed, **options)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _configure_sqlite)

@@ -87,6 +87,58 @@ def write_transformers_checkpoint(folder: Path, seed: int, side: int = 32) -> Pa
     return folder
 
 
+WORDS = (
+    "the", "a", "bank", "card", "lost", "money", "sent", "late", "please", "my", "is", "not", "working", "balance",
+    "cash", "machine", "fee", "?", ".",
+)  # fmt: skip
+
+
+def write_text_checkpoint(folder: Path, kind: str, seed: int, layers: int = 3) -> Path:
+    """A tiny text checkpoint with random weights: a `bert` encoder or a `gpt2` decoder, over the same words."""
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    torch.manual_seed(seed)
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate([*special, *WORDS])}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    sizes = {"vocab_size": len(special) + len(WORDS)}
+    if kind == "bert":
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]",
+            pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+            special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+        )
+        module = transformers.BertModel(
+            transformers.BertConfig(
+                **sizes, hidden_size=32, num_hidden_layers=layers, num_attention_heads=4, intermediate_size=64,
+                max_position_embeddings=40,
+            )
+        )  # fmt: skip
+        names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+        inputs = ["input_ids", "token_type_ids", "attention_mask"]
+    else:
+        module = transformers.GPT2LMHeadModel(
+            transformers.GPT2Config(**sizes, n_embd=32, n_layer=layers, n_head=4, n_positions=40)
+        )
+        names = {"eos_token": "[SEP]", "unk_token": "[UNK]"}
+        inputs = ["input_ids", "attention_mask"]
+    module.save_pretrained(folder)
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_input_names=inputs, **names)
+    fast.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def text_hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tiny text checkpoints: an encoder and a decoder."""
+    root = tmp_path_factory.mktemp("text-hub")
+    write_text_checkpoint(root / "encoder", "bert", seed=1)
+    write_text_checkpoint(root / "decoder", "gpt2", seed=2)
+    return root
+
+
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three tiny checkpoints: two of timm's architectures, one of transformers'."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -17,10 +18,16 @@ import pytest
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on now.
+
+    Below those that the system hands out to connections: while a server is stopped, one of its own clients that tries
+    again could be given its port, and the server could not start again.
+    """
+    while True:
+        port = random.randint(10_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def require(program: str | None, name: str) -> str:
@@ -58,6 +65,7 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.log = folder.with_name(f"{folder.name}.log")
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -71,9 +79,15 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(self.command(), cwd=self.folder, **self.credentials(), **quiet)
-        wait_until(self.answers, what=f"the start of {type(self).__name__}")
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command(), cwd=self.folder, stdout=log, stderr=log, **self.credentials()
+            )
+        try:
+            wait_until(self.answers, what=f"the start of {type(self).__name__}")
+        except TimeoutError as error:
+            error.add_note(self.log.read_text()[-2000:])
+            raise
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Stop it and wait for its end."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import class_images
+from tests.tuning.material import coloured_zip, measured_checkpoint
 
 
 @pytest.fixture
@@ -120,3 +121,57 @@ def test_a_second_run_over_the_pack_needs_seconds_and_no_forward_pass(run, pack)
 def test_admin_migrate_makes_the_schema(run, tmp_path):
     assert run("admin", "migrate").returncode == 0
     assert (Path(tmp_path) / "home" / "frontrunner.db").exists()
+
+
+def test_source_statistics_are_kept_and_change_what_the_discrepancy_is_measured_from(run, colours, hub):
+    def references() -> dict[str, str]:
+        ranked = json.loads(run("rank", colours, "--hub", hub, "--json", "--no-yardsticks").stdout)
+        return {line["checkpoint"]: line["discrepancy"]["reference"] for line in ranked["ranking"]}
+
+    assert set(references().values()) == {"prior"}
+    done = run("checkpoints", "source", "local:resnet", colours, "--hub", hub)
+    assert done.returncode == 0, done.stderr
+    assert "its next ranking uses them" in done.stdout
+    assert references()["local:resnet"] == "source"
+
+
+def test_the_scores_are_listed(run):
+    listed = json.loads(run("scores", "--json").stdout)["items"]
+    assert listed[0]["name"] == "logme"
+    assert "discrepancy" in run("scores").stdout
+
+
+def test_a_ranking_by_the_discrepancy_and_by_the_combined_rank(run, colours, hub):
+    by = {}
+    for name in ("discrepancy", "logme"):
+        ranked = json.loads(run("rank", colours, "--hub", hub, "--json", "--score", name, "--no-yardsticks").stdout)
+        by[name] = [line["checkpoint"] for line in ranked["ranking"]]
+    combined = json.loads(run("rank", colours, "--hub", hub, "--json", "--rank-by", "combined").stdout)["ranking"]
+    means = [sum(by[name].index(line["checkpoint"]) for name in by) for line in combined]
+    assert means == sorted(means)
+
+
+def test_distances_between_datasets_are_printed_and_one_dataset_is_refused(run, colours, hub):
+    done = run("tasks", "distance", colours, colours, "--checkpoint", "local:resnet", "--hub", hub)
+    assert done.returncode == 0, done.stderr
+    assert "from row to column" in done.stdout
+    assert run("tasks", "distance", colours, "--checkpoint", "local:resnet", "--hub", hub).returncode == 2
+
+
+def test_a_tuned_model_can_be_ranked(run, tmp_path):
+    for seed, name in enumerate(("one", "two")):
+        measured_checkpoint(tmp_path / "hub" / name, "test_resnet", seed)
+    task = coloured_zip(tmp_path / "task.zip", 30, 12)
+    tuned = tmp_path / "hub" / "tuned"
+    arguments = ("tune", task, "--hub", tmp_path / "hub", "--method", "b_tuning", "--option", "strength=1", "--top", 2)
+    numbers = ("--epochs", 2, "--learning-rate", 0.01, "--image-size", 32, "--no-onnx")
+    done = run(*arguments, *numbers, "--out", tuned)
+    assert done.returncode == 0, done.stderr
+    assert "test accuracy" in done.stdout
+    ranked = json.loads(run("rank", task, "--hub", tmp_path / "hub", "--json").stdout)["ranking"]
+    assert {line["checkpoint"] for line in ranked} == {"local:one", "local:two", "local:tuned"}
+
+
+def test_tuning_options_that_make_no_sense_end_with_usage(run, colours, hub):
+    for wrong in (("--method", "magic"), ("--option", "strength"), ("--option", "strength=much")):
+        assert run("tune", colours, "--hub", hub, "--student", "local:resnet", *wrong).returncode == 2

@@ -55,6 +55,11 @@ class Progress:
                 raise Stopped
 
 
+    def tell(self, type_: str, **data: Any) -> None:
+        """Pass an event on to those who watch the job."""
+        say(self._answers, event="told", type=type_, data=data)
+
+
 def main() -> None:
     """Do steps until stdin closes."""
     answers = _claim_stdout()
@@ -80,12 +85,18 @@ def _do(kind: str, order: dict[str, Any], answers: TextIO, stopping: threading.E
         say(answers, event="failed", code="out_of_memory", reason="the step needs more memory than there is")
     except Exception as error:
         _log.exception("step_lost")
-        is_full = isinstance(error, OSError) and error.errno in DISK_FULL
-        code = "disk_full" if is_full else "internal_error"
+        code = "disk_full" if _finds_disk_full(error) else "internal_error"
         say(answers, event="lost", code=code, reason=f"{type(error).__name__}: {error}")
     else:
         _log.info("step_done", kind=kind)
         say(answers, event="finished", output=output.model_dump(mode="json"))
+
+
+def _finds_disk_full(error: Exception) -> bool:
+    """NumPy says of a short write how much was written, and not why: only a full disk cuts one short."""
+    return isinstance(error, OSError) and (
+        error.errno in DISK_FULL or (error.errno is None and str(error).endswith(" written"))
+    )
 
 
 def _listen(orders: queue.Queue[dict[str, Any]], stopping: threading.Event) -> None:

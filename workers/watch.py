@@ -59,10 +59,12 @@ class StepWatch:
             self._runner.order(self._message())
             while True:
                 message = self._runner.answer(timeout_s=min(_LISTEN_S, self._settings.heartbeat_s))
-                if message is not None and message["event"] != "progress":
-                    return self._answered(message)
-                if message is not None:
+                if message is not None and message["event"] == "told":
+                    self._pass_on(message)
+                elif message is not None and message["event"] == "progress":
                     self._done = message["done"]
+                elif message is not None:
+                    return self._answered(message)
                 if (ending := self._interruption()) is not None:
                     self._runner.kill()
                     self._settle(ending)
@@ -113,6 +115,14 @@ class StepWatch:
             if not self._beat():
                 return lambda session: lifecycle.cancel_step(session, claim)
         return None
+
+    def _pass_on(self, message: dict[str, Any]) -> None:
+        """Note what the runner tells; while the database is away it is lost, as the result holds it too."""
+        try:
+            with self._database.writing() as session:
+                lifecycle.note_told(session, self._claim, message["type"], message["data"])
+        except OperationalError as error:
+            _log.warning("database_away", error=str(error.orig))
 
     def _beat(self) -> bool:
         """Extend the lease; True also while the database is away: the runner goes on meanwhile."""

@@ -6,25 +6,49 @@ Each kind is imported when its first order arrives, so a runner loads what its w
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from pydantic import BaseModel
 
-# Hears (examples done, examples in all) after every batch and every shard.
-OnProgress: TypeAlias = Callable[[int, int], None]
-Work: TypeAlias = Callable[[dict[str, Any], OnProgress], BaseModel]
+if TYPE_CHECKING:
+    from frontrunner.tuning import CurvePoint
 
 
-def _rank_checkpoint(order: dict[str, Any], on_progress: OnProgress) -> BaseModel:
+class Telling(Protocol):
+    """Where work says how it goes."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """So many examples of so many are done; to be called after every batch and every shard."""
+        ...
+
+    def tell(self, type_: str, **data: Any) -> None:
+        """Something that those who watch the job should hear of; `data` is JSON."""
+        ...
+
+
+Work: TypeAlias = Callable[[dict[str, Any], Telling], BaseModel]
+
+
+def _rank_checkpoint(order: dict[str, Any], on_progress: Telling) -> BaseModel:
     from frontrunner.ranking import StepOrder, run_step
 
     return run_step(StepOrder.model_validate(order), on_progress)
 
 
-def _compare_tasks(order: dict[str, Any], on_progress: OnProgress) -> BaseModel:
+def _compare_tasks(order: dict[str, Any], on_progress: Telling) -> BaseModel:
     from frontrunner.ranking import TaskDistanceOrder, compare_tasks
 
     return compare_tasks(TaskDistanceOrder.model_validate(order), on_progress)
 
 
-WORK: dict[str, Work] = {"ranking": _rank_checkpoint, "task_distances": _compare_tasks}
+def _tune(order: dict[str, Any], on_progress: Telling) -> BaseModel:
+    from frontrunner.tuning import TuningOrder
+    from frontrunner.tuning.run import run_tuning
+
+    def on_event(point: CurvePoint) -> None:
+        on_progress.tell("curve", point=point.model_dump(mode="json"))
+
+    return run_tuning(TuningOrder.model_validate(order), on_progress, on_event=on_event)
+
+
+WORK: dict[str, Work] = {"ranking": _rank_checkpoint, "task_distances": _compare_tasks, "tuning": _tune}

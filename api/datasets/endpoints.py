@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
 from api.datasets.service import accept_dataset, get_dataset, list_datasets, reading_options
-from api.paging import Cursor, Limit, Page
+from api.paging import CreatedDependency, Cursor, Limit, Page
 from api.problems import RESPONSES
 from api.state import StateDependency
 from api.times import instant
@@ -72,10 +72,12 @@ async def create_dataset(request: Request, response: Response, state: StateDepen
 
 
 @router.get("", operation_id="listDatasets")
-def read_datasets(state: StateDependency, limit: Limit = 50, cursor: Cursor = None) -> Page[DatasetResource]:
+def read_datasets(
+    state: StateDependency, created: CreatedDependency, limit: Limit = 50, cursor: Cursor = None
+) -> Page[DatasetResource]:
     """List datasets, by id."""
     with state.database.reading() as session:
-        rows = list_datasets(session, limit, cursor)
+        rows = list_datasets(session, created, limit, cursor)
     items = [DatasetResource.of(row) for row in rows[:limit]]
     return Page(items=items, next=items[-1].id if len(rows) > limit else None)
 

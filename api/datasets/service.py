@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from api.paging import Created
 from api.problems import MalformedRequest
 from api.state import State
 from api.uploads import Upload
@@ -58,13 +60,13 @@ def accept_dataset(state: State, upload: Upload, options: DatasetOptions) -> tup
         options=options.model_dump(mode="json"),
         report=report.model_dump(mode="json"),
     )
-    with state.database.writing() as session:
-        # Two uploads of the same data may be checked at once; the first row stays.
-        other = session.get(DatasetRow, row.id, with_for_update=True)
-        if other is not None:
-            return other, False
-        session.add(row)
-    return get_dataset(state, row.id), True
+    identifier, is_new = row.id, True
+    try:
+        with state.database.writing() as session:
+            session.add(row)
+    except IntegrityError:
+        is_new = False  # the same data was being checked at the same time; the first row stays
+    return get_dataset(state, identifier), is_new
 
 
 def get_dataset(state: State, identifier: str) -> DatasetRow:
@@ -89,9 +91,9 @@ def dataset_reference(state: State, dataset: DatasetRow) -> DatasetReference:
     )
 
 
-def list_datasets(session: Session, limit: int, cursor: str | None) -> list[DatasetRow]:
+def list_datasets(session: Session, created: Created, limit: int, cursor: str | None) -> list[DatasetRow]:
     """`limit` + 1 datasets after `cursor`, by id."""
-    query = select(DatasetRow).order_by(DatasetRow.id).limit(limit + 1)
+    query = created.narrow(select(DatasetRow), DatasetRow.created_at).order_by(DatasetRow.id).limit(limit + 1)
     if cursor:
         query = query.where(DatasetRow.id > cursor)
     return list(session.scalars(query))

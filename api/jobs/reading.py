@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import time
@@ -15,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from api.jobs.resource import RETRY_AFTER_S
 from api.state import State, StateDependency
+from frontrunner import __version__
 from models import JobRow, Status, lifecycle
 
 # Longer than this a request is not held: proxies cut connections that say nothing.
@@ -42,28 +42,44 @@ class Reading:
         Raises:
             JobNotFound: there is none.
         """
-        deadline = time.monotonic() + (self._wait_s or 0)
-        while True:
-            version, is_over, body = await run_in_threadpool(self._read, job_id, show)
-            tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-            is_known = tag in self._known
-            left = deadline - time.monotonic()
-            if is_over or left <= 0 or (self._known and not is_known):
-                break
-            await self._state.watcher.wait(job_id, version, left)
-        headers = {"ETag": tag, "Cache-Control": "no-cache"}
+        if self._wait_s is not None:
+            await self._hold(job_id, self._wait_s)
+        version, is_over, body = await run_in_threadpool(self._read, job_id, show)
+        headers = {"ETag": _tag(version), "Cache-Control": "no-cache"}
         if not is_over:
             headers["Retry-After"] = str(RETRY_AFTER_S)
         if self._wait_s is not None:
             headers["Preference-Applied"] = f"wait={self._wait_s}"
-        if is_known:
+        if body is None:
             return Response(status_code=304, headers=headers)
         return Response(body, headers=headers, media_type="application/json")
 
-    def _read(self, job_id: str, show: Show) -> tuple[int, bool, bytes]:
+    async def _hold(self, job_id: str, wait_s: float) -> None:
+        deadline = time.monotonic() + wait_s
+        while True:
+            version, is_over = await run_in_threadpool(self._stand, job_id)
+            has_news = bool(self._known) and _tag(version) not in self._known
+            left = deadline - time.monotonic()
+            if is_over or has_news or left <= 0:
+                return
+            await self._state.watcher.wait(job_id, version, left)
+
+    def _stand(self, job_id: str) -> tuple[int, bool]:
         with self._state.database.reading() as session:
             job = lifecycle.find_job(session, job_id)
-            return job.version, Status(job.status).is_terminal, show(session, job)
+            return job.version, Status(job.status).is_terminal
+
+    def _read(self, job_id: str, show: Show) -> tuple[int, bool, bytes | None]:
+        """The job's version, whether it is over, and what is shown of it - None where the client knows this version."""
+        with self._state.database.reading() as session:
+            job = lifecycle.find_job(session, job_id)
+            body = None if _tag(job.version) in self._known else show(session, job)
+            return job.version, Status(job.status).is_terminal, body
+
+
+def _tag(version: int) -> str:
+    """Whatever a job shows changes with its version only, or with this program's."""
+    return f'"{version}-{__version__}"'
 
 
 def show_result(session: Session, job: JobRow) -> bytes:
@@ -71,7 +87,7 @@ def show_result(session: Session, job: JobRow) -> bytes:
     return json.dumps(lifecycle.result_of(session, job), ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _reading(
+async def _reading(
     state: StateDependency,
     if_none_match: Annotated[str | None, Header(max_length=1000, description="An `ETag` that you know.")] = None,
     prefer: Annotated[

@@ -36,6 +36,8 @@ class JobResource(BaseModel):
     progress: JobProgress
     result: str = Field(description="Where its result is read, partial while it runs.")
     failure: Failure | None
+    next: str | None = Field(default=None, description="The job that follows on this one, once it is submitted.")
+    next_refused: Failure | None = Field(default=None, description="Why the job that was to follow could not be.")
     created_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
@@ -74,6 +76,8 @@ def _resource(job: JobRow, examples_done: int, examples_total: int) -> JobResour
         ),
         result=lifecycle.result_url(job),
         failure=None if job.error_code is None else Failure(code=job.error_code, reason=job.error_reason or ""),
+        next=job.plan.get("next"),
+        next_refused=Failure.model_validate(refused) if (refused := job.plan.get("next_refused")) else None,
         created_at=instant(job.created_at),
         started_at=instant(job.started_at),
         finished_at=instant(job.finished_at),

@@ -74,7 +74,7 @@ class Submission:
         )
 
 
-def _submission(
+async def _submission(
     state: StateDependency,
     idempotency_key: Annotated[
         str | None,

@@ -12,15 +12,41 @@ from api.jobs.reading import ReadingDependency, show_result
 from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES, MalformedRequest
-from api.rankings.service import plan_ranking
-from api.state import StateDependency
+from api.rankings.service import plan_ranking, tuning_to_follow
+from api.state import State, StateDependency
 from api.uploads import receive_upload
 from frontrunner.ranking import Ranking, RankingRequest
+from frontrunner.tuning import TuningRequest
+from models.kinds import TuningToFollow
 
 router = APIRouter(tags=["rankings"], responses=RESPONSES)
 
 
-class RankingOrder(RankingRequest):
+class FollowUp(TuningRequest):
+    """The tuning that begins with the best checkpoints when the ranking is over."""
+
+    top: int = Field(default=3, ge=1, le=16, description="How many of the ranked checkpoints the method learns from.")
+
+
+class RankingOptions(RankingRequest):
+    """A ranking, and what is to follow on it."""
+
+    then: FollowUp | None = Field(default=None, description="Go straight on into a tuning.")
+
+    @property
+    def ranking(self) -> RankingRequest:
+        """The ranking alone."""
+        return RankingRequest.model_validate(self.model_dump(include=set(RankingRequest.model_fields)))
+
+    def following(self, state: State) -> TuningToFollow | None:
+        """The tuning alone."""
+        if self.then is None:
+            return None
+        request = TuningRequest.model_validate(self.then.model_dump(exclude={"top"}))
+        return tuning_to_follow(state, request, self.then.top)
+
+
+class RankingOrder(RankingOptions):
     """A ranking of a dataset that was uploaded before."""
 
     dataset: str = Field(max_length=64, description="Id of the dataset.")
@@ -31,8 +57,8 @@ def create_ranking(
     order: RankingOrder, response: Response, state: StateDependency, submission: SubmissionDependency
 ) -> JobResource:
     """Rank checkpoints for a dataset. Answers at once with the job; poll `Location` for the ranking."""
-    request = RankingRequest.model_validate(order.model_dump(exclude={"dataset"}))
-    return submission.accept(response, plan_ranking(state, get_dataset(state, order.dataset), request))
+    dataset = get_dataset(state, order.dataset)
+    return submission.accept(response, plan_ranking(state, dataset, order.ranking, order.following(state)))
 
 
 @router.post(
@@ -51,14 +77,14 @@ async def create_recommendation(
     """Upload a dataset and rank checkpoints for it in one request: `file`, and `options` as JSON."""
     upload = await receive_upload(request, state.blobs, state.settings.max_upload_bytes)
     try:
-        options = RankingRequest.model_validate_json(upload.fields.get("options") or "{}")
+        options = RankingOptions.model_validate_json(upload.fields.get("options") or "{}")
     except ValidationError as error:
         first = error.errors()[0]
         raise MalformedRequest(f"options: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
     def accept() -> JobResource:
         dataset, _ = accept_dataset(state, upload, reading_options(upload.fields))
-        return submission.accept(response, plan_ranking(state, dataset, options))
+        return submission.accept(response, plan_ranking(state, dataset, options.ranking, options.following(state)))
 
     return await run_in_threadpool(accept)
 

@@ -115,12 +115,13 @@ def sync(
 
 
 def _database() -> Database:
-    """The service's database at its newest schema; the embedded one is made where there is none yet."""
+    """The service's database; the embedded one is made where there is none yet, a server's is left as it is."""
     from migrations import upgrade
     from models import Database
 
     settings = get_settings()
     settings.home.mkdir(parents=True, exist_ok=True)
     database = Database(settings.resolved_database_url)
-    upgrade(database)
+    if not settings.database_url:
+        upgrade(database)
     return database

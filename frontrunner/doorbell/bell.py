@@ -44,10 +44,10 @@ def celery_app(settings: Settings) -> Celery:
         task_default_queue=QUEUES[0],
         task_ignore_result=True,
         task_queues=[Queue(name, routing_key=name) for name in QUEUES],
-        # A busy worker leaves messages to those that are idle (Redis), or reserves one (the embedded transport).
-        worker_disable_prefetch=not embedded,
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
+        # A busy worker keeps one message that an idle one might have heard: that one's next patrol finds the step.
+        # Keeping none (worker_disable_prefetch) made an idle worker deaf for up to a second after each step.
         worker_prefetch_multiplier=1,
         worker_send_task_events=False,
     )

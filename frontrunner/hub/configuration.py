@@ -8,7 +8,7 @@ own folder is refused here, before any library sees it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ PROCESSOR_FILE = "preprocessor_config.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 POOLING_FILE = "1_Pooling/config.json"
 SENTENCE_FILE = "sentence_bert_config.json"
+MODULES_FILE = "modules.json"
 TOKENIZER_FILES = (
     "tokenizer.json",
     TOKENIZER_CONFIG_FILE,
@@ -32,7 +33,7 @@ TOKENIZER_FILES = (
     "tokenizer.model",
 )
 # Files that decide what a checkpoint computes, beside its weights; each that exists is part of its digest.
-DECIDING_FILES = (CONFIG_FILE, PROCESSOR_FILE, *TOKENIZER_FILES, POOLING_FILE, SENTENCE_FILE)
+DECIDING_FILES = (CONFIG_FILE, PROCESSOR_FILE, *TOKENIZER_FILES, POOLING_FILE, SENTENCE_FILE, MODULES_FILE)
 # What a configuration's `problem_type` says where each output is a decision of its own: no softmax over them.
 MULTI_LABEL = "multi_label_classification"
 MAX_CONFIG_BYTES = 4 * 1024**2
@@ -60,11 +61,10 @@ def read_config(path: Path) -> dict[str, Any]:
         CheckpointUnreadable: too large, or not a JSON object.
     """
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise CheckpointUnreadable(f"{path.parent.name}/{path.name} is larger than {MAX_CONFIG_BYTES:,} bytes")
-        config = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise CheckpointNotFound(f"{path.parent.name} has no {path.name}: not a checkpoint folder") from None
+        data = read_small(path)
+        if data is None:
+            raise CheckpointNotFound(f"{path.parent.name} has no {path.name}: not a checkpoint folder")
+        config = json.loads(data)
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointUnreadable(f"{path.parent.name}/{path.name} is not JSON: {error}") from error
     if not isinstance(config, dict):
@@ -75,6 +75,45 @@ def read_config(path: Path) -> dict[str, Any]:
 def read_if_there(path: Path) -> dict[str, Any]:
     """`read_config`, or an empty one where the file is absent."""
     return read_config(path) if path.is_file() else {}
+
+
+def read_small(path: Path) -> bytes | None:
+    """A small file's bytes, or None where there is none.
+
+    Raises:
+        CheckpointUnreadable: it is larger than a configuration may be.
+    """
+    if not path.is_file():
+        return None
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise CheckpointUnreadable(f"{path.parent.name}/{path.name} is larger than {MAX_CONFIG_BYTES:,} bytes")
+    return path.read_bytes()
+
+
+def read_pooling(read: Callable[[str], bytes | None]) -> dict[str, Any]:
+    """What a sentence encoder's own files say of its pooling; empty where it has none.
+
+    Args:
+        read: gives a file of the checkpoint by its name, or None.
+
+    Returns:
+        The entries of its pooling's configuration, and `normalised`: whether its pipeline ends in vectors of length 1.
+
+    Raises:
+        CheckpointUnreadable: a file is damaged.
+    """
+    pooling = _parsed(read(POOLING_FILE), POOLING_FILE)
+    modules = _parsed(read(MODULES_FILE), MODULES_FILE)
+    steps = [step for step in modules if isinstance(step, dict)] if isinstance(modules, list) else []
+    normalised = any(str(step.get("type", "")).endswith(".Normalize") for step in steps)
+    return (pooling if isinstance(pooling, dict) else {}) | ({"normalised": True} if normalised else {})
+
+
+def _parsed(data: bytes | None, name: str) -> Any:
+    try:
+        return None if data is None else json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointUnreadable(f"{name} is not JSON: {error}") from error
 
 
 def refuse_unsafe(folder: Path) -> None:

@@ -20,11 +20,11 @@ from frontrunner.hub.card import CARD_FILE, Card, read_card
 from frontrunner.hub.configuration import (
     CONFIG_FILE,
     DECIDING_FILES,
-    POOLING_FILE,
     PROCESSOR_FILE,
     TOKENIZER_FILES,
     read_config,
-    read_if_there,
+    read_pooling,
+    read_small,
     refuse_unsafe,
 )
 from frontrunner.hub.weights import layer_parameters, parameters_of, tensor_shapes, weight_files
@@ -50,6 +50,9 @@ class TextReading(BaseModel):
     pooling: Pooling = Field(description="Mean over tokens, the first token, or the last one.")
     layer: int | Literal["mean"] | None = Field(
         default=None, description="Output of the first k layers alone, the mean over all layers, or of the last: null."
+    )
+    normalised: bool = Field(
+        default=False, description="Brought to length 1, where the checkpoint's own pipeline ends so."
     )
 
 
@@ -133,7 +136,7 @@ def describe_directory(folder: Path, *, pickles_allowed: bool = False) -> Checkp
         f"local:{folder.name}",
         config,
         read_card(folder / CARD_FILE),
-        pooling=read_if_there(folder / POOLING_FILE),
+        pooling=read_pooling(lambda name: read_small(folder / name)),
         digests={path.relative_to(folder).as_posix(): digest_once(path) for path in (*present, *weights)},
         parameters=parameters_of(shapes, size),
         size=size,
@@ -158,7 +161,7 @@ def describe(
         checkpoint_id: its public id.
         config: its `config.json`.
         card: its model card.
-        pooling: `1_Pooling/config.json` of a sentence encoder; empty otherwise.
+        pooling: what a sentence encoder says of its pooling, as `read_pooling` gives it; empty otherwise.
         digests: a digest of every file that decides what it computes, by the file's name.
         parameters: trained weights.
         size: bytes of its weights.
@@ -234,13 +237,14 @@ def _modality(config: Mapping[str, Any], library: Library, names: Collection[str
 
 def _reading(config: Mapping[str, Any], pooling: Mapping[str, Any]) -> TextReading:
     """What the checkpoint's own pooling says; else the last token of a decoder, or the mean over tokens."""
+    normalised = bool(pooling.get("normalised"))
     if pooling.get("pooling_mode_cls_token"):
-        return TextReading(pooling="cls")
+        return TextReading(pooling="cls", normalised=normalised)
     if pooling.get("pooling_mode_lasttoken"):
-        return TextReading(pooling="last")
+        return TextReading(pooling="last", normalised=normalised)
     heads = [str(name) for name in config.get("architectures") or ()]
     decodes = any(name.endswith(_DECODER_HEADS) for name in heads) or str(config["model_type"]).startswith(_DECODERS)
-    return TextReading(pooling="last" if decodes and not pooling else "mean")
+    return TextReading(pooling="last" if decodes and not pooling else "mean", normalised=normalised)
 
 
 def _input_size(config: Mapping[str, Any], pretrained_cfg: Mapping[str, Any]) -> int | None:

@@ -7,7 +7,7 @@ computed by the architecture and stored in no file. Then every tensor is read, b
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from frontrunner.errors import CheckpointUnreadable
 
+# Small beside any checkpoint for which memory matters.
+_LENT_BYTES = 16 * 1024**2
 # A buffer that older checkpoints lack and that evaluation does not read.
 _COUNTER = "num_batches_tracked"
 
@@ -39,21 +41,39 @@ def unallocated() -> Iterator[None]:
         hook.remove()
 
 
+def stored_weights(paths: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
+    """Name and value of every tensor in these safetensors files, floating ones as float32.
+
+    A file lends its pages to what is read from it, and they count as ours until it is closed: so that float16 weights
+    are not held beside the float32 ones made of them, it is closed and opened again every so often.
+    """
+    for path in paths:
+        with safe_open(path, framework="pt") as stored:
+            names = list(stored.keys())
+        while names:
+            lent = 0
+            with safe_open(path, framework="pt") as stored:
+                while names and lent < _LENT_BYTES:
+                    name = names.pop()
+                    value: Tensor = stored.get_tensor(name)
+                    lent += value.nbytes
+                    yield name, value.float() if value.is_floating_point() else value
+                    del value
+
+
 def assign_weights(module: nn.Module, path: Path) -> None:
-    """Give `module` the tensors of a safetensors file, floating ones as float32.
+    """Give `module` the tensors of a safetensors file.
 
     Raises:
-        CheckpointUnreadable: a tensor is missing, unknown or of another shape.
+        CheckpointUnreadable: a tensor is missing or of another shape.
     """
     places = module.state_dict(keep_vars=True)
-    with safe_open(path, framework="pt") as stored:
-        names = set(stored.keys())
-        missing = sorted(name for name in places.keys() - names if not name.endswith(_COUNTER))
-        if missing or names - places.keys():
-            what, wrong = ("lack", missing) if missing else ("have unknown", sorted(names - places.keys()))
-            raise CheckpointUnreadable(f"its weights {what} {', '.join(wrong[:3])}")
-        for name in names:
-            _put(module, name, places[name], stored.get_tensor(name))
+    missing = {name for name in places if not name.endswith(_COUNTER)}
+    for name, value in stored_weights([path]):
+        _put(module, name, places[name], value)
+        missing.discard(name)
+    if missing:
+        raise CheckpointUnreadable(f"its weights lack {', '.join(sorted(missing)[:3])}")
 
 
 def _put(module: nn.Module, name: str, place: Tensor, value: Tensor) -> None:
@@ -61,7 +81,6 @@ def _put(module: nn.Module, name: str, place: Tensor, value: Tensor) -> None:
         raise CheckpointUnreadable(f"{name} has shape {tuple(value.shape)}, and {tuple(place.shape)} is expected")
     owner_name, _, attribute = name.rpartition(".")
     owner = module.get_submodule(owner_name)
-    value = value.float() if value.is_floating_point() else value
     if attribute in owner._parameters:
         owner._parameters[attribute] = nn.Parameter(value, requires_grad=place.requires_grad)
     else:

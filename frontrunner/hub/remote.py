@@ -24,7 +24,7 @@ from frontrunner.hub.configuration import (
     CONFIG_FILE,
     DECIDING_FILES,
     MAX_CONFIG_BYTES,
-    POOLING_FILE,
+    read_pooling,
     refuse_unsafe_entries,
 )
 from frontrunner.hub.description import (
@@ -87,7 +87,7 @@ def describe_remote(checkpoint_id: str, access: HubAccess) -> CheckpointDescript
         checkpoint_id,
         config,
         Card.of(vars(info.card_data) if info.card_data else {}),
-        pooling=small.json(POOLING_FILE) if POOLING_FILE in offered else {},
+        pooling=read_pooling(lambda name: small.read(name, MAX_CONFIG_BYTES) if name in offered else None),
         digests={file.name: file.sha256 or file.git_sha1 for file in chosen},
         parameters=parameters_of(shapes, size),
         size=size,

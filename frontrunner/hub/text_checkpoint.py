@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor
+from torch.nn import functional
 
 from frontrunner.errors import CheckpointUnreadable
 from frontrunner.hub.checkpoint import Checkpoint, Reading
@@ -63,7 +64,8 @@ class _Forward:
         output = self._module(**tokens, output_hidden_states=every)
         # The first hidden state is the embedding's, before any layer.
         hidden = torch.stack(output.hidden_states[1:]).mean(dim=0) if every else output.last_hidden_state
-        return Reading(_pool(hidden, tokens["attention_mask"], self._reading.pooling), None)
+        features = _pool(hidden, tokens["attention_mask"], self._reading.pooling)
+        return Reading(functional.normalize(features) if self._reading.normalised else features, None)
 
 
 def _pool(hidden: Tensor, mask: Tensor, pooling: str) -> Tensor:

@@ -22,7 +22,7 @@ class TextPreparation:
     """Batches of token ids, cut to the checkpoint's own length, in the order of their lengths.
 
     Attributes:
-        truncated: texts so far that were longer than the checkpoint reads.
+        truncated: texts so far that were longer than the checkpoint reads, where its tokenizer tells.
     """
 
     def __init__(self, tokenizer: Any, max_tokens: int) -> None:
@@ -37,15 +37,9 @@ class TextPreparation:
         rows = [int(key) for key in keys]
         firsts = [inputs.texts[row] for row in rows]
         seconds = None if inputs.seconds is None else [inputs.seconds[row] for row in rows]
-        encoded = self._tokenizer(
-            firsts,
-            seconds,
-            truncation=True,
-            max_length=self._max_tokens,
-            return_overflowing_tokens=False,
-        )
+        encoded = self._tokenizer(firsts, seconds, truncation=True, max_length=self._max_tokens)
         lengths = [len(ids) for ids in encoded["input_ids"]]
-        self.truncated += sum(length == self._max_tokens for length in lengths)
+        self.truncated += sum(bool(encoding.overflowing) for encoding in encoded.encodings or ())
         budget = TOKENS_ON_CPU if device.type == "cpu" else TOKENS_ON_GPU
         for positions in length_batches(lengths, budget):
             chosen = {name: [values[position] for position in positions] for name, values in encoded.items()}

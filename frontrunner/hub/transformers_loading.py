@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.models.auto.auto_factory import _get_model_class
 from transformers.utils import logging as transformers_logging
 
 from frontrunner.errors import CheckpointError, CheckpointUnreadable
+from frontrunner.hub.loading import stored_weights
+from frontrunner.hub.weights import weight_files
 
 transformers_logging.disable_progress_bar()
 # It reports missing weights as a warning; here they are an error, unless they are not read.
@@ -49,8 +52,14 @@ def load_model(checkpoint: str, loader: Any, folder: Path, config: Any) -> Any:
     Raises:
         CheckpointUnreadable: weights are missing or misshapen.
     """
-    module, report = loader.from_pretrained(
-        folder, config=config, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **LOCAL
+    # The library's own way through a folder holds float16 weights beside the float32 ones that it makes of them.
+    architecture: Any = _get_model_class(config, loader._model_mapping)
+    module, report = architecture.from_pretrained(
+        None,
+        config=config,
+        state_dict=dict(stored_weights(weight_files(folder))),
+        dtype=torch.float32,
+        output_loading_info=True,
     )
     missing = sorted(
         name

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from frontrunner.errors import CheckpointUnreadable, UnsafeCheckpoint
 
@@ -48,7 +49,7 @@ def weight_files(folder: Path, *, pickles_allowed: bool = False) -> tuple[Path, 
     raise CheckpointUnreadable(f"{folder.name} has no {WEIGHTS_FILE}")
 
 
-def refuse_pickles(checkpoint: str, names: Any) -> None:
+def refuse_pickles(checkpoint: str, names: Iterable[str]) -> None:
     """To be asked where there is no safetensors file.
 
     Raises:

@@ -27,6 +27,7 @@ from frontrunner.ranking.task_distances import (
     TaskDistanceRequest,
     TaskDistances,
     compare_tasks,
+    require_classification,
 )
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "plan",
     "rank",
     "register_source",
+    "require_classification",
     "run_step",
     "step_orders",
     "the_checkpoint",

@@ -83,7 +83,7 @@ def rank(
     opened, report = open_checked(dataset, options, settings, listener.on_check)
 
     own = feature_sets(opened)
-    catalogue = Catalogue(checkpoints=own) if own and hub is None else _catalogue(hub, settings)
+    catalogue = Catalogue(checkpoints=own) if own and hub is None else find_catalogue(hub, settings)
     planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
     listener.on_plan(report, planned.steps)
 
@@ -135,7 +135,7 @@ def compare_datasets(
             DatasetReference.of(Path(path).resolve(), report, options)
             for path, (_, report) in zip(datasets, opened, strict=True)
         ),
-        checkpoint=the_checkpoint(checkpoint, [report for _, report in opened], _catalogue(hub, settings)),
+        checkpoint=the_checkpoint(checkpoint, [report for _, report in opened], find_catalogue(hub, settings)),
         request=request,
         cache=settings.cache,
     )
@@ -162,7 +162,7 @@ def register_source(
     """
     settings = settings or get_settings()
     opened, report = open_checked(dataset, options or DatasetOptions(), settings)
-    description = the_checkpoint(checkpoint, [report], _catalogue(hub, settings))
+    description = the_checkpoint(checkpoint, [report], find_catalogue(hub, settings))
     order = stratified_order(opened.train, seed=0)
     shards = FeatureShards(description, opened, order, max_examples, settings.cache, on_progress)
     return SourceStore(settings.sources).keep(description.digest, fold(shards), report.name)
@@ -229,7 +229,8 @@ def _outcome(order: StepOrder, dataset: Dataset, listener: Listener) -> StepOutp
         return SkippedCheckpoint(checkpoint=name, code=error.code, reason=error.reason)
 
 
-def _catalogue(hub: Hub, settings: Settings) -> Catalogue:
+def find_catalogue(hub: Hub, settings: Settings) -> Catalogue:
+    """What the given hub offers, or the configured ones."""
     return find_checkpoints(_folders(hub, settings), packages=hub is None and settings.packages)
 
 

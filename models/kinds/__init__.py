@@ -5,10 +5,11 @@ endpoint that submits it. Nothing else in the service knows one kind from anothe
 """
 
 from models.kinds.kind import Counts, JobKind, JobState, NewJob, NewStep, StepState
-from models.kinds.ranking import RankingKind, ranking_job
+from models.kinds.ranking import RankingKind, TuningToFollow, ranking_job
 from models.kinds.task_distances import TaskDistancesKind, task_distances_job
+from models.kinds.tuning import TuningKind, tuning_job
 
-KINDS: dict[str, JobKind] = {kind.name: kind for kind in (RankingKind(), TaskDistancesKind())}
+KINDS: dict[str, JobKind] = {kind.name: kind for kind in (RankingKind(), TaskDistancesKind(), TuningKind())}
 
 __all__ = [
     "KINDS",
@@ -17,7 +18,10 @@ __all__ = [
     "JobState",
     "NewJob",
     "NewStep",
+    "RankingKind",
     "StepState",
+    "TuningToFollow",
     "ranking_job",
     "task_distances_job",
+    "tuning_job",
 ]

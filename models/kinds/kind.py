@@ -102,6 +102,14 @@ class JobKind(Protocol):
         """The result of the job as it stands: partial while it runs, and the final one, which is stored."""
         ...
 
+    def next_job(self, job: JobState) -> NewJob | None:
+        """The job that was asked to follow on this one, which has succeeded; None where none was.
+
+        Raises:
+            FrontrunnerError: it cannot be made out of this one's result.
+        """
+        ...
+
     def record(self, session: Session, job_id: str, step: StepState) -> Counts:
         """Write what an accepted step leaves behind beside its output; what it adds to the tallies.
 

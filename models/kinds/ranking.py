@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from frontrunner.data import DatasetReport
+from frontrunner.data import DatasetReport, dataset_id
 from frontrunner.errors import NothingRanked
 from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
 from frontrunner.ranking import (
@@ -20,21 +22,41 @@ from frontrunner.ranking import (
     assemble,
     nothing_ranked_reason,
 )
+from frontrunner.tuning import TuningRequest, order_tuning, take_best
 from models.base import database_now
 from models.dataset import DatasetRow
 from models.feature import FeatureRow
 from models.kinds.kind import Counts, JobState, NewJob, NewStep, StepState
+from models.kinds.tuning import tuning_job
 from models.score import ScoreRow
+
+# Where a job's request keeps what is to follow on the ranking: two requests that differ in it are not the same work.
+_THEN = "then"
+
+
+class TuningToFollow(BaseModel):
+    """A tuning that begins with the best checkpoints of a ranking as soon as that is over."""
+
+    request: TuningRequest
+    top: int
+    folder: Path
+    forward_queue: str
 
 
 def ranking_job(
-    dataset: DatasetRow, request: RankingRequest, planned: Plan, orders: Sequence[StepOrder], *, forward_queue: str
+    dataset: DatasetRow,
+    request: RankingRequest,
+    planned: Plan,
+    orders: Sequence[StepOrder],
+    *,
+    forward_queue: str,
+    then: TuningToFollow | None = None,
 ) -> NewJob:
     """The job of a ranking: a step for each order. Features that the dataset brings need no model: they go to `io`."""
     report = DatasetReport.model_validate(dataset.report)
     return NewJob(
         kind=RankingKind.name,
-        request=request.model_dump(mode="json"),
+        request=request.model_dump(mode="json") | ({} if then is None else {_THEN: then.model_dump(mode="json")}),
         plan={"skipped": [entry.model_dump(mode="json") for entry in planned.skipped]},
         steps=tuple(
             NewStep(
@@ -73,9 +95,24 @@ class RankingKind:
             steps=tuple(CheckpointDescription.model_validate(step.order["checkpoint"]) for step in job.steps),
             skipped=tuple(_skipped(job)),
         )
-        request = RankingRequest.model_validate(job.request)
+        request = RankingRequest.model_validate({k: v for k, v in job.request.items() if k != _THEN})
         ranking = assemble(job.id, job.status.value, request, job.report, planned, _outcomes(job))
         return ranking.model_copy(update={"failure": job.failure})
+
+    def next_job(self, job: JobState) -> NewJob | None:
+        """The tuning that was asked to follow, with the best of the ranking's checkpoints."""
+        if _THEN not in job.request:
+            return None
+        assert job.report is not None  # noqa: S101 - a ranking is submitted with a dataset
+        then = TuningToFollow.model_validate(job.request[_THEN])
+        orders = [StepOrder.model_validate(step.order) for step in job.steps]
+        known = {order.checkpoint.id: order.checkpoint for order in orders}
+        ranked = [known[line.checkpoint] for line in self.result(job).ranking]
+        request = take_best(then.request, ranked, then.top)
+        order = order_tuning(request, orders[0].dataset, known, then.folder)
+        return tuning_job(
+            order, dataset_id(job.report.digest), job.report.train_examples, forward_queue=then.forward_queue
+        )
 
     def record(self, session: Session, job_id: str, step: StepState) -> Counts:
         """Scores as rows, and the features as used now."""

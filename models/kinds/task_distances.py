@@ -47,6 +47,9 @@ class TaskDistancesKind:
         matrix = None if step.output is None else TaskDistanceMatrix.model_validate(step.output)
         return TaskDistances(id=job.id, status=job.status.value, matrix=matrix, failure=job.failure)
 
+    def next_job(self, job: JobState) -> None:
+        """Nothing follows."""
+
     def record(self, session: Session, job_id: str, step: StepState) -> Counts:
         """Nothing is kept beside the matrix."""
         return {}

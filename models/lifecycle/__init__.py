@@ -19,6 +19,7 @@ from models.lifecycle.steps import (
     expired_claims,
     fail_step,
     give_up_attempt,
+    note_told,
     return_step,
     succeed_step,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "fail_step",
     "find_job",
     "give_up_attempt",
+    "note_told",
     "queues_of",
     "result_of",
     "result_url",

@@ -37,7 +37,9 @@ def note_status(session: Session, job: JobRow) -> None:
 
 def post(session: Session, job: JobRow) -> None:
     """Put one message for each webhook of the job's tenant into the outbox: the job is over."""
-    addresses = session.scalars(select(WebhookRow.id).where(WebhookRow.tenant == job.tenant, WebhookRow.enabled))
+    # Held so that none is deleted before this transaction ends: its message would refer to nothing.
+    enabled = select(WebhookRow.id).where(WebhookRow.tenant == job.tenant, WebhookRow.enabled)
+    addresses = session.scalars(enabled.with_for_update(read=True, key_share=True))
     now = session.scalar(select(database_now())) or 0.0
     for webhook_id in addresses.all():
         delivery_id = new_id("msg")

@@ -9,13 +9,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from frontrunner.data import DatasetReport
+from frontrunner.errors import FrontrunnerError
 from frontrunner.ranking import Failure
 from models.base import database_now
 from models.dataset import DatasetRow
 from models.errors import JobNotFound
 from models.job import JobRow
 from models.kinds import KINDS, JobState, StepState
-from models.lifecycle.events import note_status, post
+from models.lifecycle.events import note, note_status, post
+from models.lifecycle.submission import Terms, submit
 from models.status import JOB_TRANSITIONS, Status
 from models.step import StepRow
 
@@ -71,7 +73,26 @@ def finish(session: Session, job: JobRow) -> None:
     job.result = KINDS[job.kind].result(replace(state, status=status, failure=failure)).model_dump(mode="json")
     job.finished_at = session.scalar(select(database_now()))
     move(session, job, status)
+    if status == Status.SUCCEEDED:
+        _follow_up(session, job, replace(state, status=status))
     post(session, job)
+
+
+def _follow_up(session: Session, job: JobRow, state: JobState) -> None:
+    """Submit the job that is to follow, on the terms of this one; what forbids it is noted, and fails nothing."""
+    try:
+        new = KINDS[job.kind].next_job(state)
+    except FrontrunnerError as error:
+        job.plan = job.plan | {"next_refused": {"code": error.code, "reason": error.reason[:MAX_REASON]}}
+        note(session, job, "job.next_refused", code=error.code, reason=error.reason[:MAX_REASON])
+        return
+    if new is None:
+        return
+    attempts = session.scalar(select(StepRow.max_attempts).where(StepRow.job_id == job.id).limit(1)) or 1
+    terms = Terms(attempts, tenant=job.tenant, priority=job.priority, correlation_id=job.correlation_id)
+    following = submit(session, new, terms).job
+    job.plan = job.plan | {"next": following.id}
+    note(session, job, "job.next", next=following.id, kind=following.kind)
 
 
 def _ending(state: JobState, kind: str) -> tuple[Status, Failure | None]:

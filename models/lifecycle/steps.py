@@ -79,6 +79,14 @@ def beat(session: Session, claim: Claim, lease_s: float, done: int) -> bool:
     return extended and before.status == Status.RUNNING
 
 
+def note_told(session: Session, claim: Claim, type_: str, data: dict[str, Any]) -> None:
+    """Note what the work tells of itself, for those who watch the job; nothing where the lease is lost."""
+    job = find_job(session, claim.job_id, lock=True)
+    held = select(StepRow.id).where(StepRow.id == claim.step_id, StepRow.lease_token == claim.token)
+    if session.scalar(held) is not None:
+        note(session, job, f"step.{type_}", **data | {"step": claim.name})
+
+
 def succeed_step(session: Session, claim: Claim, output: dict[str, Any]) -> bool:
     """Accept a step's output and, with the last one, finish the job; False where the lease is lost."""
     job = _end(session, claim, Status.SUCCEEDED, output=output, examples_done=StepRow.examples_total)

@@ -34,8 +34,8 @@ QUICK = {
 class Fleet:
     """Servers shared by many tests; a database, a home and processes of its own."""
 
-    postgres: Postgres
-    redis: Redis
+    postgres: Postgres | None
+    redis: Redis | None
     home: Path
     database: Database
     environment: dict[str, str]
@@ -47,6 +47,7 @@ class Fleet:
         command = command or (
             *(sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app"),
             *("--host", "127.0.0.1", "--port", str(self.port), "--no-access-log"),
+            *("--timeout-keep-alive", "30", "--timeout-graceful-shutdown", "5"),
         )
         process = self.start(*command, limit_bytes=limit_bytes)
         wait_until(lambda: self.get("/livez") is not None, 60, "the API's start")
@@ -173,13 +174,29 @@ def _descendants(pid: int) -> list[psutil.Process]:
 
 
 @contextlib.contextmanager
-def fleet(postgres: Postgres, redis: Redis, home: Path, hub: Path | None = None, **settings: object) -> Iterator[Fleet]:
-    """A migrated database of its own and no process yet; everything that is started ends with the block."""
+def fleet(
+    postgres: Postgres | None,
+    redis: Redis | None,
+    home: Path,
+    hub: Path | None = None,
+    *,
+    migrated: bool = True,
+    **settings: object,
+) -> Iterator[Fleet]:
+    """A database of its own and no process yet; everything that is started ends with the block.
+
+    Without servers it is the embedded setting: SQLite, and messages as files.
+    """
     home.mkdir(parents=True)
-    url = postgres.new_database(f"fleet_{home.parent.name}_{home.name}"[-60:])
+    url = f"sqlite:///{home / 'frontrunner.db'}"
+    if postgres is not None:
+        url = postgres.new_database(f"fleet_{home.parent.name}_{home.name}"[-60:])
     database = Database(url)
-    migrations.upgrade(database)
-    given = QUICK | {"HOME": home, "DATABASE_URL": url, "BROKER_URL": redis.url, "HUB": hub or ""} | settings
+    if migrated:
+        migrations.upgrade(database)
+    given = QUICK | {"HOME": home, "DATABASE_URL": url, "HUB": hub or ""} | settings
+    if redis is not None:
+        given["BROKER_URL"] = redis.url
     environment = os.environ | {f"FRONTRUNNER_{name.upper()}": str(value) for name, value in given.items()}
     running = Fleet(postgres, redis, home, database, environment | {"OMP_NUM_THREADS": "1"})
     try:
@@ -188,12 +205,12 @@ def fleet(postgres: Postgres, redis: Redis, home: Path, hub: Path | None = None,
         running.close()
 
 
-def write_features(path: Path, sets: int = 1, examples: int = 60, seed: int = 0) -> Path:
+def write_features(path: Path, sets: int = 1, examples: int = 60, columns: int = 8, seed: int = 0) -> Path:
     """A dataset of precomputed features: a step for each set, none of which needs a model."""
     generator = np.random.default_rng(seed)
     labels = np.repeat(np.arange(3), examples // 3)
     features = {
-        f"set{number:03d}": generator.normal(size=(examples, 8)) + number * 0.1 * labels[:, None]
+        f"set{number:03d}": generator.normal(size=(examples, columns)) + number * 0.1 * labels[:, None]
         for number in range(sets)
     }
     np.savez(path, labels=labels, **features)

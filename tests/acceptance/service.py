@@ -46,7 +46,7 @@ class Service:
     def wait(self, job_id: str, timeout_s: float = 180.0) -> dict:
         """The job once it is over."""
         wait_until(
-            lambda: self.job(job_id)["status"] in ("succeeded", "failed", "cancelled"), timeout_s, "the job's end"
+            lambda: self.job(job_id)["status"] in ("succeeded", "failed", "lost", "cancelled"), timeout_s, "the job's end"
         )
         return self.job(job_id)
 

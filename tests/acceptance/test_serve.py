@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from frontrunner.client import Client, ServiceProblem
@@ -89,6 +91,44 @@ def test_the_python_client_ranks_and_raises_what_the_service_refuses(service, co
         with pytest.raises(ServiceProblem) as refusal:
             client.recommend(zip_of({"readme.txt": b"no images"}))
         assert refusal.value.problem["code"] == "dataset_empty"
+
+
+def test_jobs_are_followed_and_told_what_to_do_from_the_command_line(service, colours):
+    def jobs(*arguments: str) -> str:
+        command = [sys.executable, "-m", "frontrunner.cli", "jobs", *arguments, "--url", service.url]
+        return subprocess.run(command, capture_output=True, check=True, text=True).stdout
+
+    job = service.recommend(colours, checkpoints=["local:resnet"])
+    told = [line.split("  ")[1] for line in jobs("watch", job).splitlines()]
+    assert (told[0], told[-1]) == ("job.queued", "job.succeeded")
+    assert [entry["id"] for entry in json.loads(jobs("list", "--json", "--status", "succeeded"))] == [job]
+    assert json.loads(jobs("show", job))["status"] == "succeeded"
+    assert json.loads(jobs("cancel", job))["status"] == "succeeded"
+    jobs("delete", job)
+    assert json.loads(jobs("list", "--json")) == []
+
+
+def test_stopping_cuts_off_whoever_still_watches(tmp_path, hub, digits):
+    import threading
+    import time
+
+    with serving(tmp_path / "home", hub) as service, Client(service.url) as client:
+        job = service.recommend(digits, checkpoints=["local:vit"])
+        heard = []
+
+        def watch() -> None:
+            with contextlib.suppress(httpx.TransportError):
+                heard.extend(client.events(job))
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        wait_until(lambda: service.job(job)["status"] == "running", 60, "the start")
+        asked = time.monotonic()
+        service.process.terminate()
+        service.process.wait(60)
+        watching.join(10)
+    assert time.monotonic() - asked < 30
+    assert not watching.is_alive()
 
 
 def in_the_middle(service, job: str) -> bool:

@@ -184,3 +184,48 @@ def test_the_option_names_a_column_that_must_exist(tmp_path):
     path.write_text("text,label\nhello,1\n")
     with pytest.raises(errors.UnreadableDataset, match="no column 'grade'"):
         open_dataset(path, DatasetOptions(label="grade"))
+
+
+@pytest.mark.parametrize(
+    ("header", "options"),
+    [
+        ("premise,hypothesis,label", DatasetOptions()),
+        ("question,sentence,label", DatasetOptions()),
+        ("left,right,label", DatasetOptions(input="left, right")),
+        ("Sentence1,Sentence2,label", DatasetOptions()),
+    ],
+)
+def test_two_columns_of_texts_are_pairs(tmp_path, header, options):
+    path = tmp_path / "pairs.csv"
+    path.write_text(f"{header}\na man sleeps,a man is awake,no\na dog runs,an animal moves,yes\nalone,,yes\n")
+    dataset = open_dataset(path, options)
+    assert dataset.modality == "text"
+    assert dataset.inputs.texts[:2] == ("a man sleeps", "a dog runs")
+    assert dataset.inputs.seconds[:2] == ("a man is awake", "an animal moves")
+    assert dataset.inputs.read(0) == b"a man sleeps\na man is awake"
+
+
+def test_a_row_that_lacks_one_text_of_its_pair_is_left_out(tmp_path):
+    path = tmp_path / "pairs.parquet"
+    table = {"premise": ["a", "b", None], "hypothesis": ["c", None, "d"], "label": [0, 1, 1]}
+    pa.parquet.write_table(pa.table(table), path)
+    assert open_dataset(path).inputs.seconds == ("c",)
+
+
+def test_the_same_first_texts_with_other_second_ones_are_no_duplicates(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_text("premise,hypothesis,label\n" + "".join(f"same,other {i},{i % 2}\n" for i in range(10)))
+    assert check_dataset(open_dataset(path)).duplicate_groups == 0
+
+
+def test_a_column_of_a_pair_that_is_not_there_is_named(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("left,label\nhello,1\n")
+    with pytest.raises(errors.UnreadableDataset, match="no column 'right'"):
+        open_dataset(path, DatasetOptions(input="left,right"))
+
+
+def test_a_comma_in_a_columns_own_name_names_that_column(tmp_path):
+    path = tmp_path / "t.parquet"
+    pa.parquet.write_table(pa.table({"left,right": ["a", "b"], "left": ["c", "d"], "label": [0, 1]}), path)
+    assert open_dataset(path, DatasetOptions(input="left,right")).inputs.texts == ("a", "b")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
 
 from frontrunner import errors
+from frontrunner.data import open_dataset
+from frontrunner.extraction import FeatureShards
 from frontrunner.hub import describe_directory
 from frontrunner.hub.access import HubAccess
 from frontrunner.hub.opening import open_checkpoint
 from frontrunner.hub.remote import describe_remote, fetch
+from frontrunner.settings import Settings
 from tests.hub.loopback import Hub, Repository, serving
 
 NAME = "timm/test_resnet.r160_in1k"
@@ -248,3 +252,31 @@ def test_a_giant_header_is_refused_before_the_file_is_fetched(server, access):
     server.repositories[NAME].files["model.safetensors"] = (1 << 60).to_bytes(8, "little") + b"{}" * 1000
     with pytest.raises(errors.CheckpointUnreadable):
         describe_remote(ID, access)
+
+
+def test_a_step_fetches_its_checkpoint_and_a_cached_one_asks_for_nothing(server, access, colours, tmp_path):
+    dataset = open_dataset(colours)
+    described = describe_remote(ID, access)
+
+    def shards():
+        return FeatureShards(described, dataset, np.arange(80), 20, tmp_path / "cache", access=access)
+
+    first = shards()
+    assert [shard.features.shape[0] for shard in first] == [20]
+    assert server.bodies_of("model.safetensors")[1:] == [None]
+    asked = len(server.requests)
+    again = shards()
+    assert [shard.features.shape[0] for shard in again] == [20]
+    assert (again.forward_examples, len(server.requests)) == (0, asked)
+
+
+@pytest.mark.parametrize("variable", ["FRONTRUNNER_HUB_TOKEN", "HF_TOKEN"])
+def test_the_token_comes_from_the_environment_and_is_never_shown(monkeypatch, tmp_path, variable):
+    for name in ("FRONTRUNNER_HUB_TOKEN", "HF_TOKEN", "HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HUB_TOKEN", "somebody else's")
+    assert HubAccess.of(Settings(home=tmp_path)).token is None
+    monkeypatch.setenv(variable, "hf_secret")
+    settings = Settings(home=tmp_path)
+    assert HubAccess.of(settings).token == "hf_secret"
+    assert "hf_secret" not in repr(settings) + repr(HubAccess.of(settings)) + settings.model_dump_json()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 
 from sqlalchemy import update
@@ -127,3 +129,11 @@ def test_shards_of_a_job_that_is_not_over_are_no_orphans(database, settings):
     apply(database, lifecycle.cancel_job, job)
     assert go_round(database, settings).orphans == 1
     assert not shard.exists()
+
+
+def test_maintenance_can_be_asked_for_on_the_command_line(database, settings):
+    age(database, finish_a_job(database), 91)
+    command = [sys.executable, "-m", "frontrunner.cli", "admin", "maintain"]
+    environment = os.environ | {"FRONTRUNNER_HOME": str(settings.home)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "jobs: 1" in done.stdout.splitlines()

@@ -9,13 +9,15 @@ import time
 
 import psutil
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from frontrunner.data import DatasetOptions, check_dataset, open_dataset
 from frontrunner.doorbell import QUEUES, celery_app
-from frontrunner.hub import find_checkpoints
+from frontrunner.hub import feature_sets, find_checkpoints
 from frontrunner.ranking import DatasetReference, RankingRequest, SourceStore, plan, step_orders
 from models import DatasetRow, JobRow, lifecycle
 from models.kinds import ranking_job
+from tests.acceptance.fleet import write_features
 from tests.conftest import class_images
 from tests.models.material import events_of, steps_of
 from tests.servers import wait_until
@@ -29,11 +31,12 @@ def large(zip_of):
     return zip_of(class_images(2, 700, side=16))
 
 
-def submit(database, settings, path, hub, **more):
+def submit(database, settings, path, hub, tenant="default", **more):
     request = RankingRequest(**more)
     dataset = open_dataset(path)
     report = check_dataset(dataset)
-    planned = plan(request, report, find_checkpoints([hub], packages=False).checkpoints)
+    known = feature_sets(dataset) or find_checkpoints([hub], packages=False).checkpoints
+    planned = plan(request, report, known)
     reference = DatasetReference.of(path, report, DatasetOptions())
     orders = step_orders(request, reference, planned.steps, settings.cache, SourceStore(settings.sources))
     row = DatasetRow(
@@ -47,7 +50,7 @@ def submit(database, settings, path, hub, **more):
     )
     with database.writing() as session:
         new = ranking_job(session.merge(row), request, planned, orders, forward_queue="cpu")
-        return lifecycle.submit(session, new, lifecycle.Terms(max_attempts=3)).job.id
+        return lifecycle.submit(session, new, lifecycle.Terms(max_attempts=3, tenant=tenant)).job.id
 
 
 def runners():
@@ -71,6 +74,30 @@ def test_steps_of_one_job_share_a_runner_and_finish_the_job(database, settings, 
     assert len(pids) == 1
     supervisor.stop()
     assert runners() == []
+
+
+def test_a_runner_is_kept_for_its_tenant_and_never_handed_to_another(database, settings, tmp_path, hub):
+    supervisor = Supervisor(database, settings.model_copy(update={"concurrency": 2}), QUEUES)
+    path = write_features(tmp_path / "f.npz")
+    pids = []
+    for tenant, seed in (("a", 1), ("a", 2), ("b", 1)):
+        submit(database, settings, path, None, tenant=tenant, seed=seed)
+        supervisor.work()
+        pids.append({runner.pid for runner in runners()})
+    assert pids[0] == pids[1]
+    assert len(pids[2] - pids[1]) == 1
+    supervisor.stop()
+
+
+def test_a_patrol_finds_work_that_no_message_told_of(database, settings, tmp_path):
+    supervisor = Supervisor(database, settings.model_copy(update={"patrol_period_s": 0.1}), QUEUES)
+    patrol = threading.Thread(target=supervisor.patrol)
+    patrol.start()
+    job = submit(database, settings, write_features(tmp_path / "f.npz"), None)
+    wait_until(lambda: job_status(database, job) == "succeeded", 30, "the job's end")
+    supervisor.stop()
+    patrol.join(10)
+    assert not patrol.is_alive()
 
 
 def test_a_runner_holds_no_database_credentials(database, settings, colours, hub, monkeypatch):
@@ -194,6 +221,26 @@ def test_the_reaper_requeues_what_a_lost_worker_held(database, settings, colours
     (step,) = steps_of(database, job)
     assert (step.status, step.attempt) == ("queued", 1)
     assert len(list(settings.messages.glob("*.cpu.msg"))) == 1
+
+
+def test_after_an_outage_the_living_get_a_lease_to_beat_before_steps_are_taken_from_them(database, settings, tmp_path):
+    reaper = Reaper(database, celery_app(settings), settings, "worker-1")
+    job = submit(database, settings, write_features(tmp_path / "f.npz"), None)
+    with database.writing() as session:
+        lifecycle.claim_best(session, QUEUES, -1.0)
+    stopping = threading.Event()
+    looked = []
+
+    def look() -> None:
+        looked.append(1)
+        if len(looked) == 1:
+            raise OperationalError("the database is away", None, Exception())
+        Reaper.look(reaper)
+        stopping.set()
+
+    reaper.look = look
+    reaper.run(stopping)
+    assert (len(looked), steps_of(database, job)[0].status) == (2, "running")
 
 
 def test_one_worker_at_a_time_is_the_reaper(database, settings, colours, hub):

@@ -1,0 +1,66 @@
+"""`/v1/tunings`: make one model out of the best checkpoints, and fetch it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+from fastapi.responses import FileResponse
+from pydantic import Field
+
+from api.datasets.service import get_dataset
+from api.jobs.reading import ReadingDependency, show_result
+from api.jobs.resource import JobResource
+from api.jobs.submission import SubmissionDependency
+from api.problems import RESPONSES
+from api.state import StateDependency
+from api.tunings.service import file_of, plan_tuning
+from frontrunner.data import DatasetReport
+from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
+from models.kinds import tuning_job
+
+router = APIRouter(prefix="/v1/tunings", tags=["tunings"], responses=RESPONSES)
+
+
+class TuningSubmission(TuningRequest):
+    """A tuning on a dataset that was uploaded before."""
+
+    dataset: str = Field(max_length=64, description="Id of the target dataset.")
+    source: str | None = Field(
+        default=None, max_length=64, description="Id of the labelled source dataset, for dan, dann and mdd."
+    )
+    teachers: tuple[str, ...] | BestOfRanking = Field(  # type: ignore[assignment]
+        default=(),
+        description="Ids of the checkpoints that the method learns from, or the best of a ranking: "
+        '{"ranking": ID, "top": K}. A method without teachers then tunes the best one.',
+    )
+
+
+@router.post("", operation_id="createTuning", status_code=202)
+def create_tuning(
+    order: TuningSubmission, response: Response, state: StateDependency, submission: SubmissionDependency
+) -> JobResource:
+    """Tune. Answers at once with the job; cancel and retry it as any job: a retry goes on where it was cut off."""
+    best = order.teachers if isinstance(order.teachers, BestOfRanking) else None
+    fields = order.model_dump(exclude={"dataset", "source"} | ({"teachers"} if best is not None else set()))
+    dataset = get_dataset(state, order.dataset)
+    planned = plan_tuning(state, dataset, TuningRequest.model_validate(fields), best, order.source)
+    examples = DatasetReport.model_validate(dataset.report).train_examples
+    return submission.accept(
+        response, tuning_job(planned, dataset.id, examples, forward_queue=state.settings.forward_queue)
+    )
+
+
+@router.get("/{tuning_id}", operation_id="getTuning", response_model=Tuning)
+async def read_tuning(tuning_id: str, reading: ReadingDependency) -> Response:
+    """Read a tuning; `output` is null until it is over, its curves come as events of the job."""
+    return await reading.answer(tuning_id, show_result)
+
+
+@router.get("/{tuning_id}/files/{name:path}", operation_id="getTuningFile", response_class=FileResponse)
+def read_tuning_file(
+    tuning_id: str, name: Annotated[str, Path(max_length=300)], state: StateDependency
+) -> FileResponse:
+    """Fetch a file of a finished tuning: `README.md`, `model/config.json`, `model/model.safetensors` and so on."""
+    path = file_of(state, tuning_id, name)
+    return FileResponse(path, filename=path.name)

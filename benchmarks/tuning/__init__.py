@@ -1,0 +1,1 @@
+"""Methods of tuning compared on the pack."""

@@ -1,0 +1,110 @@
+"""`frontrunner tune`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from frontrunner.commands.common import (
+    HubOption,
+    InputOption,
+    JsonOption,
+    LabelOption,
+    dataset_options,
+    print_json,
+    refusals,
+)
+
+if TYPE_CHECKING:
+    from frontrunner.tuning import TuningRequest
+
+
+def tune(
+    dataset: Annotated[Path, typer.Argument(help="Image folder or zip, or a table of images, with classes.")],
+    hub: HubOption = None,
+    method: Annotated[str, typer.Option("--method", help="finetune, b_tuning, zoo_tuning...; see docs/tuning.md.")] = (
+        "finetune"
+    ),
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="A number of the method, as NAME=VALUE; may be given again.")
+    ] = None,
+    student: Annotated[str | None, typer.Option("--student", help="The checkpoint that is tuned.")] = None,
+    teacher: Annotated[
+        list[str] | None, typer.Option("--teacher", help="A checkpoint to learn from; may be given again.")
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option("--top", min=1, help="Rank the hub first, and take the best K as teachers and student."),
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--source", help="Labelled source dataset, for dan, dann and mdd.")
+    ] = None,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training examples, at most.")] = 10,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", min=0, help="Of the backbone; a short sweep picks it by default.")
+    ] = None,
+    image_size: Annotated[int | None, typer.Option("--image-size", min=16, help="Pixels a side.")] = None,
+    max_examples: Annotated[
+        int, typer.Option("--max-examples", min=2, help="Use at most this many training examples.")
+    ] = 5000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the sample, the new weights and every draw.")] = 0,
+    onnx: Annotated[bool, typer.Option("--onnx/--no-onnx", help="Write ONNX and int8 ONNX beside the weights.")] = True,
+    out: Annotated[Path | None, typer.Option("--out", help="Copy the tuned model into this new folder.")] = None,
+    label: LabelOption = None,
+    input: InputOption = None,  # noqa: A002 - the option's name
+    json: JsonOption = False,
+) -> None:
+    """Tune checkpoints on DATASET into one model. Interrupted, the same command goes on where it stopped."""
+    with refusals():
+        from frontrunner.display import progress_bar, show_tuning
+        from frontrunner.tuning import TuningRequest
+        from frontrunner.tuning.local import tune as tune_here
+
+        request = _request(
+            TuningRequest,
+            method={"name": method} | _numbers(option or []),
+            student=student,
+            teachers=tuple(teacher or ()),
+            epochs=epochs,
+            learning_rate=learning_rate,
+            image_size=image_size,
+            max_examples=max_examples,
+            seed=seed,
+            onnx=onnx,
+        )
+        if out is not None and out.exists():
+            raise typer.BadParameter(f"{out} exists already", param_hint="--out")
+        options = dataset_options(None, label, input)
+        with progress_bar("tuning", Console(stderr=True), quiet=json) as on_progress:
+            output = tune_here(
+                dataset, request, hub=hub, top=top, source=source, options=options, on_progress=on_progress
+            )
+        if out is not None:
+            if not output.models:
+                raise typer.BadParameter(f"{output.method} makes no plain model", param_hint="--out")
+            shutil.copytree(Path(output.folder) / output.models[0].folder, out)
+        if json:
+            print_json(output)
+        else:
+            show_tuning(output, Console())
+
+
+def _numbers(options: list[str]) -> dict[str, str]:
+    pairs = [entry.partition("=") for entry in options]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise typer.BadParameter(f"'{wrong[0]}' is not NAME=VALUE", param_hint="--option")
+    return {name: value for name, _, value in pairs}
+
+
+def _request(kind: type[TuningRequest], **fields: Any) -> TuningRequest:
+    from pydantic import ValidationError
+
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise typer.BadParameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -1,0 +1,54 @@
+"""Which of ranked checkpoints a method takes: the best ones that it can work with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from frontrunner.errors import TeachersMissing
+from frontrunner.hub import CheckpointDescription
+from frontrunner.tuning.options import MADE_OF_TEACHERS, SHARED_ARCHITECTURE, TEACHERS_NEEDED
+from frontrunner.tuning.request import MAX_TEACHERS, TuningRequest
+
+
+class BestOfRanking(BaseModel):
+    """The best checkpoints of a ranking."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ranking: str = Field(max_length=64, description="Id of the ranking.")
+    top: int = Field(default=3, ge=1, le=MAX_TEACHERS, description="How many of its checkpoints.")
+
+
+def take_best(request: TuningRequest, ranked: Sequence[CheckpointDescription], top: int) -> TuningRequest:
+    """The request with checkpoints named, from `ranked`, best first.
+
+    A method without teachers tunes the best one. One that mixes layers takes the best `top` of one architecture: that
+    of the best checkpoint which has a sibling. The others learn from the best `top` and tune the best of them, unless
+    a student is named.
+
+    Raises:
+        TeachersMissing: too few of them suit the method.
+
+    Example:
+        >>> take_best(TuningRequest(method="finetune"), [], top=1)
+        Traceback (most recent call last):
+        frontrunner.errors.TeachersMissing: finetune needs at least 1 of the ranked checkpoints in timm's form, got 0
+    """
+    name = request.method.name
+    needed = TEACHERS_NEEDED.get(name, 0)
+    # Students, and networks that are taken apart, must be in timm's form: so are all candidates, whatever the method.
+    suited = [found for found in ranked if found.modality == "image" and found.library == "timm"]
+    if name in SHARED_ARCHITECTURE:
+        architectures = [found.architecture for found in suited]
+        shared = next((one for one in architectures if architectures.count(one) >= needed), None)
+        suited = [found for found in suited if found.architecture == shared]
+    if len(suited) < max(needed, 1):
+        alike = " of one architecture" if name in SHARED_ARCHITECTURE else ""
+        raise TeachersMissing(
+            f"{name} needs at least {max(needed, 1)} of the ranked checkpoints in timm's form{alike}, got {len(suited)}"
+        )
+    chosen = tuple(found.id for found in suited[: max(top, needed)])
+    student = None if name in MADE_OF_TEACHERS else request.student or chosen[0]
+    return request.model_copy(update={"student": student, "teachers": chosen if needed else ()})

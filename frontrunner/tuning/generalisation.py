@@ -1,0 +1,107 @@
+"""The bounds of `frontrunner.discrepancy` on a tuned model's gap, from what is at hand once it is tuned."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from frontrunner.discrepancy import DiscrepancyReport, generalisation_report, tuned_discrepancy
+from frontrunner.discrepancy.subspace import ClassifierHead, GaussianHead, measure_curvature, projected_shift
+from frontrunner.errors import FrontrunnerError, StudentUnsupported
+from frontrunner.scores.posterior import posterior
+from frontrunner.statistics import FeatureStatistics
+from frontrunner.tuning.classifier import Classifier, open_timm
+from frontrunner.tuning.images import Images
+
+# Curvature takes a loop over single examples: 32 images of 224 pixels through a small network take some ten seconds.
+_CURVATURE_EXAMPLES = 32
+_DIMENSION = 64
+_AT_ONCE = 64
+
+
+def bounds(
+    tuned: Classifier, train: Images, *, train_accuracy: float, test_accuracy: float, learning_rate: float, batch: int
+) -> dict[str, Any]:
+    """`GeneralisationReport` as JSON, and why a bound is missing.
+
+    VC from the count of weights; Rademacher of the linear head on the tuned features; PAC-Bayes in the `tuned` space
+    where the checkpoint has a linear classifier of its own to measure its curvature with.
+
+    Args:
+        tuned: the tuned model.
+        train: the images that it was trained on.
+        train_accuracy, test_accuracy: of the tuned model; their difference is the measured gap.
+        learning_rate, batch: of the tuning.
+    """
+    statistics = FeatureStatistics()
+    tuned.eval()
+    with torch.inference_mode():
+        for rows in torch.split(torch.arange(len(train)), _AT_ONCE):
+            statistics.update(tuned.features(train.plain(rows)).numpy(), labels=train.labels[rows].numpy())
+    head = tuned.network.get_classifier()
+    norm = float(head.weight.norm(dim=1).max().detach()) if isinstance(head, nn.Linear) else None
+    discrepancy, missing = None, None
+    try:
+        discrepancy = _discrepancy(tuned, train, statistics, learning_rate, batch)
+    except FrontrunnerError as error:
+        missing = error.reason
+    report = generalisation_report(
+        len(train),
+        sum(weight.numel() for weight in tuned.network.parameters()),
+        features=statistics if norm is not None else None,
+        weight_norm=norm,
+        discrepancy=discrepancy,
+        measured=train_accuracy - test_accuracy,
+    )
+    gaps = [
+        {"name": gap.name, "value": gap.value if math.isfinite(gap.value) else None, "vacuous": gap.vacuous}
+        for gap in report.gaps
+    ]
+    return report.as_dict() | {"gaps": gaps} | ({"missing": {"PAC-Bayes (tuned)": missing}} if missing else {})
+
+
+class _Backbone(nn.Module):
+    """A classifier's network as a map to features, its head left out of the parameters."""
+
+    def __init__(self, network: Any, normalise: nn.Module) -> None:
+        super().__init__()
+        network.reset_classifier(0)
+        self.network = network
+        self.normalise = normalise
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        hidden = self.network.forward_features(self.normalise(pixels))
+        features: Tensor = self.network.forward_head(hidden, pre_logits=True)
+        return features
+
+
+def _discrepancy(
+    tuned: Classifier, train: Images, statistics: FeatureStatistics, learning_rate: float, batch: int
+) -> DiscrepancyReport:
+    """In the `tuned` space: from the pretrained weights to the ones reached."""
+    checkpoint = open_timm(tuned.description, train.image_size)
+    network: Any = checkpoint.module
+    own = network.get_classifier()
+    if not isinstance(own, nn.Linear):
+        raise StudentUnsupported(
+            f"{tuned.description.id} has no linear classifier of its own, whose curvature is needed"
+        )
+    model = posterior(statistics)
+    codes = {label: column for column, label in enumerate(model.classes or ())}
+    rows = torch.arange(min(len(train), _CURVATURE_EXAMPLES))
+    labels = torch.tensor([codes[int(label)] for label in train.labels[rows]])
+    batches = [(train.plain(rows), labels)]
+    before = _Backbone(network, tuned.normalise)
+    after = _Backbone(copy.deepcopy(tuned.network), tuned.normalise)
+    source, _ = measure_curvature(before, batches, source=ClassifierHead(own), target=None, dimension=_DIMENSION)
+    target = GaussianHead(model.mean, model.evidence.beta)
+    _, reached = measure_curvature(after, batches, source=None, target=target, dimension=_DIMENSION)
+    shift = projected_shift(list(before.parameters()), list(after.parameters()), dimension=_DIMENSION)
+    assert source is not None and reached is not None  # noqa: S101, PT018 - both heads were given
+    return tuned_discrepancy(
+        source, reached, shift, learning_rate=learning_rate, batch_size=min(batch, len(train)), n=len(train)
+    )

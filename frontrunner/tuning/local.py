@@ -1,0 +1,71 @@
+"""Tuning in this process: no server, no database; the work folder under `FRONTRUNNER_HOME` is the only state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from frontrunner.data import DatasetOptions
+from frontrunner.ranking import DatasetReference, RankingRequest, rank, require_classification, the_checkpoint
+from frontrunner.ranking.local import Hub, find_catalogue, open_checked
+from frontrunner.settings import Settings, get_settings
+from frontrunner.tuning.choosing import take_best
+from frontrunner.tuning.request import TuningRequest, order_tuning
+from frontrunner.tuning.result import CurvePoint, TuningOutput
+
+
+def tune(
+    dataset: str | Path,
+    request: TuningRequest,
+    *,
+    hub: Hub = None,
+    top: int | None = None,
+    source: str | Path | None = None,
+    options: DatasetOptions | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_event: Callable[[CurvePoint], None] = lambda point: None,
+    settings: Settings | None = None,
+) -> TuningOutput:
+    """Tune checkpoints on a dataset; called again after an interruption it goes on where it stopped.
+
+    Args:
+        dataset: images with classes; see `frontrunner.data`.
+        request: the method, the checkpoints, the numbers.
+        hub: where the checkpoints are looked for; see `frontrunner.rank`.
+        top: rank the hub on the dataset first, and take the best ones, see `take_best`.
+        source: the labelled source of an adaptation.
+        options: how to read the datasets.
+        on_progress: hears (examples done, examples in all).
+        on_event: hears every point of the curves.
+        settings: where state and artifacts lie; the environment by default.
+
+    Raises:
+        InvalidDataset: a dataset cannot be used.
+        CheckpointError, TuningError: a checkpoint is unknown, or does not suit the method.
+        TuningDiverged: before any epoch was over.
+    """
+    from frontrunner.tuning.run import run_tuning
+
+    settings = settings or get_settings()
+    options = options or DatasetOptions()
+    _, report = open_checked(dataset, options, settings)
+    require_classification(report.name, report.task)
+    catalogue = find_catalogue(hub, settings)
+    if top is not None:
+        ranking = rank(dataset, hub=hub, request=RankingRequest(yardsticks=False), options=options, settings=settings)
+        known = {found.id: found for found in catalogue.checkpoints}
+        request = take_best(request, [known[line.checkpoint] for line in ranking.ranking], top)
+    names = [*request.teachers, *([] if request.student is None else [request.student])]
+    checkpoints = {name: the_checkpoint(name, [report], catalogue) for name in names}
+    source_reference = None
+    if source is not None:
+        _, source_report = open_checked(source, options, settings)
+        source_reference = DatasetReference.of(Path(source).resolve(), source_report, options)
+    order = order_tuning(
+        request,
+        DatasetReference.of(Path(dataset).resolve(), report, options),
+        checkpoints,
+        settings.tunings.resolve(),
+        source_reference,
+    )
+    return run_tuning(order, on_progress, on_event=on_event)

@@ -1,0 +1,72 @@
+"""B-Tuning: the student learns to predict what the teachers' Bayesian linear models predict, the better the more.
+
+You et al., "Ranking and Tuning Pre-trained Models: A New Paradigm for Exploiting Model Hubs", JMLR 23
+(2022), section 5. LogME gives each checkpoint k a score and posterior weights m_k, so that phi_k m_k predicts the
+one-hot labels. The predictions of all teachers have one shape, whatever their features, and can be averaged.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from frontrunner.hub.description import CheckpointDescription
+from frontrunner.scores.posterior import Posterior, posterior
+from frontrunner.statistics import FeatureStatistics, Floats
+from frontrunner.tuning.material import Material
+from frontrunner.tuning.method import Batch, Method, Outcome, cross_entropy, plain, rates
+from frontrunner.tuning.options import BTuningOptions
+
+
+def b_tuning(material: Material) -> Method:
+    """Loss: cross-entropy + lambda mean (phi_t m_t - sum_k pi_k phi_k m_k)^2, pi = softmax(LogME / T).
+
+    Teachers see the plain views and are read once; the student's own m_t comes from its pretrained features and stays.
+    """
+    options = material.options
+    assert isinstance(options, BTuningOptions)  # noqa: S101 - the registry pairs them
+    student = material.open_student()
+    readings = {teacher.digest: material.readings(teacher).features for teacher in material.teachers}
+    models = {digest: _model(features, material) for digest, features in readings.items()}
+    target = teachers_prediction(
+        [models[digest].evidence.score for digest in readings],
+        [models[digest].predict_mean(features) for digest, features in readings.items()],
+        options.temperature,
+    )
+    wanted = torch.from_numpy(target).float()
+    weights = _Weights(_student_mean(material, material.student, models))
+
+    def loss(batch: Batch) -> Outcome:
+        features, logits = student.both(batch.pixels)
+        distance = nn.functional.mse_loss(features @ weights.mean, wanted[batch.rows].to(logits.device))
+        return Outcome({"task": cross_entropy(logits, batch.labels), "bayes": options.strength * distance}, logits)
+
+    return Method(student, rates(student), loss, student, plain(student), frozen=[weights])
+
+
+def teachers_prediction(scores: list[float], predictions: list[Floats], temperature: float) -> Floats:
+    """(n, C) sum_k pi_k phi_k m_k with pi = softmax(scores / temperature), from each teacher's (n, C) phi_k m_k."""
+    scaled = np.array(scores) / temperature
+    shares = np.exp(scaled - scaled.max())
+    return np.asarray(np.tensordot(shares / shares.sum(), np.stack(predictions), axes=1))
+
+
+class _Weights(nn.Module):
+    """m_t, (D, C)."""
+
+    mean: torch.Tensor
+
+    def __init__(self, mean: Floats) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.from_numpy(mean).float(), persistent=False)
+
+
+def _model(features: np.ndarray, material: Material) -> Posterior:
+    return posterior(FeatureStatistics().update(features, labels=material.train.labels.numpy()))
+
+
+def _student_mean(material: Material, student: CheckpointDescription | None, known: dict[str, Posterior]) -> Floats:
+    assert student is not None  # noqa: S101 - orders of this method carry a student
+    model = known.get(student.digest) or _model(material.readings(student).features, material)
+    return model.mean

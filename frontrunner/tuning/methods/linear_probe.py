@@ -1,0 +1,25 @@
+"""Linear probe: the backbone stands still in evaluation mode, and only the head is trained.
+
+Source: Alain & Bengio, "Understanding intermediate layers using linear classifier probes", 2016.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from frontrunner.tuning.material import Material
+from frontrunner.tuning.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying, plain
+
+
+def linear_probe(material: Material) -> Method:
+    """Loss: cross-entropy of the head on features that do not change."""
+    student = material.open_student()
+
+    def loss(batch: Batch) -> Outcome:
+        student.eval()
+        with torch.no_grad():
+            hidden = student.network.forward_features(student.normalise(batch.pixels))
+        logits = student.network.forward_head(hidden)
+        return Outcome({"task": cross_entropy(logits, batch.labels)}, logits)
+
+    return Method(student, decaying(student.head(), HEAD_RATE), loss, student, plain(student))

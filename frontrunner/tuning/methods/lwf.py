@@ -1,0 +1,45 @@
+"""LwF: the student keeps giving the checkpoint's old answers to the target's images while it learns the new classes.
+
+Li & Hoiem, "Learning without Forgetting", ECCV 2016. The old answers are those to the plain views, recorded once; the
+old classifier goes on beside the new head and is dropped at the end.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from frontrunner.errors import StudentUnsupported
+from frontrunner.tuning.classifier import Classifier, open_timm
+from frontrunner.tuning.material import Material
+from frontrunner.tuning.method import Batch, Method, Outcome, cross_entropy, decaying, divergence, plain, rates
+from frontrunner.tuning.options import LwFOptions
+
+
+class _WithOldHead(nn.Module):
+    def __init__(self, student: Classifier, old: nn.Linear) -> None:
+        super().__init__()
+        self.student = student
+        self.old = old
+
+
+def lwf(material: Material) -> Method:
+    """Loss: cross-entropy + lambda T^2 KL(old answers || new ones), both softened by T."""
+    options = material.options
+    assert isinstance(options, LwFOptions)  # noqa: S101 - the registry pairs them
+    student, description = material.open_student(), material.student
+    assert description is not None  # noqa: S101 - orders of this method carry a student
+    old = open_timm(description, material.image_size).module.get_classifier()  # type: ignore[operator]
+    recorded = material.readings(description).source_probabilities
+    if recorded is None or not isinstance(old, nn.Linear):
+        raise StudentUnsupported(f"{description.id} has no linear classifier of its own, whose answers LwF keeps")
+    # softmax(log p / T) = softmax(logits / T): the constant between them cancels.
+    wanted = torch.softmax(torch.from_numpy(recorded).clamp_min(1e-30).log() / options.temperature, dim=1)
+    module = _WithOldHead(student, old)
+
+    def loss(batch: Batch) -> Outcome:
+        features, logits = student.both(batch.pixels)
+        kept = divergence(old(features), wanted[batch.rows].to(logits.device), options.temperature)
+        return Outcome({"task": cross_entropy(logits, batch.labels), "old": options.strength * kept}, logits)
+
+    return Method(module, [*rates(student), *decaying(old.parameters())], loss, student, plain(student))

@@ -1,0 +1,143 @@
+"""Layers of Zoo-Tuning: one convolution or linear map whose weights are mixed out of those of several checkpoints.
+
+W(x) = sum_i a_i(x) T_i W_i for checkpoint i, with T_i an alignment of output channels (kernels larger than one position
+only; it starts as the identity) and a_i(x) in (0, 1) a gate computed from the pooled input. Biases are mixed by the
+same gates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from timm.layers import Conv2dSame
+from timm.layers.padding import pad_same
+from torch import Tensor, nn
+
+_REDUCTION = 4
+# Weight of the last batch in the running mean of the gates.
+GATE_MOMENTUM = 0.1
+
+
+class Gates(nn.Module):
+    """Pooled input (b, D) to gates (b, m): two layers with a quarter of the width between them, then a sigmoid.
+
+    They start at `first` whatever the input.
+
+    With `shared`, the lite form: all examples of a batch get the batch's mean, and evaluation uses the bias-corrected
+    running mean of these, which no longer depends on the input.
+    """
+
+    running: Tensor
+    batches: Tensor
+
+    def __init__(self, inputs: int, first: Sequence[float], *, shared: bool) -> None:
+        super().__init__()
+        self.narrow = nn.Linear(inputs, max(1, inputs // _REDUCTION))
+        self.decide = nn.Linear(self.narrow.out_features, len(first))
+        nn.init.zeros_(self.decide.weight)
+        with torch.no_grad():
+            self.decide.bias.copy_(torch.tensor(first).logit(eps=1e-6))
+        self.shared = shared
+        self.register_buffer("running", torch.zeros(len(first)))
+        self.register_buffer("batches", torch.zeros((), dtype=torch.long))
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """(b, m); with `shared` one row for all, (1, m)."""
+        if self.shared and not self.training and self.batches > 0:
+            return self.settled()[None]
+        gates = torch.sigmoid(self.decide(torch.relu(self.narrow(pooled))))
+        if not self.shared:
+            return gates
+        mean = gates.mean(dim=0)
+        if self.training:
+            with torch.no_grad():
+                self.running.lerp_(mean.detach().float(), GATE_MOMENTUM)
+                self.batches += 1
+        return mean[None]
+
+    def settled(self) -> Tensor:
+        """(m,) the running mean, corrected for its start at zero; the first gates where no batch was seen."""
+        if int(self.batches) == 0:
+            return torch.sigmoid(self.decide.bias.detach())
+        return self.running / (1 - (1 - GATE_MOMENTUM) ** self.batches)
+
+
+class ZooLayer(nn.Module):
+    """What convolutions and linear maps share: the checkpoints' weights (m, out, ...) and biases (m, out), aligned."""
+
+    def __init__(self, layers: Sequence[Any], inputs: int, first: Sequence[float], *, shared: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
+        has_bias = layers[0].bias is not None
+        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers])) if has_bias else None
+        m, out = self.weight.shape[:2]
+        has_extent = math.prod(self.weight.shape[3:]) > 1
+        self.alignment = nn.Parameter(torch.eye(out).repeat(m, 1, 1)) if has_extent else None
+        self.gates = Gates(inputs, first, shared=shared)
+
+    def mixed(self, gates: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Weights (g, out, ...) and biases (g, out) for gates (g, m)."""
+        aligned = self.weight.flatten(2)
+        if self.alignment is not None:
+            aligned = self.alignment @ aligned
+        weight = torch.einsum("gm,mok->gok", gates, aligned).reshape(-1, *self.weight.shape[1:])
+        return weight, None if self.bias is None else gates @ self.bias
+
+
+class ZooConv2d(ZooLayer):
+    """A convolution with weights of its own for each example, run as one grouped convolution."""
+
+    def __init__(self, layers: Sequence[nn.Conv2d], first: Sequence[float], *, shared: bool) -> None:
+        like = layers[0]
+        super().__init__(layers, like.in_channels, first, shared=shared)
+        self.stride, self.padding, self.dilation, self.groups = like.stride, like.padding, like.dilation, like.groups
+        self.pads_as_needed = isinstance(like, Conv2dSame)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(b, in, H, W) to (b, out, H', W')."""
+        weight, bias = self.mixed(self.gates(inputs.mean(dim=(2, 3))))
+        if self.pads_as_needed:
+            inputs = pad_same(inputs, list(weight.shape[-2:]), list(self.stride), list(self.dilation))
+        if len(weight) == 1:
+            return self._convolve(inputs, weight[0], None if bias is None else bias[0], self.groups)
+        b = len(inputs)
+        together = self._convolve(
+            inputs.reshape(1, -1, *inputs.shape[2:]),
+            weight.flatten(0, 1),
+            None if bias is None else bias.flatten(),
+            b * self.groups,
+        )
+        return together.reshape(b, -1, *together.shape[2:])
+
+    def _convolve(self, inputs: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
+        return nn.functional.conv2d(inputs, weight, bias, self.stride, self.padding, self.dilation, groups)
+
+
+class ZooLinear(ZooLayer):
+    """A linear map with weights of its own for each example; positions between batch and features are pooled over."""
+
+    def __init__(self, layers: Sequence[nn.Linear], first: Sequence[float], *, shared: bool) -> None:
+        super().__init__(layers, layers[0].in_features, first, shared=shared)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(b, ..., in) to (b, ..., out)."""
+        flat = inputs.reshape(len(inputs), -1, inputs.shape[-1])
+        weight, bias = self.mixed(self.gates(flat.mean(dim=1)))
+        answered = flat @ weight.transpose(1, 2)
+        if bias is not None:
+            answered = answered + bias[:, None]
+        return answered.reshape(*inputs.shape[:-1], -1)
+
+
+def replaceable(layer: nn.Module) -> bool:
+    """Whether the layer is a plain convolution or linear map; others change their weights before using them."""
+    return type(layer) in (nn.Conv2d, Conv2dSame, nn.Linear)
+
+
+def zoo_layer(layers: Sequence[Any], first: Sequence[float], *, shared: bool) -> ZooLayer:
+    """One layer out of the checkpoints' own at one place, its gates starting at `first`."""
+    kind = ZooLinear if isinstance(layers[0], nn.Linear) else ZooConv2d
+    return kind(layers, first, shared=shared)

@@ -1,0 +1,172 @@
+"""Zoo-Tuning and its lite form: one network whose every layer mixes the weights of all checkpoints.
+
+Shu et al., "Zoo-Tuning: Adaptive Transfer from a Zoo of Models", ICML 2021. Every plain convolution and linear map of
+the backbone becomes a `zoo_layers.ZooLayer`. What is no such layer is shared: normalisation gains and biases, position
+embeddings and the like begin as the checkpoints' mean by the first gates, and running statistics are measured anew on
+the target before training, as those of a mixture nobody knows. The head is new and shared.
+
+The first gates add up to one, and are not equal: checkpoints that began from different random weights have channels of
+different meanings at one place, and the mean of their weights is hardly better than none. So the checkpoint with the
+highest LogME begins with most of the weight, and the gates find out what the others add. docs/tuning.md has figures.
+
+The lite form's gates do not depend on the example, so its mixtures can be carried out once: `fold` gives one plain
+model of the original architecture that answers alike.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from frontrunner.errors import ArchitecturesDiffer, StudentUnsupported
+from frontrunner.scores.logme import logme_from_statistics
+from frontrunner.statistics import FeatureStatistics
+from frontrunner.tuning.classifier import Classifier
+from frontrunner.tuning.images import Images
+from frontrunner.tuning.material import Material
+from frontrunner.tuning.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying
+from frontrunner.tuning.methods.zoo_layers import ZooLayer, replaceable, zoo_layer
+from frontrunner.tuning.options import LiteZooTuningOptions, ZooTuningOptions
+
+# Images that running statistics are measured on, and how many at a time.
+_MEASURED = 512
+_AT_ONCE = 32
+
+
+def zoo_tuning(material: Material) -> Method:
+    """Loss: cross-entropy. Gates for each example; not one plain model."""
+    return _method(material, shared=False)
+
+
+def lite_zoo_tuning(material: Material) -> Method:
+    """Loss: cross-entropy. Gates for the whole batch; folds into one plain model."""
+    return _method(material, shared=True)
+
+
+def _method(material: Material, *, shared: bool) -> Method:
+    options = material.options
+    assert isinstance(options, (ZooTuningOptions, LiteZooTuningOptions))  # noqa: S101 - the registry pairs them
+    teachers = material.open_teachers()
+    zoo = make_zoo(teachers, first_gates(material, options.leader), shared=shared)
+    try:
+        measure_statistics(zoo, material.train)
+    except AttributeError as error:
+        raise StudentUnsupported(
+            f"{zoo.description.architecture} reads its layers' weights directly: {error}"
+        ) from error
+
+    def loss(batch: Batch) -> Outcome:
+        logits = zoo(batch.pixels)
+        return Outcome({"task": cross_entropy(logits, batch.labels)}, logits)
+
+    head = {id(weight) for weight in zoo.head()}
+    rest = [weight for weight in zoo.parameters() if id(weight) not in head]
+    groups = [*decaying(rest), *decaying(zoo.head(), HEAD_RATE)]
+    return Method(zoo, groups, loss, zoo, lambda: {"model": fold(zoo, teachers[0])} if shared else {})
+
+
+def first_gates(material: Material, leader: float) -> list[float]:
+    """`leader` for the teacher of the highest LogME on the training images, and equal parts of the rest for others."""
+    labels = material.train.labels.numpy()
+    scores = [
+        logme_from_statistics(FeatureStatistics().update(material.readings(teacher).features, labels=labels)).score
+        for teacher in material.teachers
+    ]
+    gates = [(1 - leader) / (len(scores) - 1)] * len(scores)
+    gates[scores.index(max(scores))] = leader
+    return gates
+
+
+def make_zoo(teachers: Sequence[Classifier], first: Sequence[float], *, shared: bool) -> Classifier:
+    """The first teacher's network with every layer mixed out of all teachers'.
+
+    Args:
+        teachers: two or more classifiers of one architecture.
+        first: gates to start with, adding up to one; also the teachers' parts in what is shared.
+        shared: the lite form.
+
+    Raises:
+        ArchitecturesDiffer: their networks differ in more than their classifiers had.
+    """
+    _require_one_architecture(teachers)
+    zoo = copy.deepcopy(teachers[0])
+    zoo.held = []  # their statistics are about to be measured
+    head = {id(part) for part in _head_modules(zoo)}
+    names = [n for n, part in zoo.network.named_modules() if replaceable(part) and id(part) not in head]
+    for name in names:
+        layers = [teacher.network.get_submodule(name) for teacher in teachers]
+        zoo.network.set_submodule(name, zoo_layer(layers, first, shared=shared))
+    mixed = {id(w) for part in zoo.modules() if isinstance(part, ZooLayer) for w in part.parameters()}
+    new = {id(weight) for weight in zoo.head()}
+    with torch.no_grad():
+        for name, weight in [*zoo.network.named_parameters(), *zoo.network.named_buffers()]:
+            if id(weight) in mixed | new or ".gates." in name or not weight.is_floating_point():
+                continue
+            each = [dict(_tensors(teacher.network))[name] for teacher in teachers]
+            weight.copy_(sum(share * value for share, value in zip(first, each, strict=True)))
+    return zoo
+
+
+def measure_statistics(zoo: Classifier, images: Images) -> None:
+    """Running statistics of every normalisation layer as plain means over the batches of the target's images."""
+    norms = [part for part in zoo.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
+    momenta = [norm.momentum for norm in norms]
+    zoo.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean
+        norm.train()
+    n = min(len(images), _MEASURED)
+    with torch.no_grad():
+        for rows in torch.arange(n).tensor_split(-(-n // _AT_ONCE)):
+            zoo(images.plain(rows))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def fold(zoo: Classifier, like: Classifier) -> Classifier:
+    """One plain classifier that answers as the lite `zoo` does in evaluation mode.
+
+    Args:
+        zoo: of shared gates.
+        like: a classifier of the architecture, whose layers are copied and given the mixed weights.
+    """
+    folded = copy.deepcopy(zoo)
+    plain: Any = like.network
+    for name, part in zoo.network.named_modules():
+        if isinstance(part, ZooLayer):
+            layer = copy.deepcopy(plain.get_submodule(name))
+            weight, bias = part.mixed(part.gates.settled()[None])
+            with torch.no_grad():
+                layer.weight.copy_(weight[0])
+                if bias is not None:
+                    layer.bias.copy_(bias[0])
+            folded.network.set_submodule(name, layer)
+    return folded.eval()
+
+
+def _require_one_architecture(teachers: Sequence[Classifier]) -> None:
+    first = teachers[0]
+    shapes = {name: value.shape for name, value in _tensors(first.network)}
+    layers = [repr(part) for part in first.network.modules() if replaceable(part)]
+    for other in teachers[1:]:
+        differ = {name: value.shape for name, value in _tensors(other.network)} != shapes
+        if differ or [repr(part) for part in other.network.modules() if replaceable(part)] != layers:
+            raise ArchitecturesDiffer(
+                f"{first.description.id} and {other.description.id} are not of one architecture: "
+                f"{first.description.architecture} and {other.description.architecture}, or layers of other sizes"
+            )
+
+
+def _tensors(network: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    return [*network.named_parameters(), *network.named_buffers()]
+
+
+def _head_modules(classifier: Classifier) -> list[nn.Module]:
+    head = classifier.network.get_classifier()
+    return [part for one in (head if isinstance(head, (tuple, list)) else [head]) for part in one.modules()]

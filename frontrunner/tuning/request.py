@@ -1,0 +1,178 @@
+"""What a tuning is asked for and what a process needs to do it: all JSON, and no torch."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from frontrunner.errors import (
+    ArchitecturesDiffer,
+    ModalityMismatch,
+    SourceUnfit,
+    StudentUnsupported,
+    TeachersMissing,
+    TuningError,
+)
+from frontrunner.hub import CheckpointDescription
+from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES, DatasetReference
+from frontrunner.tuning.options import (
+    ADAPTATION,
+    MADE_OF_TEACHERS,
+    SHARED_ARCHITECTURE,
+    TEACHERS_NEEDED,
+    FinetuneOptions,
+    NamedMethod,
+)
+
+# Part of an order's identity: raise it whenever the same order would train otherwise.
+VERSION = 1
+MAX_TEACHERS = 16
+
+
+class TuningRequest(BaseModel):
+    """Options of a tuning."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: NamedMethod = Field(default=FinetuneOptions(), description="A name, or a name with its numbers.")
+    student: str | None = Field(
+        default=None,
+        description="Id of the checkpoint that is tuned; the first teacher by default. Methods whose model is made of "
+        "the teachers have none.",
+    )
+    teachers: tuple[str, ...] = Field(
+        default=(), max_length=MAX_TEACHERS, description="Ids of the checkpoints that the method learns from."
+    )
+    epochs: int = Field(default=10, ge=1, le=1000, description="Passes over the training examples, at most.")
+    batch_size: int = Field(default=32, ge=2, le=4096, description="Examples of one step.")
+    learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        le=10,
+        description="Of the backbone, at its height; the head learns ten times faster. By default a sweep of one "
+        "epoch each picks it.",
+    )
+    image_size: int | None = Field(
+        default=None, ge=16, le=1024, description="Pixels a side while training; the student's own by default."
+    )
+    smallest_crop: float = Field(
+        default=0.5, gt=0, le=1, description="Training sees random crops of at least this share of the image's area."
+    )
+    flip: bool = Field(default=True, description="Half of the training crops are mirrored.")
+    max_examples: int = Field(
+        default=DEFAULT_MAX_EXAMPLES,
+        ge=2,
+        le=1_000_000,
+        description="At most this many examples of the training split are used: a stratified, seeded sample.",
+    )
+    validation_share: float = Field(
+        default=0.15, ge=0, le=0.5, description="Of each class's examples, kept to stop early and to pick a rate by."
+    )
+    patience: int = Field(default=5, ge=1, le=1000, description="Epochs without a better validation before stopping.")
+    memory_limit_mb: float | None = Field(
+        default=None, gt=0, description="Batches are split so that training takes no more; gradients add up."
+    )
+    onnx: bool = Field(default=True, description="Write ONNX and int8 ONNX beside the weights, and measure them.")
+    seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Of the sample, the new weights and every draw.")
+
+
+class TuningOrder(BaseModel):
+    """Everything that a process needs to do a tuning.
+
+    Attributes:
+        student: what is tuned; None for methods whose model is made of the teachers.
+        source: the labelled source of an adaptation.
+        folder: state and artifacts are kept below it, by the order's identity.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    dataset: DatasetReference
+    student: CheckpointDescription | None
+    teachers: tuple[CheckpointDescription, ...] = ()
+    source: DatasetReference | None = None
+    request: TuningRequest
+    folder: Path
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over everything that decides the weights, hexadecimal."""
+        parts = [
+            str(VERSION),
+            self.request.model_dump_json(),
+            self.dataset.digest,
+            self.source.digest if self.source else "",
+            *(found.digest for found in self.checkpoints),
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    @property
+    def checkpoints(self) -> tuple[CheckpointDescription, ...]:
+        """Student first, then teachers."""
+        return (() if self.student is None else (self.student,)) + self.teachers
+
+    @property
+    def work_dir(self) -> Path:
+        """Where this tuning's files lie."""
+        return self.folder / self.identity[:32]
+
+
+def order_tuning(
+    request: TuningRequest,
+    dataset: DatasetReference,
+    checkpoints: dict[str, CheckpointDescription],
+    folder: Path,
+    source: DatasetReference | None = None,
+) -> TuningOrder:
+    """The order of a request, refused here where that can be seen without opening anything.
+
+    Args:
+        request: what is asked for.
+        dataset: the target.
+        checkpoints: descriptions by id, of every checkpoint that the request names.
+        folder: where state and artifacts are kept.
+        source: the labelled source of an adaptation.
+
+    Raises:
+        TeachersMissing: the method needs more teachers.
+        StudentUnsupported: no checkpoint is named to tune, or its library cannot be tuned here.
+        ModalityMismatch: a checkpoint does not read images.
+        ArchitecturesDiffer: the method needs teachers of one architecture.
+        SourceUnfit: an adaptation without a source, or a source that the method does not use.
+    """
+    name = request.method.name
+    needed = TEACHERS_NEEDED.get(name, 0)
+    teachers = tuple(checkpoints[teacher] for teacher in dict.fromkeys(request.teachers))
+    if len(teachers) < needed:
+        raise TeachersMissing(f"{name} needs at least {needed} teachers, got {len(teachers)}: name them in `teachers`")
+    if teachers and not needed:
+        raise TuningError(f"{name} learns from no teachers; leave `teachers` empty, or choose another method")
+    student = None
+    if name not in MADE_OF_TEACHERS:
+        chosen = request.student or (request.teachers[0] if teachers else None)
+        if chosen is None:
+            raise StudentUnsupported(f"{name} needs a checkpoint to tune: name it in `student`")
+        student = checkpoints[chosen]
+    elif request.student is not None:
+        raise TuningError(f"{name} makes its model out of the teachers and has no student; leave `student` empty")
+    if (name in ADAPTATION) != (source is not None):
+        raise SourceUnfit(
+            f"{name} needs a labelled source dataset" if name in ADAPTATION else f"{name} uses no source dataset"
+        )
+    order = TuningOrder(
+        dataset=dataset, student=student, teachers=teachers, source=source, request=request, folder=folder
+    )
+    for found in order.checkpoints:
+        if found.modality != "image":
+            raise ModalityMismatch(f"{found.id} reads {found.modality}; tuning is for images")
+    for found in teachers if student is None else (student,):
+        if found.library != "timm":
+            raise StudentUnsupported(f"{found.id} is in {found.library}'s form; weights are tuned in timm's form only")
+    architectures = {teacher.architecture for teacher in teachers}
+    if name in SHARED_ARCHITECTURE and len(architectures) > 1:
+        raise ArchitecturesDiffer(
+            f"{name} mixes checkpoints of one architecture, got {', '.join(sorted(architectures))}"
+        )
+    return order

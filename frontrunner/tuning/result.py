@@ -1,0 +1,104 @@
+"""What a tuning answers: curves, measurements on the test split, files. All JSON, no torch."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Ending: TypeAlias = Literal["completed", "stopped_early", "diverged"]
+
+
+class CurvePoint(BaseModel):
+    """One point of a curve; also the event that is told while training."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: str = Field(default="training", description="`training`, or `sweep RATE` while a rate is looked for.")
+    epoch: int = Field(description="Epochs that are over.")
+    step: int = Field(description="Steps that are over.")
+    split: Literal["train", "validation"]
+    loss: dict[str, float] = Field(description="The loss's parts, weighted as they are added up.")
+    accuracy: float
+    examples: int
+    learning_rate: float
+
+
+class Interval(BaseModel):
+    """A share with Wilson's interval at 95%."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Metrics(BaseModel):
+    """What a tuned model does on one split."""
+
+    split: Literal["test", "validation"] = Field(description="Validation where the dataset has no test split.")
+    examples: int
+    accuracy: Interval
+    log_loss: float = Field(description="Mean negative log probability of the true class, nats.")
+    calibration_error: float = Field(description="Expected calibration error over 15 equal bins of confidence.")
+    classes: tuple[str, ...]
+    confusion: list[list[int]] = Field(description="Rows: true class; columns: predicted class.")
+
+
+class Onnx(BaseModel):
+    """The ONNX file and how it compares with the model that it was made from."""
+
+    file: str
+    bytes: int
+    latency_ms: float = Field(description="Median, one image, one thread.")
+    largest_difference: float = Field(description="Of the logits, relative to their largest, over probe images.")
+
+
+class Int8(BaseModel):
+    """The quantised ONNX file against the unquantised one."""
+
+    file: str
+    bytes: int
+    latency_ms: float
+    distortion: float = Field(description="||f_Q - f|| / ||f|| of the logits over the test images.")
+    accuracy: float
+    accuracy_before: float
+    calibration_examples: int
+
+
+class ExportedModel(BaseModel):
+    """One model in the hub's own form: `frontrunner rank` and timm open its folder."""
+
+    folder: str = Field(description="Relative to the tuning's folder.")
+    architecture: str
+    parameters: int
+    onnx: Onnx | None = None
+    int8: Int8 | None = None
+    note: str | None = Field(default=None, description="Why a file is missing.")
+
+
+class TuningOutput(BaseModel):
+    """What a finished tuning says."""
+
+    method: str
+    folder: str = Field(description="Where its files lie.")
+    weights: str = Field(description="safetensors of everything that was trained, relative to `folder`.")
+    models: list[ExportedModel] = Field(
+        description="Plain models: one, or one for each member of an ensemble or pathway; none for zoo_tuning."
+    )
+    ended: Ending
+    ended_because: str
+    best_epoch: int = Field(description="The epoch whose weights were kept; the last without a validation split.")
+    epochs: int = Field(description="Epochs that were trained.")
+    learning_rate: float
+    sweep: dict[str, float | None] = Field(
+        default={}, description="Validation loss after one epoch by learning rate; None where it diverged."
+    )
+    train_examples: int
+    validation_examples: int
+    micro_batch: int = Field(description="Examples that went through at a time; less than a batch under a limit.")
+    parameters: int = Field(description="Weights that were trained.")
+    held_norms: int = Field(description="Normalisation layers whose statistics were kept; see docs/tuning.md.")
+    metrics: Metrics
+    generalisation: dict[str, Any] = Field(description="Bounds on the gap; `frontrunner.discrepancy` explains them.")
+    curve: list[CurvePoint]
+    seconds: float = Field(description="Wall clock of training, over all attempts; the report and export not counted.")

@@ -1,0 +1,301 @@
+"""`run_tuning`: from an order to a tuned, measured and exported model. It may be killed at any moment and called again.
+
+What is done is kept below the order's folder: decoded images, what teachers said of them, the rate that was found, the
+training's state. A second call goes on from there; the weights are those of a call that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from frontrunner.data import Dataset, open_dataset
+from frontrunner.errors import InvalidDataset, SourceUnfit
+from frontrunner.files import whole_file
+from frontrunner.ranking.request import DatasetReference
+from frontrunner.tuning.card import licence, write_card
+from frontrunner.tuning.classifier import Classifier
+from frontrunner.tuning.export import save_tensors, write_model
+from frontrunner.tuning.generalisation import bounds
+from frontrunner.tuning.images import Images, decode_images
+from frontrunner.tuning.loop import Listener, Plan, TrainingData, answers, train
+from frontrunner.tuning.material import Material
+from frontrunner.tuning.measurement import measure
+from frontrunner.tuning.memory import SMALLEST, micro_batch
+from frontrunner.tuning.method import Batch, Method
+from frontrunner.tuning.methods import build
+from frontrunner.tuning.onnx_files import NotExportable, is_available, write_int8, write_onnx
+from frontrunner.tuning.options import ADAPTATION
+from frontrunner.tuning.request import TuningOrder
+from frontrunner.tuning.result import CurvePoint, ExportedModel, Metrics, TuningOutput
+from frontrunner.tuning.splits import split_training
+from frontrunner.tuning.state import Reached, StateFile
+from frontrunner.tuning.sweep import RATES, best_rate, sweep
+
+DEFAULT_IMAGE_SIZE = 224
+WEIGHTS_FILE = "tuned.safetensors"
+OUTPUT_FILE = "output.json"
+_ENDINGS = {
+    "completed": "all epochs were trained",
+    "stopped_early": "validation did not improve any more",
+    "diverged": "tuning_diverged: the loss diverged, and the best weights before that were kept",
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The images of a tuning and what they are called."""
+
+    data: TrainingData
+    report: Images
+    report_split: Literal["test", "validation"]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained method, its module holding the best weights.
+
+    Attributes:
+        data: what it was trained on, with the images to report on.
+        sweep: loss by learning rate, where one was looked for.
+        total: examples of sweep and training, what progress counts up to.
+    """
+
+    data: Prepared
+    method: Method
+    plan: Plan
+    reached: Reached
+    sweep: dict[str, float | None]
+    total: int
+
+    def metrics(self) -> Metrics:
+        """On the test split, or on the validation split where there is none."""
+        report = self.data.report
+        return measure(answers(self.method, report), report.labels, self.data.classes, self.data.report_split)
+
+
+def run_tuning(
+    order: TuningOrder,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    on_event: Callable[[CurvePoint], None] = lambda point: None,
+) -> TuningOutput:
+    """Do what `order` says; the files lie in `order.work_dir`.
+
+    Args:
+        order: the work.
+        on_progress: hears (examples done, examples in all), over sweep and training; called after every step, and while
+            images are decoded and teachers read.
+        on_event: hears every point of the curve, at least once.
+
+    Raises:
+        FrontrunnerError: the dataset, a checkpoint or the combination cannot be used; most of it before any training.
+        TuningDiverged: before any epoch was over.
+    """
+    stored = order.work_dir / OUTPUT_FILE
+    if stored.is_file():
+        return TuningOutput.model_validate_json(stored.read_bytes())
+    fitted = fit(order, on_progress, on_event=on_event)
+    output = _report(order, fitted, lambda: on_progress(fitted.total, fitted.total))
+    with whole_file(stored) as file:
+        file.write(output.model_dump_json(indent=1).encode())
+    on_progress(fitted.total, fitted.total)
+    return output
+
+
+def fit(
+    order: TuningOrder,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    on_event: Callable[[CurvePoint], None] = lambda point: None,
+) -> Fitted:
+    """Train as `order` says, without the report and the export; arguments and errors as for `run_tuning`."""
+    request, folder = order.request, order.work_dir
+    prepared = _prepare(order, on_progress)
+    data, n = prepared.data, len(prepared.data.train)
+    swept = len(RATES) * n if request.learning_rate is None else 0
+    total = swept + request.epochs * n
+    method = build(
+        Material(
+            options=request.method,
+            student=order.student,
+            teachers=order.teachers,
+            classes=len(prepared.classes),
+            train=data.train,
+            seed=request.seed,
+            folder=folder,
+            on_read=lambda done: on_progress(0, total),
+        )
+    )
+    limit = None if request.memory_limit_mb is None else request.memory_limit_mb * 1e6
+    plan = Plan(
+        epochs=request.epochs,
+        batch_size=request.batch_size,
+        micro_batch=micro_batch(method, limit, request.batch_size, lambda: _probe(data)),
+        learning_rate=request.learning_rate or 0.0,
+        patience=request.patience,
+        seed=request.seed,
+        smallest_crop=request.smallest_crop,
+        flip=request.flip,
+    )
+
+    def listener(before: int) -> Listener:
+        return Listener(lambda done, _: on_progress(before + done, total), on_event)
+
+    found: dict[str, float | None] = {}
+    if request.learning_rate is None:
+        found = sweep(method, data, plan, folder, order.identity, lambda place: listener(place * n))
+        plan = replace(plan, learning_rate=best_rate(found))
+    reached = train(method, data, plan, StateFile(folder / "state.pt", order.identity), listener(swept))
+    return Fitted(prepared, method, plan, reached, found, total)
+
+
+def _prepare(order: TuningOrder, on_progress: Callable[[int, int], None]) -> Prepared:
+    """Open and decode, and refuse what cannot be tuned on."""
+    request, folder = order.request, order.work_dir
+    target = _open(order.dataset)
+    size = request.image_size or (order.student or order.teachers[0]).input_size or DEFAULT_IMAGE_SIZE
+    labelled = target
+    if order.request.method.name in ADAPTATION:
+        assert order.source is not None  # noqa: S101 - orders of adaptation carry a source
+        labelled = _open(order.source)
+        if labelled.classes != target.classes:
+            raise SourceUnfit(
+                f"{labelled.name} has the classes {', '.join(labelled.classes[:5])}..., {target.name} has "
+                f"{', '.join(target.classes[:5])}...: source and target must name the same classes"
+            )
+    rows, held = split_training(
+        labelled.train, max_examples=request.max_examples, validation_share=request.validation_share, seed=request.seed
+    )
+    has_test = len(target.test) > 0
+    if not has_test and not len(held):
+        raise InvalidDataset(
+            f"{target.name} has no test split and nothing is kept for validation: nothing to report on"
+        )
+
+    def decode(dataset: Dataset, what: str, wanted: np.ndarray | None = None) -> Images:
+        split = dataset.test if what == "test" else dataset.train
+        chosen = split if wanted is None else split.take(wanted)
+        return decode_images(
+            dataset.inputs, chosen, size, folder / f"{what}-{size}.npy", lambda done: on_progress(0, len(chosen))
+        )
+
+    training = decode(labelled, "train", rows)
+    validation = decode(labelled, "validation", held) if len(held) else None
+    unlabelled = None
+    if labelled is not target:
+        every = np.random.default_rng(request.seed).permutation(len(target.train))[: request.max_examples]
+        unlabelled = decode(target, "unlabelled", np.sort(every))
+    data = TrainingData(training, validation, unlabelled)
+    if has_test:
+        return Prepared(data, decode(target, "test"), "test", target.classes)
+    assert validation is not None  # noqa: S101 - refused above
+    return Prepared(data, validation, "validation", target.classes)
+
+
+def _open(reference: DatasetReference) -> Dataset:
+    opened = open_dataset(reference.path, reference.options, digest=reference.digest, name=reference.name)
+    if opened.task != "classification":
+        raise InvalidDataset(f"{reference.name} is a {opened.task} dataset; tuning is for classification")
+    return opened.without(reference.unreadable)
+
+
+def _probe(data: TrainingData) -> Batch:
+    rows = torch.arange(len(data.train))[:SMALLEST]
+    views = data.train.plain(rows)
+    return Batch(rows, views, data.train.labels[rows], None if data.unlabelled is None else views, 0.0)
+
+
+def _report(order: TuningOrder, fitted: Fitted, alive: Callable[[], None]) -> TuningOutput:
+    """Measure on the test split and write every file."""
+    folder, prepared, method, plan, reached = order.work_dir, fitted.data, fitted.method, fitted.plan, fitted.reached
+    data = prepared.data
+    metrics = fitted.metrics()
+    alive()
+    save_tensors(method.module.state_dict(), folder / WEIGHTS_FILE)
+    models = method.models()
+    exported = [_export(order, prepared, model, folder / name, alive) for name, model in models.items()]
+    generalisation: dict[str, object] = {}
+    if len(models) == 1:
+        seen = measure(answers(method, data.train), data.train.labels, prepared.classes, "validation").accuracy.value
+        generalisation = bounds(
+            next(iter(models.values())),
+            data.train,
+            train_accuracy=seen,
+            test_accuracy=metrics.accuracy.value,
+            learning_rate=plan.learning_rate,
+            batch=plan.batch_size,
+        )
+        alive()
+    assert reached.ended is not None  # noqa: S101 - train returns at the end
+    output = TuningOutput(
+        method=order.request.method.name,
+        folder=str(folder),
+        weights=WEIGHTS_FILE,
+        models=exported,
+        ended=reached.ended,
+        ended_because=_ENDINGS[reached.ended],
+        best_epoch=reached.best_epoch,
+        epochs=reached.epoch,
+        learning_rate=plan.learning_rate,
+        sweep=fitted.sweep,
+        train_examples=len(data.train),
+        validation_examples=0 if data.validation is None else len(data.validation),
+        micro_batch=plan.micro_batch,
+        parameters=sum(weight.numel() for weight in method.parameters()),
+        held_norms=method.held_norms,
+        metrics=metrics,
+        generalisation=generalisation,
+        curve=reached.curve,
+        seconds=reached.seconds,
+    )
+    for model in output.models:
+        _write_text(folder / model.folder / "README.md", write_card(order, output, model))
+    _write_text(folder / "README.md", write_card(order, output, None))
+    _write_text(folder / "order.json", order.model_dump_json(indent=1))
+    return output
+
+
+def _export(
+    order: TuningOrder, prepared: Prepared, model: Classifier, folder: Path, alive: Callable[[], None]
+) -> ExportedModel:
+    provenance = {
+        "license": licence(order.checkpoints),
+        "pretraining_dataset": model.description.pretraining,
+        "tuned_on": order.dataset.name,
+        "tuned_on_sha256": order.dataset.digest,
+        "method": json.loads(order.request.method.model_dump_json()),
+        "parents": {parent.id: parent.digest for parent in order.checkpoints},
+    }
+    model = model.eval()
+    write_model(model, folder, prepared.classes, prepared.report.image_size, provenance)
+    alive()
+    written = ExportedModel(
+        folder=folder.name,
+        architecture=model.description.architecture,
+        parameters=sum(weight.numel() for weight in model.network.parameters()),
+    )
+    if not order.request.onnx:
+        return written
+    if not is_available():
+        return written.model_copy(update={"note": "no ONNX: the extra `export` is not installed"})
+    try:
+        as_onnx = write_onnx(model, folder, prepared.report)
+    except NotExportable as error:
+        return written.model_copy(update={"note": f"no ONNX: {error.reason}"})
+    alive()
+    as_int8 = write_int8(folder, prepared.data.train, prepared.report)
+    alive()
+    return written.model_copy(update={"onnx": as_onnx, "int8": as_int8})
+
+
+def _write_text(path: Path, text: str) -> None:
+    with whole_file(path) as file:
+        file.write(text.encode())

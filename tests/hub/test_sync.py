@@ -1,0 +1,128 @@
+"""Lists become entries of the catalogue: timm's own without a network, a hub's through its client."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import timm
+from typer.testing import CliRunner
+
+from frontrunner import errors
+from frontrunner.cli import app
+from frontrunner.hub import HubAccess, describe_directory
+from frontrunner.hub.listing import ListedCheckpoint, family_of, label_names
+from frontrunner.hub.sync import listed_by_hub, listed_by_timm
+from frontrunner.settings import Settings, get_settings
+from tests.hub.loopback import Hub, Repository, serving
+
+
+def listed(tags, **more):
+    return Repository({}, "0" * 40, listing={"tags": ["safetensors", *tags], **more})
+
+
+@pytest.fixture
+def server():
+    repositories = {
+        "timm/resnet18.a1_in1k": listed(
+            ["image"], pipeline_tag="image-classification", library_name="timm", downloads=9
+        ),
+        "org/bert": listed(
+            ["license:mit", "sentences"],
+            pipeline_tag="sentence-similarity",
+            library_name="sentence-transformers",
+            downloads=7,
+            config={"model_type": "bert"},
+            safetensors={"parameters": {"F32": 123}, "total": 123},
+            cardData={"license": "mit", "base_model": "org/parent"},
+        ),
+        "org/diffuser": listed([], pipeline_tag="image-classification", library_name="diffusers"),
+    }
+    with serving(Hub(repositories)) as it:
+        yield it
+
+
+def test_timms_list_comes_with_sizes_and_needs_no_network():
+    (found,) = listed_by_timm("resnet18.a1_in1k")
+    parameters = sum(p.numel() for p in timm.create_model("resnet18").parameters())
+    assert (found.id, found.family, found.parameters) == ("timm:resnet18.a1_in1k", "resnet", parameters)
+    # 1.8 billion multiplications with addition, as published, counted as two each.
+    assert found.flops == pytest.approx(3.63e9, rel=0.01)
+    assert (found.license, found.input_size, found.tags) == ("apache-2.0", 224, ("a1", "in1k"))
+
+
+def test_a_hubs_list_is_read_for_each_modality(server, tmp_path):
+    access = HubAccess.of(Settings(home=tmp_path, hub_endpoint=server.address))
+    assert [found.id for found in listed_by_hub(access, "image", 10)] == ["timm:resnet18.a1_in1k"]
+    (found,) = listed_by_hub(access, "text", 10)
+    assert found == ListedCheckpoint(
+        id="hf:org/bert",
+        library="transformers",
+        modality="text",
+        architecture="bert",
+        family="bert",
+        parameters=123,
+        license="mit",
+        base_model="org/parent",
+        popularity=7,
+        tags=("safetensors", "sentences"),
+    )
+
+
+def test_an_offline_machine_reads_no_list(server, tmp_path):
+    access = HubAccess.of(Settings(home=tmp_path, hub_endpoint=server.address, hub_mode="offline"))
+    with pytest.raises(errors.HubOffline):
+        list(listed_by_hub(access, "text", 10))
+    assert server.requests == []
+
+
+def test_the_command_line_fills_the_catalogue_and_searches_it(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("FRONTRUNNER_HOME", str(tmp_path))
+    monkeypatch.setenv("FRONTRUNNER_HUB_ENDPOINT", server.address)
+    monkeypatch.setenv("FRONTRUNNER_PACKAGES", "false")
+    get_settings.cache_clear()
+    try:
+        run = CliRunner().invoke
+        filled = run(app, ["checkpoints", "sync", "--pattern", "resnet18.a?_in1k", "--limit", "5"])
+        # Three of timm's recipes, one of which the hub lists too, and a sentence encoder.
+        assert filled.output == "the catalogue knows 5 checkpoints of these lists\n"
+        answer = run(app, ["checkpoints", "search", "resnet18", "a1", "--json"])
+        found = [entry["id"] for entry in json.loads(answer.output)["checkpoints"]]
+        assert found == ["timm:resnet18.a1_in1k"]
+        assert "hf:org/bert" in run(app, ["checkpoints", "search", "--license", "mit"]).output
+        assert run(app, ["checkpoints", "search", "nothing-like-it"]).exit_code == 0
+    finally:
+        get_settings.cache_clear()
+
+
+def test_the_listing_stays_where_it_was(hub):
+    for command in (["checkpoints", "--hub", str(hub)], ["checkpoints", "list", "--hub", str(hub)]):
+        answer = CliRunner().invoke(app, [*command, "--json"])
+        assert answer.exit_code == 0
+        assert "local:resnet" in answer.output
+
+
+def test_label_names_are_read_from_either_form(hub, tmp_path):
+    assert label_names(describe_directory(hub / "mobilenet")) == ()
+    for name, entries in {
+        "timm": {"label_names": ["cat", "dog"]},
+        "transformers": {"id2label": {"1": "dog", "0": "cat"}},
+    }.items():
+        folder = shutil.copytree(hub / ("resnet" if name == "timm" else "mobilenet"), tmp_path / name)
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | entries))
+        assert label_names(describe_directory(folder)) == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "family"),
+    [
+        ("convnextv2_nano", "convnextv2"),
+        ("swin_tiny_patch4_window7_224", "swin"),
+        ("gpt2", "gpt"),
+        ("xlm-roberta", "xlm"),
+    ],
+)
+def test_architectures_that_differ_in_size_share_a_family(architecture, family):
+    assert family_of(architecture) == family

@@ -1,0 +1,142 @@
+"""Facts about B-Tuning, distillation and ensembles: what a student learns from teachers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from frontrunner.errors import TooFewExamples
+from frontrunner.hub import describe_directory
+from frontrunner.scores.posterior import posterior
+from frontrunner.statistics import FeatureStatistics
+from frontrunner.tuning.loop import Listener, TrainingData, train
+from frontrunner.tuning.material import read_plain
+from frontrunner.tuning.method import Batch
+from frontrunner.tuning.methods import build
+from frontrunner.tuning.methods.b_tuning import teachers_prediction
+from frontrunner.tuning.methods.distill import probe_answers
+from frontrunner.tuning.methods.ensemble import log_mean_probability
+from frontrunner.tuning.options import BTuningOptions, DistillOptions, EnsembleOptions, FinetuneOptions
+from frontrunner.tuning.state import StateFile
+from tests.tuning.material import coloured_images, material, plan
+
+N = 30
+
+
+@pytest.fixture
+def images():
+    return coloured_images(N)
+
+
+def whole(images):
+    rows = torch.arange(N)
+    return Batch(rows, images.plain(rows), images.labels, None, 0.0)
+
+
+def model(features, images):
+    return posterior(FeatureStatistics().update(features, labels=images.labels.numpy()))
+
+
+def dense_posterior_mean(features, labels, found):
+    """m_c = beta_c (alpha_c I + beta_c F'F)^-1 F'y_c, a column at a time."""
+    features = features.astype(np.float64)
+    columns = []
+    for column, (alpha, beta) in enumerate(zip(found.evidence.alpha, found.evidence.beta, strict=True)):
+        system = alpha * np.eye(features.shape[1]) + beta * features.T @ features
+        columns.append(beta * np.linalg.solve(system, features.T @ (labels == column).astype(float)))
+    return np.column_stack(columns)
+
+
+def test_the_target_of_b_tuning_is_the_hand_computed_one():
+    predictions = [np.array([[1.0, 0.0]]), np.array([[0.0, 2.0]])]
+    found = teachers_prediction([0.3, 0.1], predictions, temperature=0.1)
+    first = np.exp(3) / (np.exp(3) + np.exp(1))
+    assert found == pytest.approx(np.array([[first, 2 * (1 - first)]]))
+
+
+def test_the_loss_of_b_tuning_is_its_definition_from_dense_algebra(tmp_path, zoo, images):
+    """pi = softmax(LogME / T), phi_k m_k by normal equations, the student's own m_t on its pretrained features."""
+    method = build(material(BTuningOptions(strength=7.0), tmp_path, images, zoo[0], zoo))
+    method.module.eval()
+    labels = images.labels.numpy()
+    predictions, scores = [], []
+    for teacher in zoo:
+        features = read_plain(teacher, images).features
+        found = model(features, images)
+        predictions.append(features @ dense_posterior_mean(features, labels, found))
+        scores.append(found.evidence.score)
+    shares = np.exp(np.array(scores) / 0.1)
+    target = np.tensordot(shares / shares.sum(), np.stack(predictions), axes=1)
+    own = read_plain(zoo[0], images).features
+    predicted = own @ dense_posterior_mean(own, labels, model(own, images))
+    expected = 7.0 * np.mean((predicted - target) ** 2)
+    assert float(method.loss(whole(images)).parts["bayes"].detach()) == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_student_who_is_its_own_only_teacher_starts_without_a_difference(tmp_path, zoo, images):
+    method = build(material(BTuningOptions(), tmp_path, images, zoo[0], (zoo[0],)))
+    method.module.eval()
+    assert float(method.loss(whole(images)).parts["bayes"].detach()) == pytest.approx(0, abs=1e-6)
+
+
+def test_teachers_are_read_once_and_may_be_of_any_library(tmp_path, zoo, hub, images):
+    other = describe_directory(hub / "mobilenet")
+    told = []
+    given = material(BTuningOptions(), tmp_path, images, zoo[0], (zoo[1], other))
+    listening = type(given)(**{**vars(given), "on_read": told.append})
+    first = listening.readings(other)
+    assert first.features.shape[0] == N
+    assert told == [N]
+    assert np.array_equal(listening.readings(other).features, first.features)
+    assert told == [N]
+    assert np.isfinite(float(build(listening).loss(whole(images)).parts["bayes"].detach()))
+
+
+def test_distilled_features_are_predicted_through_learned_maps(tmp_path, zoo, images):
+    method = build(material(DistillOptions(feature_strength=3.0), tmp_path, images, zoo[0], zoo[1:]))
+    method.module.eval()
+    student = method.module.student.features(images.plain(torch.arange(N)))
+    distances = []
+    for projection, teacher in zip(method.module.projections, zoo[1:], strict=True):
+        features = read_plain(teacher, images).features.astype(np.float64)
+        wanted = (features - features.mean(0)) / np.maximum(features.std(0), 1e-6)
+        distances.append(float(((projection(student).detach() - torch.from_numpy(wanted)) ** 2).mean()))
+    found = method.loss(whole(images)).parts
+    assert float(found["features"].detach()) == pytest.approx(3 * np.mean(distances), rel=1e-4)
+    assert float(found["answers"].detach()) > 0
+    trained = {id(weight) for weight in method.parameters()}
+    assert all(id(projection.weight) in trained for projection in method.module.projections)
+
+
+def test_a_probe_speaks_of_images_it_has_not_seen():
+    """Features that only tell which image it is give a probe nothing for an image left out."""
+    labels = np.arange(40) % 2
+    remembered = probe_answers(np.eye(40) * 10, labels, 2, seed=0)
+    told = probe_answers(labels[:, None] * 4.0 + np.random.default_rng(0).normal(size=(40, 1)) * 0.1, labels, 2, seed=0)
+    assert np.abs(remembered[:, 1] - 0.5).max() < 0.1
+    assert (told.argmax(axis=1) == labels).all()
+    assert told.sum(axis=1) == pytest.approx(np.ones(40))
+
+
+def test_distillation_needs_two_images_of_each_class():
+    with pytest.raises(TooFewExamples, match="two training images"):
+        probe_answers(np.eye(3), np.array([0, 0, 1]), 2, seed=0)
+
+
+def test_members_of_an_ensemble_learn_what_they_would_learn_alone(tmp_path, zoo, images):
+    """The first member's head is drawn at the place of a single student's, so both runs are the same training."""
+    together = build(material(EnsembleOptions(), tmp_path, images, teachers=zoo[:2]))
+    train(together, TrainingData(images), plan(learning_rate=0.001), StateFile(tmp_path / "a.pt", "a"), Listener())
+    alone = build(material(FinetuneOptions(), tmp_path, images, zoo[0]))
+    train(alone, TrainingData(images), plan(learning_rate=0.001), StateFile(tmp_path / "b.pt", "b"), Listener())
+    member = together.models()["member-0"]
+    for name, value in alone.module.state_dict().items():
+        torch.testing.assert_close(member.state_dict()[name], value, rtol=0, atol=1e-6)
+
+
+def test_an_ensemble_answers_with_the_mean_of_probabilities():
+    first, second = torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([[0.0, 1.0, 5.0]])
+    mean = (first.softmax(dim=1) + second.softmax(dim=1)) / 2
+    torch.testing.assert_close(log_mean_probability([first, second]).softmax(dim=1), mean)
+    torch.testing.assert_close(log_mean_probability([first, second]).exp().sum(), torch.tensor(1.0))

@@ -1,0 +1,166 @@
+"""Facts about Zoo-Tuning and its lite form."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from frontrunner import logme
+from frontrunner.errors import ArchitecturesDiffer
+from frontrunner.tuning.classifier import Classifier, open_classifier
+from frontrunner.tuning.loop import Listener, TrainingData, train
+from frontrunner.tuning.methods import build
+from frontrunner.tuning.methods.zoo_layers import Gates, ZooConv2d, ZooLayer
+from frontrunner.tuning.methods.zoo_tuning import first_gates, fold, make_zoo, measure_statistics
+from frontrunner.tuning.options import LiteZooTuningOptions
+from frontrunner.tuning.state import StateFile
+from tests.tuning.material import coloured_images, material, measured_checkpoint, plan
+
+# Residual, depthwise with squeeze and excitation, a transformer, and channels last with gated depthwise convolutions.
+ARCHITECTURES = ("test_resnet", "test_efficientnet", "test_vit", "test_mambaout", "mobilenetv3_small_050")
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def teachers(request, tmp_path_factory) -> list[Classifier]:
+    root = tmp_path_factory.mktemp(request.param)
+    found = []
+    for seed, classes in enumerate((10, 4)):  # the second was trained on fewer classes
+        description = measured_checkpoint(root / f"c{seed}", request.param, seed, classes)
+        classifier = open_classifier(description, 3, 32, seed=0)
+        with torch.no_grad():  # norms that differ between the checkpoints
+            for name, weight in classifier.backbone():
+                if weight.ndim == 1 and name.endswith("weight"):
+                    weight.add_(0.1 * seed)
+        found.append(classifier.eval())
+    return found
+
+
+def fix_gates(zoo: nn.Module, gates: list[float]) -> None:
+    for part in zoo.modules():
+        if isinstance(part, Gates):
+            values = torch.tensor(gates)
+            part.forward = lambda pooled, values=values: values.expand(len(pooled), -1)
+
+
+@pytest.mark.parametrize("chosen", [0, 1])
+def test_with_gates_fixed_at_one_checkpoint_the_zoo_answers_as_that_checkpoint(teachers, chosen):
+    gates = [0.0, 0.0]
+    gates[chosen] = 1.0
+    zoo = make_zoo(teachers, gates, shared=False).eval()
+    fix_gates(zoo, gates)
+    pixels = coloured_images(5).plain(torch.arange(5))
+    with torch.no_grad():
+        expected, answered = teachers[chosen].features(pixels), zoo.features(pixels)
+    assert not torch.allclose(expected, teachers[1 - chosen].features(pixels), rtol=1e-3, atol=1e-3)
+    scale = float(expected.abs().max())
+    assert float((answered - expected).abs().max()) <= 1e-5 * max(1.0, scale)
+
+
+def test_every_plain_layer_is_mixed_and_the_head_is_not(teachers):
+    zoo = make_zoo(teachers, [0.5, 0.5], shared=False)
+    layers = [part for part in zoo.modules() if isinstance(part, ZooLayer)]
+    plain = [p for p in teachers[0].network.modules() if type(p).__name__ in ("Conv2d", "Conv2dSame", "Linear")]
+    heads = teachers[0].network.get_classifier()
+    assert len(layers) == len(plain) - len([p for p in plain if p is heads])
+    assert isinstance(zoo.network.get_classifier(), nn.Linear)
+
+
+def test_the_first_gates_are_as_told_whatever_the_input():
+    first = [0.7, 0.2, 0.1]
+    torch.testing.assert_close(Gates(8, first, shared=False)(torch.randn(5, 8)), torch.tensor([first] * 5))
+
+
+def test_the_teacher_of_the_highest_logme_leads_and_the_first_gates_add_up_to_one(tmp_path, zoo):
+    images = coloured_images(30)
+    given = material(LiteZooTuningOptions(), tmp_path, images, teachers=zoo)
+    scores = [logme(given.readings(teacher).features, images.labels.numpy()) for teacher in zoo]
+    gates = first_gates(given, 0.8)
+    assert gates[int(np.argmax(scores))] == 0.8
+    assert sum(gates) == pytest.approx(1)
+    assert sorted(gates)[:2] == pytest.approx([0.1, 0.1])
+
+
+def test_each_example_has_weights_of_its_own():
+    """A grouped convolution over the batch is what a loop over examples with their own mixed weights computes."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(4, 6, 3, padding=1, stride=2, groups=2) for _ in range(3)]
+    zoo = ZooConv2d(layers, [0.4, 0.3, 0.3], shared=False)
+    nn.init.normal_(zoo.gates.decide.weight)
+    nn.init.normal_(zoo.alignment)
+    inputs = torch.randn(5, 4, 8, 8)
+    gates = zoo.gates(inputs.mean(dim=(2, 3)))
+    assert float(gates.detach().std(dim=0).min()) > 1e-3
+    for example, row in zip(inputs, gates, strict=True):
+        weight = sum(
+            a * (t @ w.flatten(1)).reshape(w.shape) for a, t, w in zip(row, zoo.alignment, zoo.weight, strict=True)
+        )
+        bias = sum(a * b for a, b in zip(row, zoo.bias, strict=True))
+        expected = nn.functional.conv2d(example[None], weight, bias, stride=2, padding=1, groups=2)
+        place = int((inputs == example).flatten(1).all(dim=1).nonzero()[0])
+        torch.testing.assert_close(zoo(inputs)[place : place + 1], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_shared_gates_are_the_batchs_mean_and_settle_to_a_corrected_running_mean():
+    torch.manual_seed(0)
+    gates = Gates(8, [0.5, 0.5], shared=True)
+    nn.init.normal_(gates.decide.weight)
+    free = Gates(8, [0.5, 0.5], shared=False)
+    free.load_state_dict(gates.state_dict())
+    batches = [torch.randn(4, 8) for _ in range(3)]
+    means = [free(batch).mean(dim=0) for batch in batches]
+    for batch, mean in zip(batches, means, strict=True):
+        torch.testing.assert_close(gates.train()(batch)[0], mean)
+    weights = torch.tensor([0.1 * 0.9**2, 0.1 * 0.9, 0.1])
+    expected = sum(w * m for w, m in zip(weights / weights.sum(), means, strict=True))
+    torch.testing.assert_close(gates.eval()(torch.randn(7, 8))[0], expected)
+    assert not gates.settled().requires_grad
+
+
+def test_a_trained_lite_zoo_folds_into_a_plain_model_that_answers_alike(tmp_path, teachers):
+    descriptions = tuple(teacher.description for teacher in teachers)
+    images = coloured_images(12)
+    method = build(material(LiteZooTuningOptions(), tmp_path, images, teachers=descriptions))
+    state = StateFile(tmp_path / "state.pt", "test")
+    train(method, TrainingData(images), plan(epochs=1, learning_rate=0.001), state, Listener())
+    zoo = method.module
+    for part in zoo.modules():  # gates that differ between layers and checkpoints, as after a long training
+        if isinstance(part, Gates):
+            with torch.no_grad():
+                part.running.mul_(torch.rand_like(part.running) + 0.5)
+    folded = fold(zoo, open_classifier(descriptions[0], 3, 32, seed=0))
+    pixels = coloured_images(5, seed=3).plain(torch.arange(5))
+    with torch.no_grad():
+        torch.testing.assert_close(folded(pixels), zoo(pixels), rtol=1e-4, atol=1e-4)
+    plain = open_classifier(descriptions[0], 3, 32, seed=0)
+    assert folded.state_dict().keys() == plain.state_dict().keys()
+    assert {type(part) for part in folded.modules()} == {type(part) for part in plain.modules()}
+
+
+def test_running_statistics_are_measured_on_the_target(zoo):
+    classifiers = [open_classifier(description, 3, 32, seed=0) for description in zoo]
+    mixture = make_zoo(classifiers, [0.4, 0.3, 0.3], shared=True)
+    images = coloured_images(16)
+    measure_statistics(mixture, images)
+    first = next(part for part in mixture.modules() if isinstance(part, nn.BatchNorm2d))
+    entering = []
+    hook = first.register_forward_pre_hook(lambda _, given: entering.append(given[0]))
+    with torch.no_grad():
+        mixture.eval()(images.plain(torch.arange(16)))
+    hook.remove()
+    torch.testing.assert_close(first.running_mean, entering[0].mean(dim=(0, 2, 3)), rtol=1e-4, atol=1e-4)
+    assert first.momentum == 0.1
+
+
+def test_checkpoints_of_other_shapes_are_refused(tmp_path, zoo, vit):
+    first, other = open_classifier(zoo[0], 3, 32, seed=0), open_classifier(vit, 3, 32, seed=0)
+    with pytest.raises(ArchitecturesDiffer, match="test_resnet and test_vit"):
+        make_zoo([first, other], [0.5, 0.5], shared=True)
+
+
+def test_checkpoints_of_one_shape_and_other_strides_are_refused(zoo):
+    first, other = (open_classifier(zoo[0], 3, 32, seed=0) for _ in range(2))
+    other.network.layer2[0].conv1.stride = (1, 1)
+    with pytest.raises(ArchitecturesDiffer):
+        make_zoo([first, other], [0.5, 0.5], shared=True)
