@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from api.jobs.watcher import Watcher
 from frontrunner.blobs import BlobStore
-from frontrunner.hub import Catalogue
+from frontrunner.hub import Catalogue, Constraints, HubAccess, with_remote
 from frontrunner.settings import Settings
 from models import Database
 from models.catalogue import load_catalogue, refresh_catalogue
@@ -35,11 +35,12 @@ class State:
     _looked_at: float = field(default=float("-inf"))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def catalogue(self) -> Catalogue:
-        """The checkpoints on offer."""
+    def catalogue(self, *names: str) -> Catalogue:
+        """The checkpoints on offer, and `names` that lie on a hub away from here."""
         self.look_into_hubs()
         with self.database.reading() as session:
-            return load_catalogue(session)
+            found = load_catalogue(session)
+        return with_remote(found, names, "", Constraints(), HubAccess.of(self.settings)) if names else found
 
     def look_into_hubs(self) -> None:
         """Bring the catalogue up to what the hubs hold that this machine sees, at most every few seconds."""

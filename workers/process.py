@@ -18,7 +18,10 @@ import psutil
 _INHERITED = (
     "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV",
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "COVERAGE_PROCESS_START",
+    "FRONTRUNNER_HOME",
 )  # fmt: skip
+# How checkpoints are fetched, and with which token: the runner is the process that does it.
+_HUB_SETTINGS = ("FRONTRUNNER_HUB_", "HF_ENDPOINT", "HF_TOKEN")
 _GRACE_S = 5.0
 
 
@@ -34,8 +37,8 @@ class RunnerProcess:
     """One `workers.runner`, in a process group of its own."""
 
     def __init__(self) -> None:
-        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+        inherited = (name for name in os.environ if name in _INHERITED or name.startswith(_HUB_SETTINGS))
+        environment = {name: os.environ[name] for name in inherited} | {"PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "workers.runner"],
             stdin=subprocess.PIPE,

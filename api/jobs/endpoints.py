@@ -30,7 +30,11 @@ def read_jobs(
     cursor: Cursor = None,
 ) -> Page[JobResource]:
     """List jobs, newest first."""
-    query = created.narrow(select(JobRow), JobRow.created_at).order_by(JobRow.id.desc()).limit(limit + 1)
+    query = (
+        created.narrow(select(JobRow).options(*lifecycle.WITHOUT_JSON), JobRow.created_at)
+        .order_by(JobRow.id.desc())
+        .limit(limit + 1)
+    )
     if status:
         query = query.where(JobRow.status.in_(status))
     if kind is not None:

@@ -7,7 +7,7 @@ from api.state import State
 from frontrunner.data import DatasetReport, open_dataset
 from frontrunner.data.dataset import Dataset
 from frontrunner.errors import NothingRanked, SourceUnfit, TuningError
-from frontrunner.hub import Catalogue, feature_sets
+from frontrunner.hub import Catalogue, HubAccess, feature_sets, with_remote
 from frontrunner.ranking import (
     RankingRequest,
     SourceStore,
@@ -57,7 +57,8 @@ def plan_ranking(
         opened: Dataset = open_dataset(reference.path, reference.options, digest=dataset.digest, name=dataset.name)
         catalogue = Catalogue(checkpoints=feature_sets(opened))
     else:
-        catalogue = state.catalogue()
+        access = HubAccess.of(settings)
+        catalogue = with_remote(state.catalogue(), request.checkpoints, report.modality, request.constraints, access)
     planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
     if not planned.steps:
         raise NothingRanked(nothing_ranked_reason(planned.skipped))

@@ -36,7 +36,7 @@ def create_task_distances(
         require_classification(report.name, report.task)
     work = TaskDistanceOrder(
         datasets=tuple(dataset_reference(state, row) for row in rows),
-        checkpoint=the_checkpoint(order.checkpoint, reports, state.catalogue()),
+        checkpoint=the_checkpoint(order.checkpoint, reports, state.catalogue(order.checkpoint)),
         request=TaskDistanceRequest.model_validate(order.model_dump(exclude={"datasets"})),
         cache=state.settings.cache.resolve(),
     )

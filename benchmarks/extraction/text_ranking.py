@@ -13,6 +13,7 @@ weak, and the tuned probe is better by up to ten points.
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 import warnings
 from pathlib import Path
@@ -71,6 +72,7 @@ def main() -> None:
     access = HubAccess.of(Settings(home=given.home))
     candidates = encoders(given.pack)
     agreed = dict.fromkeys(PROBES, 0)
+    close = dict.fromkeys(PROBES, 0)
     for name in given.sets:
         dataset = open_dataset(given.pack / "datasets" / name / f"{name}.parquet")
         order = stratified_order(dataset.train, 0)
@@ -89,9 +91,14 @@ def main() -> None:
         first = max(found.values(), key=lambda values: values["logme"])
         for probe in PROBES:
             # Encoders that share the best accuracy are all best.
-            agreed[probe] += first[probe] == max(values[probe] for values in found.values())
-    for probe, count in agreed.items():
-        print(f"LogME's first is the {probe} probe's best on {count} of {len(given.sets)} sets")
+            best = max(values[probe] for values in found.values())
+            agreed[probe] += first[probe] == best
+            close[probe] += best - first[probe] <= math.sqrt(best * (1 - best) / len(features))
+    for probe in PROBES:
+        print(
+            f"{probe} probe, {len(given.sets)} sets: LogME's first is the best on {agreed[probe]}, "
+            f"and within one standard error of the best accuracy on {close[probe]}"
+        )
 
 
 def _print_set(name: str, examples: int, classes: int, found: dict[str, dict[str, float]]) -> None:

@@ -57,7 +57,8 @@ def main() -> None:
             with torch.inference_mode():
                 hidden = opened.module(**tokens).last_hidden_state
             weights = tokens["attention_mask"].unsqueeze(-1)
-            rows.append(((hidden * weights).sum(1) / weights.sum(1)).numpy())
+            pooled = (hidden * weights).sum(1) / weights.sum(1)
+            rows.append(torch.nn.functional.normalize(pooled).numpy())
         return np.concatenate(rows)
 
     seconds: dict[str, list[float]] = {"sorted batches": [], "padded loop": []}

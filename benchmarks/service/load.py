@@ -1,7 +1,8 @@
 """Submissions and polls per second, and their latency: `python -m benchmarks.service.load [RATE] [SECONDS]`.
 
 Polls come at a fixed rate whatever the answers take, so a slow answer does not slow the questions (a closed loop would
-hide it). Submissions come from four clients as fast as they can. Client and servers share this machine.
+hide it), over plain sockets: a client library would take as much of the machine as the service. Submissions come from
+four clients as fast as they can. Client and servers share this machine.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from benchmarks.service.setting import percentiles, production, state_of_the_mac
 from tests.acceptance.fleet import Fleet, write_features
 
 CLIENTS = 4
+CONNECTIONS = 32
 SUBMISSIONS = 400
 
 
@@ -32,7 +34,7 @@ def main() -> None:
         print(f"submissions, {CLIENTS} clients    {SUBMISSIONS / elapsed:6.0f}/s  {percentiles(latencies)}")
         job = service.rank(dataset, seed=SUBMISSIONS)
         for path in (f"/v1/jobs/{job}", f"/v1/rankings/{job}"):
-            latencies = asyncio.run(poll(f"http://127.0.0.1:{service.port}{path}", rate, seconds))
+            latencies = asyncio.run(poll(service.port, path, rate, seconds))
             print(f"GET {path.rpartition('/')[0]:<20} {rate:6.0f}/s  {percentiles(latencies)}")
 
 
@@ -55,25 +57,33 @@ def submit(service: Fleet, dataset: str, count: int) -> tuple[list[float], float
     return latencies, time.perf_counter() - began
 
 
-async def poll(url: str, rate: float, seconds: float) -> list[float]:
+async def poll(port: int, path: str, rate: float, seconds: float) -> list[float]:
     """Latency of each GET, from when it was due."""
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    idle: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+    for _ in range(CONNECTIONS):
+        idle.put_nowait(await asyncio.open_connection("127.0.0.1", port))
     latencies: list[float] = []
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
-    async with httpx.AsyncClient(limits=limits, timeout=30) as client:
-        await asyncio.gather(*(client.get(url) for _ in range(16)))  # connections are opened before the clock starts
 
-        async def one(due: float) -> None:
-            answer = await client.get(url)
-            answer.raise_for_status()
-            latencies.append(time.perf_counter() - due)
+    async def one(due: float) -> None:
+        reader, writer = await idle.get()
+        writer.write(request)
+        status, *headers = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        length = next(line for line in headers if line.lower().startswith("content-length:"))
+        await reader.readexactly(int(length.partition(":")[2]))
+        assert status.endswith("200 OK"), status
+        latencies.append(time.perf_counter() - due)
+        idle.put_nowait((reader, writer))
 
-        began = time.perf_counter()
-        tasks = []
-        for number in range(int(rate * seconds)):
-            due = began + number / rate
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            tasks.append(asyncio.create_task(one(due)))
-        await asyncio.gather(*tasks)
+    began = time.perf_counter()
+    tasks = []
+    for number in range(int(rate * seconds)):
+        due = began + number / rate
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        tasks.append(asyncio.create_task(one(due)))
+    await asyncio.gather(*tasks)
+    while not idle.empty():
+        idle.get_nowait()[1].close()
     return latencies
 
 

@@ -1,9 +1,9 @@
 """Compares methods of tuning on the pack: python -m benchmarks.tuning --results FILE [--write docs/tuning.md]
 
-Every cell, a method on a dataset with a seed, is a line of FILE once it is done; a run that was ended, killed even, goes
-on from there. The zoo are the pack's four mobilenetv2_100 checkpoints; methods with a student tune the popular one. The
-learning rate of a method on a dataset is looked for by the sweep with the first seed and kept for the others. Run it
-with OMP_NUM_THREADS=1 where others work too.
+Every cell, a method on a dataset with a seed, is a line of FILE once it is done; a run that was ended, killed even,
+goes on from there. The zoo are the pack's four mobilenetv2_100 checkpoints; methods with a student tune the popular
+one. The learning rate of a method on a dataset is looked for by the sweep with the first seed and kept for the others.
+Run it with OMP_NUM_THREADS=1 where others work too.
 """
 
 from __future__ import annotations

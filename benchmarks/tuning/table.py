@@ -1,4 +1,4 @@
-"""Finished cells as a table: accuracy by method and dataset with its spread over seeds, and the gain over fine-tuning."""
+"""Finished cells as a table: accuracy by method and dataset, its spread over seeds, and the gain over fine-tuning."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def table(cells: Sequence[Cell], protocol: Protocol) -> str:
     """Markdown. A cell is the mean over seeds in percent, ± half the range; gains are paired by dataset and seed."""
     datasets = list(dict.fromkeys(cell.dataset for cell in cells))
     methods = list(dict.fromkeys(cell.method for cell in cells))
-    lines = [
-        f"{protocol.epochs} epochs, {protocol.images} images of the training split, {protocol.size} px, seeds "
-        f"{', '.join(map(str, sorted({cell.seed for cell in cells})))}; test accuracy in %, mean ± half the range over "
-        "seeds; the gain over fine-tuning the popular checkpoint is the mean of differences on the same data and seed.",
-        "",
-        "| method | " + " | ".join(datasets) + " | gain | time | weights |",
-        "|---" * (len(datasets) + 4) + "|",
-    ]
+    seeds = ", ".join(map(str, sorted({cell.seed for cell in cells})))
+    caption = (
+        f"{protocol.epochs} epochs, {protocol.images} images of the training split, {protocol.size} px, seeds {seeds}; "
+        "test accuracy in %, mean ± half the range over seeds; the gain over fine-tuning the popular checkpoint is the "
+        "mean of differences on the same data and seed."
+    )
+    header = "| method | " + " | ".join(datasets) + " | gain | time | weights |"
+    lines = [caption, "", header, "|---" * (len(datasets) + 4) + "|"]
     baseline = {(cell.dataset, cell.seed): cell for cell in cells if cell.method == BASELINE}
     for method in methods:
         own = [cell for cell in cells if cell.method == method]

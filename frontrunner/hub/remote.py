@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from huggingface_hub import HfApi
 from huggingface_hub.hf_api import ModelInfo
@@ -220,27 +220,36 @@ def _download(
                 cache_dir=access.folder / "snapshots",
                 local_files_only=access.mode == "offline",
                 etag_timeout=REQUEST_TIMEOUT_S,
-                tqdm_class=cast("Any", functools.partial(_Meter, on_bytes)),
+                tqdm_class=_meter(on_bytes),
             )
         )
 
 
-class _Meter:
-    """Stands in for the bar that the client draws progress with: draws nothing, and tells how far it is."""
+def _meter(on_bytes: Callable[[int], None]) -> Any:
+    """A class that stands in for the bars that the client draws: it draws nothing, and tells how far a file is."""
 
-    def __init__(self, on_bytes: Callable[[int], None], **options: Any) -> None:
-        self._on_bytes = on_bytes
-        self._bytes = int(options.get("initial") or 0)
+    class Meter:
+        def __init__(self, **options: Any) -> None:
+            self.n = int(options.get("initial") or 0)
+            self.total = options.get("total")
 
-    def __enter__(self) -> Self:
-        return self
+        def __enter__(self) -> Self:
+            return self
 
-    def __exit__(self, *_error: object) -> None:
-        pass
+        def __exit__(self, *_error: object) -> None:
+            pass
 
-    def update(self, count: int) -> None:
-        self._bytes += count
-        self._on_bytes(self._bytes)
+        def update(self, count: int) -> None:
+            self.n += count
+            on_bytes(self.n)
+
+        def ignore(self, *_arguments: object, **_options: object) -> None:
+            pass
+
+        # What the client's other transport tells its bars besides.
+        update_transfer = set_postfix_str = set_transfer_postfix_str = refresh = close = ignore
+
+    return Meter
 
 
 def _require_size(checkpoint_id: str, size: int, access: HubAccess) -> None:

@@ -12,7 +12,16 @@ from frontrunner.data import Dataset, DatasetOptions, DatasetReport, check_datas
 from frontrunner.errors import FrontrunnerError, NothingRanked, error_of
 from frontrunner.extraction import FeatureShards
 from frontrunner.files import whole_file
-from frontrunner.hub import Catalogue, CheckpointDescription, SkippedCheckpoint, feature_sets, find_checkpoints
+from frontrunner.hub import (
+    Catalogue,
+    CheckpointDescription,
+    Constraints,
+    HubAccess,
+    SkippedCheckpoint,
+    feature_sets,
+    find_checkpoints,
+    with_remote,
+)
 from frontrunner.ranking.planner import assemble, plan
 from frontrunner.ranking.request import (
     DEFAULT_MAX_EXAMPLES,
@@ -83,14 +92,17 @@ def rank(
     opened, report = open_checked(dataset, options, settings, listener.on_check)
 
     own = feature_sets(opened)
+    access = HubAccess.of(settings)
     catalogue = Catalogue(checkpoints=own) if own and hub is None else find_catalogue(hub, settings)
+    if request.checkpoints is not None or (hub is None and not own):
+        catalogue = with_remote(catalogue, request.checkpoints, report.modality, request.constraints, access)
     planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
     listener.on_plan(report, planned.steps)
 
     reference = DatasetReference.of(Path(dataset).resolve(), report, options)
     outcomes: dict[str, StepOutput | SkippedCheckpoint] = {}
     for order in step_orders(request, reference, planned.steps, settings.cache, SourceStore(settings.sources)):
-        outcome = _outcome(order, opened, listener)
+        outcome = _outcome(order, opened, listener, access)
         outcomes[order.checkpoint.id] = outcome
         listener.on_outcome(order.checkpoint.id, outcome)
 
@@ -130,16 +142,17 @@ def compare_datasets(
     options = options or DatasetOptions()
     request = request or TaskDistanceRequest(checkpoint=checkpoint)
     opened = [open_checked(path, options, settings) for path in datasets]
+    catalogue = find_catalogue(hub, settings, checkpoint)
     order = TaskDistanceOrder(
         datasets=tuple(
             DatasetReference.of(Path(path).resolve(), report, options)
             for path, (_, report) in zip(datasets, opened, strict=True)
         ),
-        checkpoint=the_checkpoint(checkpoint, [report for _, report in opened], find_catalogue(hub, settings)),
+        checkpoint=the_checkpoint(checkpoint, [report for _, report in opened], catalogue),
         request=request,
         cache=settings.cache,
     )
-    return compare_tasks(order, on_progress, datasets=[dataset for dataset, _ in opened])
+    return compare_tasks(order, on_progress, datasets=[dataset for dataset, _ in opened], access=HubAccess.of(settings))
 
 
 def register_source(
@@ -162,9 +175,10 @@ def register_source(
     """
     settings = settings or get_settings()
     opened, report = open_checked(dataset, options or DatasetOptions(), settings)
-    description = the_checkpoint(checkpoint, [report], find_catalogue(hub, settings))
+    description = the_checkpoint(checkpoint, [report], find_catalogue(hub, settings, checkpoint))
     order = stratified_order(opened.train, seed=0)
-    shards = FeatureShards(description, opened, order, max_examples, settings.cache, on_progress)
+    access = HubAccess.of(settings)
+    shards = FeatureShards(description, opened, order, max_examples, settings.cache, on_progress, access=access)
     return SourceStore(settings.sources).keep(description.digest, fold(shards), report.name)
 
 
@@ -221,17 +235,26 @@ def load_report(dataset: Dataset, cache: Path, on_progress: Callable[[int, int],
     return report
 
 
-def _outcome(order: StepOrder, dataset: Dataset, listener: Listener) -> StepOutput | SkippedCheckpoint:
+def _outcome(
+    order: StepOrder, dataset: Dataset, listener: Listener, access: HubAccess
+) -> StepOutput | SkippedCheckpoint:
     name = order.checkpoint.id
+
+    def on_progress(done: int, total: int) -> None:
+        listener.on_progress(name, done, total)
+
     try:
-        return run_step(order, lambda done, total: listener.on_progress(name, done, total), dataset=dataset)
+        return run_step(order, on_progress, dataset=dataset, access=access)
     except FrontrunnerError as error:
         return SkippedCheckpoint(checkpoint=name, code=error.code, reason=error.reason)
 
 
-def find_catalogue(hub: Hub, settings: Settings) -> Catalogue:
-    """What the given hub offers, or the configured ones."""
-    return find_checkpoints(_folders(hub, settings), packages=hub is None and settings.packages)
+def find_catalogue(hub: Hub, settings: Settings, *names: str) -> Catalogue:
+    """What the given hub offers, or the configured ones; and `names` that lie on a hub away from here."""
+    found = find_checkpoints(
+        _folders(hub, settings), packages=hub is None and settings.packages, pickles_allowed=settings.hub_pickles
+    )
+    return with_remote(found, names, "", Constraints(), HubAccess.of(settings)) if names else found
 
 
 def _folders(hub: Hub, settings: Settings) -> tuple[Path, ...]:

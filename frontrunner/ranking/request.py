@@ -12,7 +12,7 @@ from frontrunner.data import DatasetOptions, DatasetReport
 from frontrunner.data.dataset import Key
 from frontrunner.discrepancy import NoiseModel, Reference, Space
 from frontrunner.errors import UnknownScore
-from frontrunner.hub import CheckpointDescription, Constraints
+from frontrunner.hub import CheckpointDescription, Constraints, ReadingCost
 from frontrunner.ranking.criteria import COMBINED, describe
 from frontrunner.ranking.sources import SourceReference, SourceStore
 
@@ -191,6 +191,9 @@ class StepOutput(BaseModel):
     discrepancy: DiscrepancyOutput | None = None
     intrinsic_dimension: float | None = Field(
         default=None, description="Levina and Bickel's estimate; None where too few distinct rows were read."
+    )
+    reading_cost: ReadingCost | None = Field(
+        default=None, description="What a forward pass took here; None where all features were cached."
     )
     examples: int = Field(description="Examples that the scores rest on.")
     forward_examples: int = Field(description="Examples that went through the checkpoint; 0 where all were cached.")

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from frontrunner.data.dataset import Modality, Task
-from frontrunner.hub import SkippedCheckpoint
+from frontrunner.hub import ReadingCost, SkippedCheckpoint
 from frontrunner.ranking.request import DiscrepancyOutput, Refusal, ScoreOutput
 
 Status: TypeAlias = Literal["queued", "running", "succeeded", "failed", "lost", "cancelling", "cancelled"]
@@ -49,6 +49,9 @@ class RankedCheckpoint(BaseModel):
         default=None, description="Of the cloud of features: coordinates that they really use nearby."
     )
     parameters: int
+    reading_cost: ReadingCost | None = Field(
+        default=None, description="Latency and memory of a forward pass, as last measured; None where nobody has."
+    )
     seconds: float
     architecture: str
     feature_dimension: int

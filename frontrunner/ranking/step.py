@@ -8,6 +8,7 @@ from collections.abc import Callable
 from frontrunner.data import Dataset, open_dataset, stratified_order
 from frontrunner.errors import error_of
 from frontrunner.extraction import FeatureShards
+from frontrunner.hub import HubAccess
 from frontrunner.ranking.criteria import COMBINED, describe, measured_names
 from frontrunner.ranking.measurement import Measurement
 from frontrunner.ranking.request import StepOrder, StepOutput
@@ -18,6 +19,7 @@ def run_step(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     *,
     dataset: Dataset | None = None,
+    access: HubAccess | None = None,
 ) -> StepOutput:
     """Do what `order` says; `on_progress` hears (examples done, examples in all).
 
@@ -25,6 +27,7 @@ def run_step(
         order: the work.
         on_progress: called after every batch and shard.
         dataset: the dataset of the order, where the caller has it open already.
+        access: how this machine reaches a hub; as the environment says by default.
 
     Raises:
         FrontrunnerError: the checkpoint or the dataset cannot be used; its code and reason go into the result.
@@ -42,6 +45,7 @@ def run_step(
         order.max_examples,
         order.cache,
         on_progress,
+        access=access,
         with_source_probabilities=any(describe(name).needs == "source_probabilities" for name in names),
     )
     measuring = time.perf_counter()
@@ -60,6 +64,7 @@ def run_step(
         not_applicable={name: refusal for name, refusal in refused.items() if name in order.scores},
         discrepancy=discrepancy,
         intrinsic_dimension=intrinsic_dimension,
+        reading_cost=shards.cost,
         examples=shards.examples,
         forward_examples=shards.forward_examples,
         feature_dimension=feature_dimension,

@@ -15,7 +15,7 @@ from frontrunner.discrepancy import VERSION, task_distances
 from frontrunner.discrepancy.tasks import BETA
 from frontrunner.errors import InvalidDataset
 from frontrunner.extraction import EXTRACTOR_VERSION, FeatureShards
-from frontrunner.hub import CheckpointDescription
+from frontrunner.hub import CheckpointDescription, HubAccess
 from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES, DatasetReference
 from frontrunner.ranking.result import Failure, Status
 from frontrunner.shard import fold
@@ -88,6 +88,7 @@ def compare_tasks(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     *,
     datasets: Sequence[Dataset] | None = None,
+    access: HubAccess | None = None,
 ) -> TaskDistanceMatrix:
     """Read every dataset's features and measure the distances; `on_progress` hears (examples done, examples in all).
 
@@ -95,6 +96,7 @@ def compare_tasks(
         order: the work.
         on_progress: called after every batch and shard.
         datasets: those of the order, where the caller has them open already.
+        access: how this machine reaches a hub; as the environment says by default.
 
     Raises:
         FrontrunnerError: a dataset or the checkpoint cannot be used, or the task is not classification.
@@ -116,6 +118,7 @@ def compare_tasks(
             request.max_examples,
             order.cache,
             functools.partial(_after, on_progress, before, sum(samples)),
+            access=access,
         )
         tasks[f"{len(tasks)}"] = fold(shards)  # names may repeat; places do not
         before += sample

@@ -50,7 +50,8 @@ def tune(
     options = options or DatasetOptions()
     _, report = open_checked(dataset, options, settings)
     require_classification(report.name, report.task)
-    catalogue = find_catalogue(hub, settings)
+    named = (*request.teachers, *([] if request.student is None else [request.student]))
+    catalogue = find_catalogue(hub, settings, *named)
     if top is not None:
         ranking = rank(dataset, hub=hub, request=RankingRequest(yardsticks=False), options=options, settings=settings)
         known = {found.id: found for found in catalogue.checkpoints}

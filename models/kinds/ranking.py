@@ -24,6 +24,7 @@ from frontrunner.ranking import (
 )
 from frontrunner.tuning import TuningRequest, order_tuning, take_best
 from models.base import database_now
+from models.catalogue import store_cost
 from models.dataset import DatasetRow
 from models.feature import FeatureRow
 from models.kinds.kind import Counts, JobState, NewJob, NewStep, StepState
@@ -133,6 +134,8 @@ class RankingKind:
                 last_used_at=session.scalar(select(database_now())),
             )
         )
+        if output.reading_cost is not None:
+            store_cost(session, order.checkpoint.digest, output.reading_cost)
         return {
             ("forward_examples", self.name): output.forward_examples,
             ("cached_examples", self.name): output.examples - output.forward_examples,

@@ -8,7 +8,7 @@ Every transaction that changes a status locks the job's row first and its steps'
 wait for one another, and none sees a job between two of its states.
 """
 
-from models.lifecycle.finishing import find_job, result_of, result_url
+from models.lifecycle.finishing import WITHOUT_JSON, find_job, result_of, result_url
 from models.lifecycle.jobs import cancel_job, delete_job, queues_of, retry_job
 from models.lifecycle.steps import (
     CLAIM_BUCKETS_S,
@@ -27,6 +27,7 @@ from models.lifecycle.submission import IdempotencyKey, Submitted, Terms, submit
 
 __all__ = [
     "CLAIM_BUCKETS_S",
+    "WITHOUT_JSON",
     "Claim",
     "IdempotencyKey",
     "Submitted",

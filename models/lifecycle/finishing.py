@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from frontrunner.data import DatasetReport
 from frontrunner.errors import FrontrunnerError
@@ -22,6 +22,8 @@ from models.status import JOB_TRANSITIONS, Status
 from models.step import StepRow
 
 MAX_REASON = 2000
+# A job is read far more often than what it was asked for and what came of it: those are loaded when they are looked at.
+WITHOUT_JSON = tuple(defer(column) for column in (JobRow.request, JobRow.plan, JobRow.result))
 
 
 def find_job(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
@@ -30,7 +32,7 @@ def find_job(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
     Raises:
         JobNotFound: there is none.
     """
-    job = session.get(JobRow, job_id, with_for_update=lock or None, populate_existing=lock)
+    job = session.get(JobRow, job_id, options=WITHOUT_JSON, with_for_update=lock or None, populate_existing=lock)
     if job is None:
         raise JobNotFound(f"there is no job '{job_id}'")
     return job

@@ -50,7 +50,7 @@ class Fleet:
             *("--timeout-keep-alive", "30", "--timeout-graceful-shutdown", "5"),
         )
         process = self.start(*command, limit_bytes=limit_bytes)
-        wait_until(lambda: self.get("/livez") is not None, 60, "the API's start")
+        wait_until(lambda: self._is_up(process) and self.get("/livez") is not None, 60, "the API's start")
         return process
 
     def start_worker(
@@ -61,8 +61,12 @@ class Fleet:
         process = self.start(
             *(sys.executable, "-m", "frontrunner.cli", "worker", *options), limit_bytes=limit_bytes, **settings
         )
-        wait_until(lambda: self.workers_seen() > known, 60, "the worker's start")
+        wait_until(lambda: self._is_up(process) and self.workers_seen() > known, 60, "the worker's start")
         return process
+
+    def _is_up(self, process: subprocess.Popen[bytes]) -> bool:
+        assert process.poll() is None, f"it ended at once with {process.returncode}: {self.logs()[-3000:]}"
+        return True
 
     def start(self, *command: str, limit_bytes: int | None = None, **settings: object) -> subprocess.Popen[bytes]:
         """Start any process of the service; `limit_bytes` is the largest file that it may write."""

@@ -45,9 +45,8 @@ class Service:
 
     def wait(self, job_id: str, timeout_s: float = 180.0) -> dict:
         """The job once it is over."""
-        wait_until(
-            lambda: self.job(job_id)["status"] in ("succeeded", "failed", "lost", "cancelled"), timeout_s, "the job's end"
-        )
+        over = ("succeeded", "failed", "lost", "cancelled")
+        wait_until(lambda: self.job(job_id)["status"] in over, timeout_s, "the job's end")
         return self.job(job_id)
 
     def processes(self, what: str) -> list[psutil.Process]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -280,3 +281,25 @@ def test_the_token_comes_from_the_environment_and_is_never_shown(monkeypatch, tm
     settings = Settings(home=tmp_path)
     assert HubAccess.of(settings).token == "hf_secret"
     assert "hf_secret" not in repr(settings) + repr(HubAccess.of(settings)) + settings.model_dump_json()
+
+
+def test_the_clients_other_transport_finds_the_bars_it_tells():
+    """Its reporter, fed by hand: a file of 100 bytes in two parts."""
+    from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressReporter
+
+    from frontrunner.hub.remote import _meter
+
+    heard = []
+    options = {"reconstruction_desc": "file", "total": 100, "log_level": 30, "tqdm_class": _meter(heard.append)}
+    with XetDownloadProgressReporter(**options) as reporter:
+        for done in (40, 100):
+            reporter.update_progress(
+                SimpleNamespace(
+                    total_bytes=100,
+                    total_bytes_completed=done,
+                    total_bytes_completion_rate=1.0,
+                    total_transfer_bytes_completed=done,
+                    total_transfer_bytes_completion_rate=1.0,
+                )
+            )
+    assert heard == [40, 100]

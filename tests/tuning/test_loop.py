@@ -168,7 +168,7 @@ def test_training_stops_when_validation_no_longer_improves_and_keeps_the_best(tm
 
 
 def test_the_rate_follows_a_cosine_and_each_group_its_multiple(tmp_path):
-    """With a loss whose gradient is one everywhere, and no momentum left after one step, a step's length is its rate."""
+    """With a loss whose gradient is one everywhere, the first step's length is 1 + momentum times its rate."""
     lengths = {}
     for rate in (1.0, 10.0):
         module, method = linear_method(
@@ -176,7 +176,7 @@ def test_the_rate_follows_a_cosine_and_each_group_its_multiple(tmp_path):
         )
         train(method, TrainingData(coloured_images(8)), plan(epochs=1), state(tmp_path, f"{rate}.pt"), Listener())
         lengths[rate] = float(-module.map.bias[0].detach())
-    assert lengths[1.0] == pytest.approx(0.01 * 1.9)  # Nesterov: 1 + momentum
+    assert lengths[1.0] == pytest.approx(0.01 * 1.9)
     assert lengths[10.0] == pytest.approx(10 * lengths[1.0])
 
 

@@ -82,8 +82,8 @@ def test_the_diagonal_fisher_is_the_diagonal_of_the_dense_one():
         dense = dense + jacobian.T @ (torch.diag(p) - torch.outer(p, p)) @ jacobian / len(inputs)
     exact = diagonal_fisher(network, weights, inputs.split(1), draws=None)
     torch.testing.assert_close(torch.cat([part.flatten() for part in exact]), dense.diagonal(), rtol=1e-4, atol=1e-7)
-    drawn = diagonal_fisher(network, weights, inputs.split(1), draws=4000, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(torch.cat([part.flatten() for part in drawn]), dense.diagonal(), rtol=0.3, atol=1e-3)
+    drawn = diagonal_fisher(network, weights, inputs.split(1), draws=300, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(torch.cat([part.flatten() for part in drawn]), dense.diagonal(), rtol=0.3, atol=5e-3)
 
 
 def test_ewc_is_l2_sp_whose_pulls_have_mean_one(tmp_path, zoo):

@@ -28,7 +28,6 @@ from frontrunner.tuning.sweep import RATES
 from tests.conftest import encode, write_zip
 from tests.tuning.material import coloured_pixels, coloured_zip, order, reference
 
-
 # Bytes that the little transformer keeps of one image for its backward pass: its linear maps' inputs, above all.
 ACTIVATIONS = 123_150
 

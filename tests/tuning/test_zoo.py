@@ -102,6 +102,18 @@ def test_each_example_has_weights_of_its_own():
         torch.testing.assert_close(zoo(inputs)[place : place + 1], expected, rtol=1e-4, atol=1e-5)
 
 
+def test_checkpoints_are_brought_to_the_scale_of_the_leader_channel_by_channel():
+    """One of them scaled a hundredfold, as a conversion may leave it, mixes as it would unscaled."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(4, 6, 3, bias=False) for _ in range(3)]
+    mixed = ZooConv2d(layers, [0.2, 0.7, 0.1], shared=True).eval()
+    torch.testing.assert_close(mixed.weight[1], layers[1].weight)
+    with torch.no_grad():
+        layers[2].weight.mul_(torch.linspace(0.01, 100, 6)[:, None, None, None])
+    scaled = ZooConv2d(layers, [0.2, 0.7, 0.1], shared=True).eval()
+    torch.testing.assert_close(scaled.weight, mixed.weight)
+
+
 def test_shared_gates_are_the_batchs_mean_and_settle_to_a_corrected_running_mean():
     torch.manual_seed(0)
     gates = Gates(8, [0.5, 0.5], shared=True)

@@ -70,7 +70,7 @@ class ZooLayer(nn.Module):
 
     def __init__(self, layers: Sequence[Any], inputs: int, first: Sequence[float], *, shared: bool) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
+        self.weight = nn.Parameter(_on_one_scale([layer.weight.detach() for layer in layers], first))
         has_bias = layers[0].bias is not None
         self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers])) if has_bias else None
         m, out = self.weight.shape[:2]
@@ -135,6 +135,18 @@ class ZooLinear(ZooLayer):
 def replaceable(layer: nn.Module) -> bool:
     """Whether the layer is a plain convolution or linear map; others change their weights before using them."""
     return type(layer) in (nn.Conv2d, Conv2dSame, nn.Linear)
+
+
+def _on_one_scale(weights: Sequence[Tensor], first: Sequence[float]) -> Tensor:
+    """(m, out, ...) with each output channel as long as the leader's.
+
+    A layer before a normalisation may have any scale, and conversions leave very different ones behind: without this a
+    tenth of one checkpoint's weights can drown nine tenths of another's.
+    """
+    stacked = torch.stack(list(weights))
+    lengths = stacked.flatten(2).norm(dim=2)
+    ratio = lengths[first.index(max(first))] / lengths.clamp_min(1e-12)
+    return stacked * ratio.reshape(*ratio.shape, *[1] * (stacked.ndim - 2))
 
 
 def zoo_layer(layers: Sequence[Any], first: Sequence[float], *, shared: bool) -> ZooLayer:
