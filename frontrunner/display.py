@@ -176,15 +176,19 @@ def progress_listener(console: Console) -> Iterator[Listener]:
         def on_plan(_report: DatasetReport, steps: Sequence[CheckpointDescription]) -> None:
             bar("checkpoints", len(steps))
 
+        def on_fetch(checkpoint: str, done: int, total: int) -> None:
+            progress.update(bar(f"fetching {checkpoint}, MB", total // 10**6), completed=done // 10**6)
+
         def on_progress(checkpoint: str, done: int, total: int) -> None:
             progress.update(bar(checkpoint, total), completed=done)
 
         def on_outcome(checkpoint: str, _outcome: StepOutput | SkippedCheckpoint) -> None:
             progress.advance(bars["checkpoints"])
-            if (finished := bars.pop(checkpoint, None)) is not None:
-                progress.remove_task(finished)
+            for name in (checkpoint, f"fetching {checkpoint}, MB"):
+                if (finished := bars.pop(name, None)) is not None:
+                    progress.remove_task(finished)
 
-        yield Listener(on_check, on_plan, on_progress, on_outcome)
+        yield Listener(on_check, on_plan, on_fetch, on_progress, on_outcome)
 
 
 @contextmanager

@@ -46,8 +46,8 @@ class StepRow(Base):
     ordinal: Mapped[int] = mapped_column(Integer)
     name: Mapped[str] = mapped_column(String(255), doc="unique in its job; of a ranking, the checkpoint's id")
     queue: Mapped[str] = mapped_column(String(16))
-    dataset_digest: Mapped[str | None] = mapped_column(
-        String(64), index=True, doc="the dataset whose cached features it needs, and the result of its job rests on"
+    dataset_digests: Mapped[list[str]] = mapped_column(
+        JSON, doc="the datasets whose cached features it needs, and the result of its job rests on"
     )
     order: Mapped[dict[str, Any]] = mapped_column(JSON, doc="all that a runner needs to know")
     status: Mapped[str] = mapped_column(String(16))

@@ -153,9 +153,9 @@ class Maintenance:
 def _digests_in_use(session: Session) -> set[str]:
     """Datasets of jobs that are not over."""
     rows = session.scalars(
-        select(StepRow.dataset_digest).join(JobRow, JobRow.id == StepRow.job_id).where(JobRow.status.in_(ACTIVE))
+        select(StepRow.dataset_digests).join(JobRow, JobRow.id == StepRow.job_id).where(JobRow.status.in_(ACTIVE))
     )
-    return {digest for digest in rows if digest is not None}
+    return {digest for digests in rows for digest in digests}
 
 
 def _entries(folder: Path, pattern: str) -> list[Path]:

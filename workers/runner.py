@@ -54,7 +54,6 @@ class Progress:
             if done > self._stop_after:
                 raise Stopped
 
-
     def tell(self, type_: str, **data: Any) -> None:
         """Pass an event on to those who watch the job."""
         say(self._answers, event="told", type=type_, data=data)

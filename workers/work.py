@@ -5,6 +5,7 @@ Each kind is imported when its first order arrives, so a runner loads what its w
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -29,10 +30,22 @@ class Telling(Protocol):
 Work: TypeAlias = Callable[[dict[str, Any], Telling], BaseModel]
 
 
+# How often those who watch a job hear of a download.
+_FETCH_PERIOD_S = 2.0
+
+
 def _rank_checkpoint(order: dict[str, Any], on_progress: Telling) -> BaseModel:
     from frontrunner.ranking import StepOrder, run_step
 
-    return run_step(StepOrder.model_validate(order), on_progress)
+    said_at = 0.0
+
+    def on_fetch(done: int, total: int) -> None:
+        nonlocal said_at
+        if done == total or time.monotonic() - said_at > _FETCH_PERIOD_S:
+            said_at = time.monotonic()
+            on_progress.tell("fetch", bytes_done=done, bytes_total=total)
+
+    return run_step(StepOrder.model_validate(order), on_progress, on_fetch=on_fetch)
 
 
 def _compare_tasks(order: dict[str, Any], on_progress: Telling) -> BaseModel:

@@ -23,7 +23,10 @@ HubOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 LabelOption = Annotated[str | None, typer.Option("--label", help="Table column holding the label or target.")]
-InputOption = Annotated[str | None, typer.Option("--input", help="Table column holding the text or image path.")]
+InputOption = Annotated[
+    str | None,
+    typer.Option("--input", help="Table column of the text or image path; A,B for pairs."),
+]
 TaskOption = Annotated[str | None, typer.Option("--task", help="classification, multi-label or regression.")]
 
 

@@ -49,6 +49,18 @@ def rank(
     yardsticks: Annotated[
         bool, typer.Option("--yardsticks/--no-yardsticks", help="kNN and a linear probe beside the scores.")
     ] = True,
+    max_parameters: Annotated[
+        int | None, typer.Option("--max-parameters", min=1, help="Leave larger checkpoints out.")
+    ] = None,
+    max_latency_ms: Annotated[
+        float | None, typer.Option("--max-latency-ms", help="Leave out those measured to be slower, an example.")
+    ] = None,
+    max_memory_mb: Annotated[
+        float | None, typer.Option("--max-memory-mb", help="Leave out those measured to need more.")
+    ] = None,
+    license: Annotated[  # noqa: A002 - the option's name
+        list[str] | None, typer.Option("--license", help="Accept this licence only; may be given again.")
+    ] = None,
     task: TaskOption = None,
     label: LabelOption = None,
     input: InputOption = None,  # noqa: A002 - the option's name
@@ -56,6 +68,7 @@ def rank(
 ) -> None:
     """Rank checkpoints for DATASET, best first. No server needed; features are cached for the next time."""
     with refusals():
+        from frontrunner.hub import Constraints
         from frontrunner.ranking import RankingRequest
 
         request = RankingRequest(
@@ -65,6 +78,12 @@ def rank(
             yardsticks=yardsticks,
             max_examples=max_examples,
             seed=seed,
+            constraints=Constraints(
+                max_parameters=max_parameters,
+                max_latency_ms=max_latency_ms,
+                max_memory_mb=max_memory_mb,
+                licenses=tuple(license) if license else None,
+            ),
         )
         _print_ranking(_rank(dataset, hub, request, dataset_options(task, label, input), json), top, json)
 

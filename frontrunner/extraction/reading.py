@@ -40,7 +40,11 @@ class FeatureReader:
 
     @classmethod
     def opening(
-        cls, description: CheckpointDescription, inputs: Inputs, access: HubAccess | None = None
+        cls,
+        description: CheckpointDescription,
+        inputs: Inputs,
+        access: HubAccess | None = None,
+        on_fetch: Callable[[int, int], None] = lambda done, total: None,
     ) -> FeatureReader:
         """A reader of a checkpoint that is opened for it, so that its memory is counted.
 
@@ -49,7 +53,7 @@ class FeatureReader:
         """
         importlib.import_module(description.library)  # its own memory is not the checkpoint's
         memory = PeakMemory()
-        return cls(open_checkpoint(description, access), inputs, memory)
+        return cls(open_checkpoint(description, access, on_fetch=on_fetch), inputs, memory)
 
     def read(self, keys: Sequence[Key], on_batch: Callable[[int], None] = lambda examples: None) -> Extracted:
         """Features of the inputs `keys`, in that order; `on_batch` hears how many examples each batch held.

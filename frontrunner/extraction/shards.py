@@ -40,6 +40,7 @@ class FeatureShards(Sequence[Shard]):
         with_source_probabilities: yield them too: a thousand columns and more, which few scores look at. Shards of a
             checkpoint without a classifier have None all the same.
         access: how this machine reaches a hub and where it keeps files; as the environment says by default.
+        on_fetch: hears (bytes done, bytes in all) while the checkpoint is fetched from a hub.
 
     Attributes:
         forward_examples: examples that went through the checkpoint so far.
@@ -56,6 +57,7 @@ class FeatureShards(Sequence[Shard]):
         *,
         with_source_probabilities: bool = False,
         access: HubAccess | None = None,
+        on_fetch: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         self.forward_examples = 0
         ordered = dataset.train.take(order)
@@ -66,6 +68,7 @@ class FeatureShards(Sequence[Shard]):
         self._targets = _scored_targets(self._sample, dataset.task)
         self._on_progress = on_progress
         self._access = access
+        self._on_fetch = on_fetch
         self._with_source_probabilities = with_source_probabilities
         self._reader: Reader | None = None
 
@@ -116,7 +119,7 @@ class FeatureShards(Sequence[Shard]):
 
     def _compute(self, index: int, keys: Sequence[Key], start: int) -> Extracted:
         if self._reader is None:
-            self._reader = _open_reader(self._checkpoint, self._dataset, self._access)
+            self._reader = _open_reader(self._checkpoint, self._dataset, self._access, self._on_fetch)
         done = start
 
         def on_batch(examples: int) -> None:
@@ -144,7 +147,12 @@ class _PrecomputedReader:
         return Extracted(np.asarray(self._matrix[np.array(keys, dtype=np.int64)], dtype=np.float32), None)
 
 
-def _open_reader(checkpoint: CheckpointDescription, dataset: Dataset, access: HubAccess | None) -> Reader:
+def _open_reader(
+    checkpoint: CheckpointDescription,
+    dataset: Dataset,
+    access: HubAccess | None,
+    on_fetch: Callable[[int, int], None],
+) -> Reader:
     if checkpoint.modality != dataset.modality:
         raise ModalityMismatch(f"{checkpoint.id} reads {checkpoint.modality}, the dataset holds {dataset.modality}")
     if isinstance(dataset.inputs, FeatureInputs):
@@ -152,7 +160,7 @@ def _open_reader(checkpoint: CheckpointDescription, dataset: Dataset, access: Hu
     # Torch is loaded here and no earlier: a ranking that the cache answers never needs it.
     from frontrunner.extraction.reading import FeatureReader
 
-    return FeatureReader.opening(checkpoint, dataset.inputs, access)
+    return FeatureReader.opening(checkpoint, dataset.inputs, access, on_fetch)
 
 
 def _scored_targets(sample: Split, task: Task) -> NDArray[np.float64] | None:

@@ -57,6 +57,7 @@ class Listener:
 
     on_check: Callable[[int, int], None] = lambda done, total: None
     on_plan: Callable[[DatasetReport, Sequence[CheckpointDescription]], None] = lambda report, steps: None
+    on_fetch: Callable[[str, int, int], None] = lambda checkpoint, done, total: None
     on_progress: Callable[[str, int, int], None] = lambda checkpoint, done, total: None
     on_outcome: Callable[[str, StepOutput | SkippedCheckpoint], None] = lambda checkpoint, outcome: None
 
@@ -243,8 +244,11 @@ def _outcome(
     def on_progress(done: int, total: int) -> None:
         listener.on_progress(name, done, total)
 
+    def on_fetch(done: int, total: int) -> None:
+        listener.on_fetch(name, done, total)
+
     try:
-        return run_step(order, on_progress, dataset=dataset, access=access)
+        return run_step(order, on_progress, dataset=dataset, access=access, on_fetch=on_fetch)
     except FrontrunnerError as error:
         return SkippedCheckpoint(checkpoint=name, code=error.code, reason=error.reason)
 

@@ -6,6 +6,7 @@ service each transaction that finishes a step asks it again.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -108,7 +109,7 @@ def _ranked_dataset(report: DatasetReport) -> RankedDataset:
 def _provenance(request: RankingRequest, dataset: DatasetReport) -> Provenance:
     names = measured_names(request.scores, dataset.task, yardsticks=request.yardsticks)
     return Provenance(
-        frontrunner=version("frontrunner"),
+        frontrunner=_version("frontrunner") or "unknown",
         extractor=EXTRACTOR_VERSION,
         scores=request.scores,
         score_versions={name: describe(name).version for name in names},
@@ -121,6 +122,7 @@ def _provenance(request: RankingRequest, dataset: DatasetReport) -> Provenance:
     )
 
 
+@functools.cache  # it reads the file system, and every look at a ranking that runs asks for it
 def _version(distribution: str) -> str | None:
     try:
         return version(distribution)

@@ -20,6 +20,7 @@ def run_step(
     *,
     dataset: Dataset | None = None,
     access: HubAccess | None = None,
+    on_fetch: Callable[[int, int], None] = lambda done, total: None,
 ) -> StepOutput:
     """Do what `order` says; `on_progress` hears (examples done, examples in all).
 
@@ -28,6 +29,7 @@ def run_step(
         on_progress: called after every batch and shard.
         dataset: the dataset of the order, where the caller has it open already.
         access: how this machine reaches a hub; as the environment says by default.
+        on_fetch: hears (bytes done, bytes in all) while the checkpoint is fetched from a hub.
 
     Raises:
         FrontrunnerError: the checkpoint or the dataset cannot be used; its code and reason go into the result.
@@ -46,6 +48,7 @@ def run_step(
         order.cache,
         on_progress,
         access=access,
+        on_fetch=on_fetch,
         with_source_probabilities=any(describe(name).needs == "source_probabilities" for name in names),
     )
     measuring = time.perf_counter()

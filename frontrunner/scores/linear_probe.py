@@ -10,7 +10,6 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from frontrunner.scores.case import Case
 from frontrunner.scores.sampling import deal_into_groups
@@ -54,6 +53,9 @@ def _rotated(features: Floats) -> Floats:
 def _fit_and_predict(features: Floats, codes: NDArray[np.int64], held: Floats) -> NDArray[np.int64]:
     if np.unique(codes).size < 2:
         return np.full(held.shape[0], codes[0])
+    # Its import takes most of a second, which who asks for other scores need not wait for.
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(C=1.0, max_iter=_ROUNDS, tol=_TOLERANCE)
     with warnings.catch_warnings():
         # Neither a likelihood that has not settled nor many small classes make an accuracy undefined.

@@ -11,8 +11,6 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from frontrunner.scores.case import Case
 from frontrunner.scores.leep import log_expected_prediction
@@ -36,6 +34,10 @@ def _estimate(case: Case) -> Estimate:
 
 def responsibilities(features: Floats, classes: int) -> Floats:
     """(m, K) of a Gaussian mixture on the principal components of `features` (m, D); one column if they do not vary."""
+    # Its import takes most of a second, which who asks for other scores need not wait for.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     components = principal_components(features, VARIANCE_KEPT)
     m = features.shape[0]
     count = max(min(COMPONENTS_PER_CLASS * classes, m // ROWS_PER_COMPONENT), 1)

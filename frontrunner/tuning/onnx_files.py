@@ -78,9 +78,7 @@ def write_onnx(model: Classifier, folder: Path, probe: Images) -> Onnx:
             expected = model(pixels).numpy()
     except Exception as error:  # the exporter raises whatever its passes meet
         path.unlink(missing_ok=True)
-        raise NotExportable(
-            f"{model.description.architecture} has no ONNX form: {str(error).splitlines()[0]}"
-        ) from error
+        raise NotExportable(f"{model.description.architecture} has no ONNX form: {_first_line(error)}") from error
     answered = run_onnx(path, pixels.numpy())
     largest = float(np.abs(answered - expected).max() / max(float(np.abs(expected).max()), 1e-12))
     if not largest <= PARITY:
@@ -101,24 +99,31 @@ def write_int8(folder: Path, calibration: Images, test: Images) -> Int8:
         folder: holds `model.onnx`; the quantised file is written beside it.
         calibration: training images.
         test: images of the report.
+
+    Raises:
+        NotExportable: the quantiser fails on it.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     source, path = folder / MODEL_FILE, folder / INT8_FILE
     chosen = torch.arange(min(len(calibration), CALIBRATION_EXAMPLES))
-    with _quiet(), tempfile.TemporaryDirectory() as place:
-        prepared = Path(place) / "prepared.onnx"
-        quant_pre_process(source, prepared, skip_symbolic_shape=True)
-        quantize_static(
-            prepared,
-            path,
-            _CalibrationImages(calibration, chosen),
-            quant_format=QuantFormat.QDQ,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-        )
+    try:
+        with _quiet(), tempfile.TemporaryDirectory() as place:
+            prepared = Path(place) / "prepared.onnx"
+            quant_pre_process(source, prepared, skip_symbolic_shape=True)
+            quantize_static(
+                prepared,
+                path,
+                _CalibrationImages(calibration, chosen),
+                quant_format=QuantFormat.QDQ,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+            )
+    except Exception as error:  # as above
+        path.unlink(missing_ok=True)
+        raise NotExportable(f"the ONNX file cannot be quantised: {_first_line(error)}") from error
     views = test.plain(torch.arange(len(test))).numpy()
     before, after, labels = run_onnx(source, views), run_onnx(path, views), test.labels.numpy()
     return Int8(
@@ -169,6 +174,10 @@ def _latency_ms(path: Path, pixels: torch.Tensor) -> float:
         session.run(None, one)
         taken.append(time.perf_counter() - start)
     return 1000 * statistics.median(taken)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 @contextlib.contextmanager

@@ -10,20 +10,14 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
 import torch
 
-from frontrunner.data import Dataset, open_dataset
-from frontrunner.errors import InvalidDataset, SourceUnfit
 from frontrunner.files import whole_file
-from frontrunner.ranking.request import DatasetReference
 from frontrunner.tuning.card import licence, write_card
 from frontrunner.tuning.classifier import Classifier
 from frontrunner.tuning.export import save_tensors, write_model
 from frontrunner.tuning.generalisation import bounds
-from frontrunner.tuning.images import Images, decode_images
 from frontrunner.tuning.loop import Listener, Plan, TrainingData, answers, train
 from frontrunner.tuning.material import Material
 from frontrunner.tuning.measurement import measure
@@ -31,14 +25,12 @@ from frontrunner.tuning.memory import SMALLEST, micro_batch
 from frontrunner.tuning.method import Batch, Method
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.onnx_files import NotExportable, is_available, write_int8, write_onnx
-from frontrunner.tuning.options import ADAPTATION
+from frontrunner.tuning.preparation import Prepared, prepare
 from frontrunner.tuning.request import TuningOrder
 from frontrunner.tuning.result import CurvePoint, ExportedModel, Metrics, TuningOutput
-from frontrunner.tuning.splits import split_training
 from frontrunner.tuning.state import Reached, StateFile
 from frontrunner.tuning.sweep import RATES, best_rate, sweep
 
-DEFAULT_IMAGE_SIZE = 224
 WEIGHTS_FILE = "tuned.safetensors"
 OUTPUT_FILE = "output.json"
 _ENDINGS = {
@@ -46,16 +38,6 @@ _ENDINGS = {
     "stopped_early": "validation did not improve any more",
     "diverged": "tuning_diverged: the loss diverged, and the best weights before that were kept",
 }
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The images of a tuning and what they are called."""
-
-    data: TrainingData
-    report: Images
-    report_split: Literal["test", "validation"]
-    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -106,6 +88,8 @@ def run_tuning(
     output = _report(order, fitted, lambda: on_progress(fitted.total, fitted.total))
     with whole_file(stored) as file:
         file.write(output.model_dump_json(indent=1).encode())
+    for decoded in order.work_dir.glob("*.npy"):
+        decoded.unlink()
     on_progress(fitted.total, fitted.total)
     return output
 
@@ -116,9 +100,13 @@ def fit(
     *,
     on_event: Callable[[CurvePoint], None] = lambda point: None,
 ) -> Fitted:
-    """Train as `order` says, without the report and the export; arguments and errors as for `run_tuning`."""
+    """Train as `order` says, without the report and the export; arguments and errors as for `run_tuning`.
+
+    Of an order that was finished before, it gives the trained method back and trains nothing: the way to open what is
+    no plain model, such as the result of `zoo_tuning`.
+    """
     request, folder = order.request, order.work_dir
-    prepared = _prepare(order, on_progress)
+    prepared = prepare(order, on_progress)
     data, n = prepared.data, len(prepared.data.train)
     swept = len(RATES) * n if request.learning_rate is None else 0
     total = swept + request.epochs * n
@@ -155,56 +143,6 @@ def fit(
         plan = replace(plan, learning_rate=best_rate(found))
     reached = train(method, data, plan, StateFile(folder / "state.pt", order.identity), listener(swept))
     return Fitted(prepared, method, plan, reached, found, total)
-
-
-def _prepare(order: TuningOrder, on_progress: Callable[[int, int], None]) -> Prepared:
-    """Open and decode, and refuse what cannot be tuned on."""
-    request, folder = order.request, order.work_dir
-    target = _open(order.dataset)
-    size = request.image_size or (order.student or order.teachers[0]).input_size or DEFAULT_IMAGE_SIZE
-    labelled = target
-    if order.request.method.name in ADAPTATION:
-        assert order.source is not None  # noqa: S101 - orders of adaptation carry a source
-        labelled = _open(order.source)
-        if labelled.classes != target.classes:
-            raise SourceUnfit(
-                f"{labelled.name} has the classes {', '.join(labelled.classes[:5])}..., {target.name} has "
-                f"{', '.join(target.classes[:5])}...: source and target must name the same classes"
-            )
-    rows, held = split_training(
-        labelled.train, max_examples=request.max_examples, validation_share=request.validation_share, seed=request.seed
-    )
-    has_test = len(target.test) > 0
-    if not has_test and not len(held):
-        raise InvalidDataset(
-            f"{target.name} has no test split and nothing is kept for validation: nothing to report on"
-        )
-
-    def decode(dataset: Dataset, what: str, wanted: np.ndarray | None = None) -> Images:
-        split = dataset.test if what == "test" else dataset.train
-        chosen = split if wanted is None else split.take(wanted)
-        return decode_images(
-            dataset.inputs, chosen, size, folder / f"{what}-{size}.npy", lambda done: on_progress(0, len(chosen))
-        )
-
-    training = decode(labelled, "train", rows)
-    validation = decode(labelled, "validation", held) if len(held) else None
-    unlabelled = None
-    if labelled is not target:
-        every = np.random.default_rng(request.seed).permutation(len(target.train))[: request.max_examples]
-        unlabelled = decode(target, "unlabelled", np.sort(every))
-    data = TrainingData(training, validation, unlabelled)
-    if has_test:
-        return Prepared(data, decode(target, "test"), "test", target.classes)
-    assert validation is not None  # noqa: S101 - refused above
-    return Prepared(data, validation, "validation", target.classes)
-
-
-def _open(reference: DatasetReference) -> Dataset:
-    opened = open_dataset(reference.path, reference.options, digest=reference.digest, name=reference.name)
-    if opened.task != "classification":
-        raise InvalidDataset(f"{reference.name} is a {opened.task} dataset; tuning is for classification")
-    return opened.without(reference.unreadable)
 
 
 def _probe(data: TrainingData) -> Batch:
@@ -287,13 +225,13 @@ def _export(
     if not is_available():
         return written.model_copy(update={"note": "no ONNX: the extra `export` is not installed"})
     try:
-        as_onnx = write_onnx(model, folder, prepared.report)
+        written = written.model_copy(update={"onnx": write_onnx(model, folder, prepared.report)})
+        alive()
+        written = written.model_copy(update={"int8": write_int8(folder, prepared.data.train, prepared.report)})
+        alive()
     except NotExportable as error:
-        return written.model_copy(update={"note": f"no ONNX: {error.reason}"})
-    alive()
-    as_int8 = write_int8(folder, prepared.data.train, prepared.report)
-    alive()
-    return written.model_copy(update={"onnx": as_onnx, "int8": as_int8})
+        return written.model_copy(update={"note": error.reason})
+    return written
 
 
 def _write_text(path: Path, text: str) -> None:

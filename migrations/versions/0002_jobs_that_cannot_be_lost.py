@@ -67,12 +67,11 @@ def downgrade() -> None:
     with op.batch_alter_table("steps") as batch:
         _replace_checks(batch, "steps", _STEP_CHECKS, _OLD_STEP_CHECKS)
         batch.drop_index("ix_steps_waiting")
-        batch.drop_index(batch.f("ix_steps_dataset_digest"))
         batch.drop_constraint(batch.f("uq_steps_job_id_name"), type_="unique")
         batch.alter_column("name", new_column_name="checkpoint_id", existing_type=sa.String(length=255))
         batch.alter_column("available_at", new_column_name="ring_at", existing_type=sa.Float())
         batch.add_column(sa.Column("rings", sa.Integer(), nullable=False, server_default="0"))
-        for column in ("tenant", "kind", "priority", "dataset_digest"):
+        for column in ("tenant", "kind", "priority", "dataset_digests"):
             batch.drop_column(column)
     with op.batch_alter_table("steps") as batch:
         batch.create_unique_constraint(batch.f("uq_steps_job_id_checkpoint_id"), ["job_id", "checkpoint_id"])
@@ -131,16 +130,17 @@ def _alter_steps() -> None:
         batch.add_column(sa.Column("tenant", sa.String(length=64), nullable=False, server_default="default"))
         batch.add_column(sa.Column("kind", sa.String(length=32), nullable=False, server_default="ranking"))
         batch.add_column(sa.Column("priority", sa.Integer(), nullable=False, server_default="5"))
-        batch.add_column(sa.Column("dataset_digest", sa.String(length=64), nullable=True))
+        batch.add_column(sa.Column("dataset_digests", sa.JSON(), nullable=True))
+    array = "json_build_array" if op.get_bind().dialect.name == "postgresql" else "json_array"
     op.execute(
-        "UPDATE steps SET dataset_digest = "
-        "(SELECT d.digest FROM jobs j JOIN datasets d ON d.id = j.dataset_id WHERE j.id = steps.job_id)"
+        f"UPDATE steps SET dataset_digests = "  # noqa: S608 - one of two names above
+        f"(SELECT {array}(d.digest) FROM jobs j JOIN datasets d ON d.id = j.dataset_id WHERE j.id = steps.job_id)"
     )
     with op.batch_alter_table("steps") as batch:
         batch.alter_column("kind", server_default=None)
         _replace_checks(batch, "steps", _OLD_STEP_CHECKS, _STEP_CHECKS)
         batch.create_unique_constraint(batch.f("uq_steps_job_id_name"), ["job_id", "name"])
-        batch.create_index(batch.f("ix_steps_dataset_digest"), ["dataset_digest"], unique=False)
+        batch.alter_column("dataset_digests", existing_type=sa.JSON(), nullable=False)
         batch.create_index(
             "ix_steps_waiting",
             ["queue", "tenant", "priority", "available_at"],

@@ -25,14 +25,14 @@ class NewStep:
         order: JSON, all that the runner needs.
         queue: `io`, `cpu` or `gpu`.
         examples_total: what its progress counts up to.
-        dataset_digest: the dataset whose cached features it needs: they stay while the job is not over.
+        dataset_digests: the datasets whose cached features it needs: they stay while the job is not over.
     """
 
     name: str
     order: dict[str, Any]
     queue: str = "cpu"
     examples_total: int = 0
-    dataset_digest: str | None = None
+    dataset_digests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

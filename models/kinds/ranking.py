@@ -65,7 +65,7 @@ def ranking_job(
                 order=order.model_dump(mode="json"),
                 queue="io" if order.checkpoint.modality == "features" else forward_queue,
                 examples_total=min(order.max_examples, report.train_examples),
-                dataset_digest=dataset.digest,
+                dataset_digests=(dataset.digest,),
             )
             for order in orders
         ),

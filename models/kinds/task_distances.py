@@ -21,7 +21,7 @@ def task_distances_job(order: TaskDistanceOrder, examples: int, *, forward_queue
                 order=order.model_dump(mode="json"),
                 queue=forward_queue,
                 examples_total=examples,
-                dataset_digest=datasets[0],
+                dataset_digests=tuple(datasets),
             ),
         ),
     )

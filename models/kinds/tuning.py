@@ -25,7 +25,7 @@ def tuning_job(order: TuningOrder, dataset_id: str, train_examples: int, *, forw
                 order=order.model_dump(mode="json"),
                 queue=forward_queue,
                 examples_total=int(request.epochs * examples * (1 - request.validation_share)),
-                dataset_digest=order.dataset.digest,
+                dataset_digests=(order.dataset.digest,),
             ),
         ),
         dataset_id=dataset_id,

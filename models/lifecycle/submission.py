@@ -129,7 +129,7 @@ def _write(session: Session, new: NewJob, terms: Terms, digest: str) -> JobRow:
             ordinal=ordinal,
             name=step.name,
             queue=step.queue,
-            dataset_digest=step.dataset_digest,
+            dataset_digests=list(step.dataset_digests),
             order=step.order,
             status=Status.QUEUED,
             attempt=0,

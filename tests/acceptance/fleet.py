@@ -16,12 +16,15 @@ from typing import Any
 import httpx
 import numpy as np
 import psutil
+import pytest
 from sqlalchemy import select
 
 import migrations
-from models import Database, JobRow, StepRow, TallyRow
+from models import Database, JobRow, Status, StepRow, TallyRow
 from tests.servers import Postgres, Redis, free_port, wait_until
 
+# Steps of a job: enough that it is under way for a second or two.
+SETS = 30
 LEASE_S = 3.0
 REAPER_S = 0.5
 QUICK = {
@@ -219,3 +222,12 @@ def write_features(path: Path, sets: int = 1, examples: int = 60, columns: int =
     }
     np.savez(path, labels=labels, **features)
     return path
+
+
+def is_right(service: Fleet, job_id: str, expected: dict[str, float]) -> None:
+    """Each checkpoint has one line, with the value that a local ranking gives it."""
+    job = service.job(job_id)
+    assert job.status == Status.SUCCEEDED, (job.error_code, service.logs()[-5000:])
+    lines = {line["checkpoint"]: line["scores"]["logme"]["value"] for line in job.result["ranking"]}
+    assert lines == {name: pytest.approx(value, rel=1e-6) for name, value in expected.items()}
+    assert len(job.result["ranking"]) == len(expected)

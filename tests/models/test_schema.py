@@ -47,9 +47,9 @@ def test_what_an_older_schema_held_survives_the_way_to_the_newest_and_back(datab
         job = session.get(JobRow, "job")
         assert (job.plan, job.tenant, job.priority) == ({"skipped": [{"checkpoint": "c"}]}, "default", 5)
         steps = session.query(StepRow).order_by(StepRow.ordinal).all()
-        assert [(step.name, step.kind, step.dataset_digest, step.available_at) for step in steps] == [
-            ("local:a", "ranking", "digest", 5.0),
-            ("local:b", "ranking", "digest", 6.0),
+        assert [(step.name, step.kind, step.dataset_digests, step.available_at) for step in steps] == [
+            ("local:a", "ranking", ["digest"], 5.0),
+            ("local:b", "ranking", ["digest"], 6.0),
         ]
         assert session.query(ScoreRow).count() == 1
     with pytest.raises(IntegrityError), database.writing() as session:

@@ -23,7 +23,7 @@ from frontrunner.tuning.classifier import open_classifier
 from frontrunner.tuning.images import decode_images
 from frontrunner.tuning.methods import METHODS
 from frontrunner.tuning.options import ADAPTATION
-from frontrunner.tuning.run import run_tuning
+from frontrunner.tuning.run import fit, run_tuning
 from frontrunner.tuning.sweep import RATES
 from tests.conftest import encode, write_zip
 from tests.tuning.material import coloured_pixels, coloured_zip, order, reference
@@ -111,6 +111,17 @@ def test_a_finished_tuning_is_not_done_again(tmp_path, zoo, colour_task):
     first = run_tuning(work)
     again = run_tuning(work, lambda done, total: pytest.fail("worked"), on_event=lambda point: pytest.fail("trained"))
     assert again == first
+
+
+def test_what_is_no_plain_model_is_opened_by_its_order(tmp_path, zoo, colour_task):
+    """A trained zoo is put together again without training, and answers as it was measured."""
+    work = order("zoo_tuning", colour_task, None, zoo, tmp_path)
+    output = run_tuning(work)
+    assert list(work.work_dir.glob("*.npy")) == []
+    again = fit(work, on_event=lambda point: pytest.fail("trained"))
+    assert again.metrics() == output.metrics
+    stored = load_file(work.work_dir / output.weights)
+    assert all(torch.equal(value, stored[name]) for name, value in again.method.module.state_dict().items())
 
 
 def test_without_a_learning_rate_a_sweep_picks_the_best_of_one_epoch_each(tmp_path, zoo, colour_task):

@@ -92,9 +92,13 @@ def test_each_example_has_weights_of_its_own():
     inputs = torch.randn(5, 4, 8, 8)
     gates = zoo.gates(inputs.mean(dim=(2, 3)))
     assert float(gates.detach().std(dim=0).min()) > 1e-3
+    lengths = torch.stack(
+        [layer.weight.detach().flatten(1).norm(dim=1).square().mean().sqrt() for layer in [layers[0]] * 3]
+    )
+    alignments = torch.eye(6) + zoo.alignment / lengths[:, None, None]
     for example, row in zip(inputs, gates, strict=True):
         weight = sum(
-            a * (t @ w.flatten(1)).reshape(w.shape) for a, t, w in zip(row, zoo.alignment, zoo.weight, strict=True)
+            a * (t @ w.flatten(1)).reshape(w.shape) for a, t, w in zip(row, alignments, zoo.weight, strict=True)
         )
         bias = sum(a * b for a, b in zip(row, zoo.bias, strict=True))
         expected = nn.functional.conv2d(example[None], weight, bias, stride=2, padding=1, groups=2)
@@ -154,7 +158,7 @@ def test_running_statistics_are_measured_on_the_target(zoo):
     classifiers = [open_classifier(description, 3, 32, seed=0) for description in zoo]
     mixture = make_zoo(classifiers, [0.4, 0.3, 0.3], shared=True)
     images = coloured_images(16)
-    measure_statistics(mixture, images)
+    measure_statistics(mixture, images, seed=0)
     first = next(part for part in mixture.modules() if isinstance(part, nn.BatchNorm2d))
     entering = []
     hook = first.register_forward_pre_hook(lambda _, given: entering.append(given[0]))
@@ -163,6 +167,19 @@ def test_running_statistics_are_measured_on_the_target(zoo):
     hook.remove()
     torch.testing.assert_close(first.running_mean, entering[0].mean(dim=(0, 2, 3)), rtol=1e-4, atol=1e-4)
     assert first.momentum == 0.1
+
+
+def test_statistics_are_those_of_mixed_batches_though_images_lie_by_class(zoo):
+    """The variance between classes is a part of them: measured on images in the order of their classes too."""
+    mixed = coloured_images(96)
+    by_class = mixed.take(np.argsort(mixed.labels.numpy(), kind="stable"))
+    variances = []
+    for images in (mixed, by_class):
+        mixture = make_zoo([open_classifier(zoo[0], 3, 32, seed=0)] * 2, [0.5, 0.5], shared=True)
+        measure_statistics(mixture, images, seed=0)
+        first = next(part for part in mixture.modules() if isinstance(part, nn.BatchNorm2d))
+        variances.append(first.running_var)
+    torch.testing.assert_close(variances[0], variances[1], rtol=0.05, atol=1e-3)
 
 
 def test_checkpoints_of_other_shapes_are_refused(tmp_path, zoo, vit):

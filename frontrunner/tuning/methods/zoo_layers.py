@@ -66,7 +66,14 @@ class Gates(nn.Module):
 
 
 class ZooLayer(nn.Module):
-    """What convolutions and linear maps share: the checkpoints' weights (m, out, ...) and biases (m, out), aligned."""
+    """What convolutions and linear maps share: the checkpoints' weights (m, out, ...) and biases (m, out), aligned.
+
+    T_i = I + A_i / r_i, with A_i learned from zero and r_i the root mean square length of an output channel: a gradient
+    step on T_i itself would move the weights by r_i^2 times that of a step on W_i, which for depthwise kernels as long as
+    ten or more is no learning but noise. Weight decay then pulls T_i to the identity.
+    """
+
+    step: Tensor
 
     def __init__(self, layers: Sequence[Any], inputs: int, first: Sequence[float], *, shared: bool) -> None:
         super().__init__()
@@ -75,14 +82,16 @@ class ZooLayer(nn.Module):
         self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers])) if has_bias else None
         m, out = self.weight.shape[:2]
         has_extent = math.prod(self.weight.shape[3:]) > 1
-        self.alignment = nn.Parameter(torch.eye(out).repeat(m, 1, 1)) if has_extent else None
+        self.alignment = nn.Parameter(torch.zeros(m, out, out)) if has_extent else None
+        lengths = self.weight.detach().flatten(1).norm(dim=1) / out**0.5
+        self.register_buffer("step", 1 / lengths.clamp_min(1e-12).reshape(m, 1, 1))
         self.gates = Gates(inputs, first, shared=shared)
 
     def mixed(self, gates: Tensor) -> tuple[Tensor, Tensor | None]:
         """Weights (g, out, ...) and biases (g, out) for gates (g, m)."""
         aligned = self.weight.flatten(2)
         if self.alignment is not None:
-            aligned = self.alignment @ aligned
+            aligned = aligned + self.step * (self.alignment @ aligned)
         weight = torch.einsum("gm,mok->gok", gates, aligned).reshape(-1, *self.weight.shape[1:])
         return weight, None if self.bias is None else gates @ self.bias
 
@@ -146,7 +155,8 @@ def _on_one_scale(weights: Sequence[Tensor], first: Sequence[float]) -> Tensor:
     stacked = torch.stack(list(weights))
     lengths = stacked.flatten(2).norm(dim=2)
     ratio = lengths[first.index(max(first))] / lengths.clamp_min(1e-12)
-    return stacked * ratio.reshape(*ratio.shape, *[1] * (stacked.ndim - 2))
+    on_one_scale: Tensor = stacked * ratio.reshape(*ratio.shape, *[1] * (stacked.ndim - 2))
+    return on_one_scale
 
 
 def zoo_layer(layers: Sequence[Any], first: Sequence[float], *, shared: bool) -> ZooLayer:

@@ -32,6 +32,7 @@ from frontrunner.tuning.material import Material
 from frontrunner.tuning.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying
 from frontrunner.tuning.methods.zoo_layers import ZooLayer, replaceable, zoo_layer
 from frontrunner.tuning.options import LiteZooTuningOptions, ZooTuningOptions
+from frontrunner.tuning.randomness import NOISE, epoch_order
 
 # Images that running statistics are measured on, and how many at a time.
 _MEASURED = 512
@@ -54,7 +55,7 @@ def _method(material: Material, *, shared: bool) -> Method:
     teachers = material.open_teachers()
     zoo = make_zoo(teachers, first_gates(material, options.leader), shared=shared)
     try:
-        measure_statistics(zoo, material.train)
+        measure_statistics(zoo, material.train, material.seed)
     except AttributeError as error:
         raise StudentUnsupported(
             f"{zoo.description.architecture} reads its layers' weights directly: {error}"
@@ -112,7 +113,7 @@ def make_zoo(teachers: Sequence[Classifier], first: Sequence[float], *, shared: 
     return zoo
 
 
-def measure_statistics(zoo: Classifier, images: Images) -> None:
+def measure_statistics(zoo: Classifier, images: Images, seed: int) -> None:
     """Running statistics of every normalisation layer as plain means over the batches of the target's images."""
     norms = [part for part in zoo.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
     momenta = [norm.momentum for norm in norms]
@@ -121,10 +122,11 @@ def measure_statistics(zoo: Classifier, images: Images) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean
         norm.train()
-    n = min(len(images), _MEASURED)
+    # Shuffled: images lie in the order of their classes, and a batch of one class has the statistics of that class.
+    rows = epoch_order(len(images), seed, 0, NOISE)[:_MEASURED]
     with torch.no_grad():
-        for rows in torch.arange(n).tensor_split(-(-n // _AT_ONCE)):
-            zoo(images.plain(rows))
+        for piece in rows.tensor_split(-(-len(rows) // _AT_ONCE)):
+            zoo(images.plain(piece))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
 
