@@ -68,9 +68,9 @@ class Gates(nn.Module):
 class ZooLayer(nn.Module):
     """What convolutions and linear maps share: the checkpoints' weights (m, out, ...) and biases (m, out), aligned.
 
-    T_i = I + A_i / r_i, with A_i learned from zero and r_i the root mean square length of an output channel: a gradient
-    step on T_i itself would move the weights by r_i^2 times that of a step on W_i, which for depthwise kernels as long as
-    ten or more is no learning but noise. Weight decay then pulls T_i to the identity.
+    T_i = I + A_i / r_i, with A_i learned from zero and r_i the root mean square length of an output channel: a step on
+    T_i itself would move the weights by r_i^2 times what a step on W_i does, which for depthwise kernels as long as ten
+    or more is no learning but noise. Weight decay then pulls T_i to the identity.
     """
 
     step: Tensor

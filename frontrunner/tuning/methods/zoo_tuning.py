@@ -102,11 +102,11 @@ def make_zoo(teachers: Sequence[Classifier], first: Sequence[float], *, shared: 
     for name in names:
         layers = [teacher.network.get_submodule(name) for teacher in teachers]
         zoo.network.set_submodule(name, zoo_layer(layers, first, shared=shared))
-    mixed = {id(w) for part in zoo.modules() if isinstance(part, ZooLayer) for w in part.parameters()}
+    mixed = {id(own) for part in zoo.modules() if isinstance(part, ZooLayer) for _, own in _tensors(part)}
     new = {id(weight) for weight in zoo.head()}
     with torch.no_grad():
         for name, weight in [*zoo.network.named_parameters(), *zoo.network.named_buffers()]:
-            if id(weight) in mixed | new or ".gates." in name or not weight.is_floating_point():
+            if id(weight) in mixed | new or not weight.is_floating_point():
                 continue
             each = [dict(_tensors(teacher.network))[name] for teacher in teachers]
             weight.copy_(sum(share * value for share, value in zip(first, each, strict=True)))
