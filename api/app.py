@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -30,6 +32,16 @@ from frontrunner.settings import Settings, get_settings
 from models import Database
 
 
+@functools.cache
+def _spare_what_stays() -> None:
+    """Take what was imported out of the garbage collector's sight, once a process.
+
+    A full collection looked at all of it, and held every request for a fifth of a second.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application with its own connections; what uvicorn's `--factory` calls."""
     settings = settings or get_settings()
@@ -49,6 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             blobs=BlobStore(settings.blobs),
         )
         app.state.frontrunner = state
+        _spare_what_stays()
         yield
         state.database.close()
         state.bell.close()
