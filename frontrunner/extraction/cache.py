@@ -7,20 +7,18 @@ under a temporary name and renamed, so a file that exists is whole, and two writ
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-import os
-import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frontrunner.data.dataset import Key
+from frontrunner.files import whole_file
 from frontrunner.hub import CheckpointDescription
 
 # Part of every key: raise it whenever the same checkpoint and input would give other features.
@@ -91,7 +89,8 @@ class FeatureCache:
         predictions = extracted.source_probabilities
         kept = np.empty((rows, 0), dtype=np.float32) if predictions is None else predictions
         for path, matrix in ((self._predictions(index, rows), kept), (self._shard(index, rows), extracted.features)):
-            self._write(path, functools.partial(np.save, arr=matrix, allow_pickle=False))
+            with whole_file(path) as file:
+                np.save(file, matrix, allow_pickle=False)
 
     def read_scores(self, name: str) -> dict[str, Any] | None:
         """What `write_scores` kept under `name`, or None."""
@@ -103,7 +102,8 @@ class FeatureCache:
 
     def write_scores(self, name: str, values: dict[str, Any]) -> None:
         """Keep JSON values under `name`."""
-        self._write(self.folder / f"{name}.json", lambda file: file.write(json.dumps(values).encode()))
+        with whole_file(self.folder / f"{name}.json") as file:
+            file.write(json.dumps(values).encode())
 
     def size_bytes(self) -> int:
         """Bytes of all files kept under this key."""
@@ -114,16 +114,6 @@ class FeatureCache:
 
     def _predictions(self, index: int, rows: int) -> Path:
         return self.folder / f"{index:05d}-{rows}.predictions.npy"
-
-    def _write(self, path: Path, write: Callable[[BinaryIO], object]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{uuid.uuid4().hex}")
-        try:
-            with partial.open("wb") as file:
-                write(file)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def _read_rows(path: Path, rows: int) -> NDArray[np.float32] | None:
