@@ -32,8 +32,7 @@ def plan_tuning(
     if best is not None:
         request = take_best(request, ranked, best.top)
     known = {found.id: found for found in ranked}
-    named = dict.fromkeys((*request.teachers, *([] if request.student is None else [request.student])))
-    if unknown := [name for name in named if name not in known]:
+    if unknown := [name for name in request.named if name not in known]:
         catalogue = state.catalogue(*unknown)
         known |= {name: the_checkpoint(name, [report], catalogue) for name in unknown}
     source = None if source_id is None else dataset_reference(state, get_dataset(state, source_id))

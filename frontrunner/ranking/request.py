@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from frontrunner.data import DatasetOptions, DatasetReport
+from frontrunner.data import Dataset, DatasetOptions, DatasetReport, open_dataset
 from frontrunner.data.dataset import Key
 from frontrunner.discrepancy import NoiseModel, Reference, Space
 from frontrunner.errors import UnknownScore
@@ -82,6 +82,11 @@ class DatasetReference(BaseModel):
     digest: str
     options: DatasetOptions = DatasetOptions()
     unreadable: tuple[Key, ...] = ()
+
+    def open(self) -> Dataset:
+        """The dataset without the inputs that its check left out."""
+        opened = open_dataset(self.path, self.options, digest=self.digest, name=self.name)
+        return opened.without(self.unreadable)
 
     @classmethod
     def of(cls, path: Path, report: DatasetReport, options: DatasetOptions) -> DatasetReference:

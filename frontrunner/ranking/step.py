@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from frontrunner.data import Dataset, open_dataset, stratified_order
+from frontrunner.data import Dataset, stratified_order
 from frontrunner.errors import error_of
 from frontrunner.extraction import FeatureShards
 from frontrunner.hub import HubAccess
@@ -35,10 +35,7 @@ def run_step(
         FrontrunnerError: the checkpoint or the dataset cannot be used; its code and reason go into the result.
     """
     started = time.perf_counter()
-    if dataset is None:
-        reference = order.dataset
-        dataset = open_dataset(reference.path, reference.options, digest=reference.digest, name=reference.name)
-        dataset = dataset.without(reference.unreadable)
+    dataset = order.dataset.open() if dataset is None else dataset
     names = measured_names(order.scores, dataset.task, yardsticks=order.yardsticks)
     shards = FeatureShards(
         order.checkpoint,

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from frontrunner.data import Dataset, open_dataset, stratified_order
+from frontrunner.data import Dataset, stratified_order
 from frontrunner.data.dataset import Task
 from frontrunner.discrepancy import VERSION, task_distances
 from frontrunner.discrepancy.tasks import BETA
@@ -105,7 +105,7 @@ def compare_tasks(
     `frontrunner.discrepancy.task_distances`.
     """
     request = order.request
-    opened = [_open(reference) for reference in order.datasets] if datasets is None else list(datasets)
+    opened = [reference.open() for reference in order.datasets] if datasets is None else list(datasets)
     samples = [min(request.max_examples, len(dataset.train)) for dataset in opened]
     tasks: dict[str, FeatureStatistics] = {}
     before = 0
@@ -154,8 +154,3 @@ def require_classification(name: str, task: Task) -> None:
 
 def _after(on_progress: Callable[[int, int], None], before: int, total: int, done: int, _of_this: int) -> None:
     on_progress(before + done, total)
-
-
-def _open(reference: DatasetReference) -> Dataset:
-    opened = open_dataset(reference.path, reference.options, digest=reference.digest, name=reference.name)
-    return opened.without(reference.unreadable)

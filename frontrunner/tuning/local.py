@@ -50,14 +50,12 @@ def tune(
     options = options or DatasetOptions()
     _, report = open_checked(dataset, options, settings)
     require_classification(report.name, report.task)
-    named = (*request.teachers, *([] if request.student is None else [request.student]))
-    catalogue = find_catalogue(hub, settings, *named)
+    catalogue = find_catalogue(hub, settings, *request.named)
     if top is not None:
         ranking = rank(dataset, hub=hub, request=RankingRequest(yardsticks=False), options=options, settings=settings)
         known = {found.id: found for found in catalogue.checkpoints}
         request = take_best(request, [known[line.checkpoint] for line in ranking.ranking], top)
-    names = [*request.teachers, *([] if request.student is None else [request.student])]
-    checkpoints = {name: the_checkpoint(name, [report], catalogue) for name in names}
+    checkpoints = {name: the_checkpoint(name, [report], catalogue) for name in request.named}
     source_reference = None
     if source is not None:
         _, source_report = open_checked(source, options, settings)

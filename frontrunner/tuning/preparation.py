@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from frontrunner.data import Dataset, open_dataset
+from frontrunner.data import Dataset
 from frontrunner.errors import InvalidDataset, SourceUnfit
 from frontrunner.ranking.request import DatasetReference
 from frontrunner.tuning.images import Images, decode_images
@@ -81,7 +81,7 @@ def prepare(order: TuningOrder, on_progress: Callable[[int, int], None]) -> Prep
 
 
 def _open(reference: DatasetReference) -> Dataset:
-    opened = open_dataset(reference.path, reference.options, digest=reference.digest, name=reference.name)
+    opened = reference.open()
     if opened.task != "classification":
         raise InvalidDataset(f"{reference.name} is a {opened.task} dataset; tuning is for classification")
-    return opened.without(reference.unreadable)
+    return opened

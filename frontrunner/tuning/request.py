@@ -77,6 +77,11 @@ class TuningRequest(BaseModel):
     onnx: bool = Field(default=True, description="Write ONNX and int8 ONNX beside the weights, and measure them.")
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Of the sample, the new weights and every draw.")
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Ids of the checkpoints that it names, teachers first, each once."""
+        return tuple(dict.fromkeys((*self.teachers, *(() if self.student is None else (self.student,)))))
+
 
 class TuningOrder(BaseModel):
     """Everything that a process needs to do a tuning.
