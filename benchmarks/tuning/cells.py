@@ -81,7 +81,8 @@ def run_cell(protocol: Protocol, dataset: str, method: str, seed: int, rate: flo
     """Tune and measure on the test split. Goes on where a killed run stopped, as its state lies in `folder`.
 
     Args:
-        protocol, dataset, method, seed: which cell; `finetune@NAME` fine-tunes another checkpoint than the popular one.
+        protocol, dataset, method, seed: which cell; `finetune@NAME` fine-tunes another checkpoint than the popular one,
+            `METHOD+trained` trains the statistics of normalisation.
         rate: the learning rate; None to look for it.
         folder: what an unfinished cell keeps; cleared once it is finished.
     """
@@ -109,6 +110,7 @@ def run_cell(protocol: Protocol, dataset: str, method: str, seed: int, rate: flo
 
 def order_of(protocol: Protocol, dataset: str, method: str, seed: int, rate: float | None, folder: Path) -> TuningOrder:
     """The cell as an order. Every epoch is trained; validation only chooses among their weights."""
+    method, _, statistics = method.partition("+")
     name, _, chosen = method.partition("@")
     known = {found.id: found for found in (_describe(checkpoint) for checkpoint in ZOO)}
     student = f"local:{chosen}" if chosen else next(iter(known))
@@ -121,6 +123,7 @@ def order_of(protocol: Protocol, dataset: str, method: str, seed: int, rate: flo
             "patience": protocol.epochs,
             "learning_rate": rate,
             "image_size": protocol.size,
+            "hold_statistics": statistics != "trained",
             "max_examples": protocol.images,
             "seed": seed,
         }

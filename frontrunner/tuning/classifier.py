@@ -55,22 +55,24 @@ class Normalise(nn.Module):
 class Classifier(nn.Module):
     """A timm network whose head tells the target's classes apart; (b, 3, S, S) in [0, 1] to logits (b, C).
 
-    Normalisation layers whose running statistics were never measured (a mean of exactly zero and one variance for all
-    channels, as conversion tools leave behind that folded them away) stay in evaluation mode while training: batch
-    statistics would be another function than the one that was pretrained.
+    Held normalisation layers stay in evaluation mode while training. Those whose running statistics were never measured
+    (a mean of exactly zero and one variance for all channels, as conversion tools leave behind that folded them away)
+    are always held: batch statistics would be another function than the one that was pretrained.
 
     Attributes:
         description: the checkpoint that it was.
         network: timm's module.
-        held: those normalisation layers.
+        held: the normalisation layers that are.
     """
 
-    def __init__(self, description: CheckpointDescription, network: Any, normalise: Normalise) -> None:
+    def __init__(
+        self, description: CheckpointDescription, network: Any, normalise: Normalise, *, hold_statistics: bool = False
+    ) -> None:
         super().__init__()
         self.description = description
         self.network = network
         self.normalise = normalise
-        self.held = [part for part in network.modules() if _has_unfit_statistics(part)]
+        self.held = [part for part in norms(network) if hold_statistics or _has_unfit_statistics(part)]
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits (b, C)."""
@@ -106,8 +108,19 @@ class Classifier(nn.Module):
         return [(name, weight) for name, weight in self.network.named_parameters() if id(weight) not in new]
 
 
+def norms(network: nn.Module) -> list[_BatchNorm]:
+    """The batch normalisation layers that keep running statistics."""
+    return [part for part in network.modules() if isinstance(part, _BatchNorm) and part.running_mean is not None]
+
+
 def open_classifier(
-    description: CheckpointDescription, classes: int, image_size: int, seed: int, *, place: int = 0
+    description: CheckpointDescription,
+    classes: int,
+    image_size: int,
+    seed: int,
+    *,
+    place: int = 0,
+    hold_statistics: bool = False,
 ) -> Classifier:
     """Open a checkpoint and give it a new head.
 
@@ -117,6 +130,7 @@ def open_classifier(
         image_size: side of the views; set where the architecture must know it.
         seed: of the head's first weights.
         place: which of several heads of one tuning.
+        hold_statistics: hold every normalisation layer.
 
     Raises:
         CheckpointError: it cannot be opened.
@@ -126,7 +140,7 @@ def open_classifier(
     network: Any = checkpoint.module
     with seeded(seed, WEIGHTS, place):
         network.reset_classifier(classes)
-    classifier = Classifier(description, network, Normalise.of(checkpoint))
+    classifier = Classifier(description, network, Normalise.of(checkpoint), hold_statistics=hold_statistics)
     with torch.inference_mode():
         answered = classifier.eval()(torch.zeros(1, 3, image_size, image_size))
     if answered.shape != (1, classes):
@@ -161,8 +175,8 @@ def _parameters(head: Any) -> Iterator[nn.Parameter]:
         yield from part.parameters()
 
 
-def _has_unfit_statistics(part: nn.Module) -> bool:
-    if not isinstance(part, _BatchNorm) or part.running_mean is None or part.running_var is None:
+def _has_unfit_statistics(part: _BatchNorm) -> bool:
+    mean, variance = part.running_mean, part.running_var
+    if mean is None or variance is None:
         return False
-    variance = part.running_var
-    return bool((part.running_mean == 0).all()) and float(variance.max() - variance.min()) < 1e-6
+    return bool((mean == 0).all()) and float(variance.max() - variance.min()) < 1e-6

@@ -34,6 +34,7 @@ class Material:
         train: the images that are trained on, validation left out.
         seed: of new weights and of samples.
         folder: what checkpoints say of the images is kept there.
+        hold_statistics: normalisation layers keep the statistics of pretraining.
         on_read: hears how many images a checkpoint has read.
     """
 
@@ -44,6 +45,7 @@ class Material:
     train: Images
     seed: int
     folder: Path
+    hold_statistics: bool = False
     on_read: Callable[[int], None] = lambda done: None
 
     @property
@@ -54,12 +56,21 @@ class Material:
     def open_student(self) -> Classifier:
         """The student with a new head."""
         assert self.student is not None  # noqa: S101 - orders of methods with a student carry one
-        return open_classifier(self.student, self.classes, self.image_size, self.seed)
+        return open_classifier(
+            self.student, self.classes, self.image_size, self.seed, hold_statistics=self.hold_statistics
+        )
 
     def open_teachers(self) -> list[Classifier]:
         """The teachers, each with a new head of its own."""
         return [
-            open_classifier(teacher, self.classes, self.image_size, self.seed, place=place)
+            open_classifier(
+                teacher,
+                self.classes,
+                self.image_size,
+                self.seed,
+                place=place,
+                hold_statistics=self.hold_statistics,
+            )
             for place, teacher in enumerate(self.teachers)
         ]
 

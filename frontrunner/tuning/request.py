@@ -71,6 +71,11 @@ class TuningRequest(BaseModel):
         default=0.15, ge=0, le=0.5, description="Of each class's examples, kept to stop early and to pick a rate by."
     )
     patience: int = Field(default=5, ge=1, le=1000, description="Epochs without a better validation before stopping.")
+    hold_statistics: bool = Field(
+        default=True,
+        description="Batch normalisation keeps the statistics of pretraining; its gains and biases still learn. "
+        "`hub_pathway` always does so.",
+    )
     memory_limit_mb: float | None = Field(
         default=None, gt=0, description="Batches are split so that training takes no more; gradients add up."
     )

@@ -119,6 +119,7 @@ def fit(
             train=data.train,
             seed=request.seed,
             folder=folder,
+            hold_statistics=request.hold_statistics,
             on_read=lambda done: on_progress(0, total),
         )
     )

@@ -87,6 +87,8 @@ def order(
             "batch_size": 8,
             "learning_rate": 0.003,
             "onnx": False,
+            # Networks of random weights have no pretraining that is worth holding, and diverge when it is held.
+            "hold_statistics": False,
             **options,
         }
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import timm
 import torch
@@ -52,15 +54,18 @@ def test_a_new_head_is_drawn_by_seed_and_the_backbone_is_the_checkpoints(zoo):
     assert len(other.backbone()) + len(other.head()) == len(list(other.network.parameters()))
 
 
-def test_layers_with_statistics_that_were_never_measured_keep_them_while_training(tmp_path, zoo):
+def test_layers_keep_statistics_that_were_never_measured_and_all_of_them_when_asked(tmp_path, zoo):
     """A folded checkpoint has means of zero and one variance; in training mode it would be another function."""
     folded = describe_directory(write_timm_checkpoint(tmp_path / "folded", "test_resnet", seed=1))
     images = coloured_images(16)
-    for description, held in ((folded, True), (zoo[0], False)):
-        method = build(material(FinetuneOptions(), tmp_path, images, description))
+    for place, (description, asked, held) in enumerate(
+        ((folded, False, True), (zoo[0], False, False), (zoo[0], True, True))
+    ):
+        given = material(FinetuneOptions(), tmp_path, images, description)
+        method = build(replace(given, hold_statistics=asked))
         before = [part.running_mean.clone() for part in norms(method.module)]
         assert method.held_norms == (len(before) if held else 0)
-        state = StateFile(tmp_path / f"{held}.pt", "test")
+        state = StateFile(tmp_path / f"{place}.pt", "test")
         train(method, TrainingData(images), plan(epochs=1, learning_rate=0.001), state, Listener())
         unchanged = [
             torch.equal(part.running_mean, was) for part, was in zip(norms(method.module), before, strict=True)

@@ -22,7 +22,10 @@ N = 10
 @pytest.fixture
 def members(zoo, vit):
     """Of two architectures, with features of different widths."""
-    return [open_classifier(description, 3, 32, seed=0, place=place) for place, description in enumerate((*zoo, vit))]
+    return [
+        open_classifier(description, 3, 32, seed=0, place=place, hold_statistics=True)
+        for place, description in enumerate((*zoo, vit))
+    ]
 
 
 @pytest.fixture
@@ -116,8 +119,9 @@ def test_more_paths_than_models_are_refused(tmp_path, zoo):
         build(material(HubPathwayOptions(paths=4), tmp_path, coloured_images(4), teachers=zoo))
 
 
-def test_models_whose_statistics_were_measured_keep_them(members, pixels):
-    pathway = Pathway(members, 2).train()
+def test_models_whose_statistics_were_measured_keep_them(tmp_path, zoo, pixels):
+    method = build(material(HubPathwayOptions(), tmp_path, coloured_images(4), teachers=zoo))
+    pathway = method.module.train()
     before = pathway.members[0].network.conv1[1].running_mean.clone()
     pathway(pixels)
     assert torch.equal(pathway.members[0].network.conv1[1].running_mean, before)

@@ -13,9 +13,10 @@ normalisation layers stay as pretrained: a handful of chosen images is no batch 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from frontrunner.errors import TuningError
 from frontrunner.tuning.classifier import Classifier
@@ -32,7 +33,7 @@ def hub_pathway(material: Material) -> Method:
     """Loss: cross-entropy of the mixture - exploration H(mean weights) + exploitation (each chosen one's own)."""
     options = material.options
     assert isinstance(options, HubPathwayOptions)  # noqa: S101 - the registry pairs them
-    members = material.open_teachers()
+    members = replace(material, hold_statistics=True).open_teachers()
     if options.paths > len(members):
         raise TuningError(f"paths is {options.paths}, and there are {len(members)} teachers to choose from")
     pathway = Pathway(members, options.paths)
@@ -129,14 +130,6 @@ class Pathway(nn.Module):
             each.append(answered.new_zeros(len(pixels), answered.shape[1]).index_copy(0, rows, answered))
         logits = torch.stack([weights[:, place, None] * one for place, one in enumerate(each)]).sum(dim=0)
         return Taken(logits, each, chose, inclined.softmax(dim=1))
-
-    def train(self, mode: bool = True) -> Pathway:
-        """As in torch, with normalisation layers left in evaluation mode."""
-        super().train(mode)
-        for part in self.members.modules():
-            if isinstance(part, _BatchNorm):
-                part.eval()
-        return self
 
     def _classes(self) -> int:
         first = self.members[0]

@@ -21,12 +21,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from frontrunner.errors import ArchitecturesDiffer, StudentUnsupported
 from frontrunner.scores.logme import logme_from_statistics
 from frontrunner.statistics import FeatureStatistics
-from frontrunner.tuning.classifier import Classifier
+from frontrunner.tuning.classifier import Classifier, norms
 from frontrunner.tuning.images import Images
 from frontrunner.tuning.material import Material
 from frontrunner.tuning.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying
@@ -54,6 +53,8 @@ def _method(material: Material, *, shared: bool) -> Method:
     assert isinstance(options, (ZooTuningOptions, LiteZooTuningOptions))  # noqa: S101 - the registry pairs them
     teachers = material.open_teachers()
     zoo = make_zoo(teachers, first_gates(material, options.leader), shared=shared)
+    # What was held of one checkpoint is nothing to hold of a mixture: its statistics are measured first.
+    zoo.held = norms(zoo) if material.hold_statistics else []
     try:
         measure_statistics(zoo, material.train, material.seed)
     except AttributeError as error:
@@ -96,7 +97,6 @@ def make_zoo(teachers: Sequence[Classifier], first: Sequence[float], *, shared: 
     """
     _require_one_architecture(teachers)
     zoo = copy.deepcopy(teachers[0])
-    zoo.held = []  # their statistics are about to be measured
     head = {id(part) for part in _head_modules(zoo)}
     names = [n for n, part in zoo.network.named_modules() if replaceable(part) and id(part) not in head]
     for name in names:
@@ -115,10 +115,10 @@ def make_zoo(teachers: Sequence[Classifier], first: Sequence[float], *, shared: 
 
 def measure_statistics(zoo: Classifier, images: Images, seed: int) -> None:
     """Running statistics of every normalisation layer as plain means over the batches of the target's images."""
-    norms = [part for part in zoo.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
-    momenta = [norm.momentum for norm in norms]
+    measured = norms(zoo)
+    momenta = [norm.momentum for norm in measured]
     zoo.eval()
-    for norm in norms:
+    for norm in measured:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean
         norm.train()
@@ -127,7 +127,7 @@ def measure_statistics(zoo: Classifier, images: Images, seed: int) -> None:
     with torch.no_grad():
         for piece in rows.tensor_split(-(-len(rows) // _AT_ONCE)):
             zoo(images.plain(piece))
-    for norm, momentum in zip(norms, momenta, strict=True):
+    for norm, momentum in zip(measured, momenta, strict=True):
         norm.momentum = momentum
 
 
