@@ -240,6 +240,12 @@ class TooFewExamples(TuningError):
     code = "too_few_examples"
 
 
+class MethodUnsuited(TuningError):
+    """The method is not for what the checkpoints read."""
+
+    code = "method_unsuited"
+
+
 class SourceUnfit(TuningError):
     """The method learns from a labelled source dataset, which is missing or has other classes than the target."""
 

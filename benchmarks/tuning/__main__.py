@@ -12,12 +12,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks.tuning.cells import ZOO, Protocol, add_cell, read_cells, run_cell
+from benchmarks.tuning.cells import Protocol, add_cell, read_cells, run_cell
 from benchmarks.tuning.table import table, write_between_marks
 
 DATASETS = "dtd10,flowers5,trashnet,signdigits"
 METHODS = "finetune,distill,b_tuning,lite_zoo_tuning,hub_pathway,ensemble,zoo_tuning"
-SINGLES = ",".join(f"finetune@{name}" for name in ZOO[1:])
 
 
 def main() -> None:
@@ -25,9 +24,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tuning", description=__doc__)
     parser.add_argument("--results", type=Path, required=True, help="File of finished cells, JSON lines.")
     parser.add_argument("--datasets", default=DATASETS)
-    parser.add_argument("--methods", default=f"{METHODS},{SINGLES}")
+    parser.add_argument("--methods", default=METHODS)
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--images", type=int, default=400)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--rate", type=float, help="One learning rate for all, instead of the sweep.")

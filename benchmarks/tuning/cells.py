@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -16,7 +17,8 @@ from frontrunner.errors import FrontrunnerError
 from frontrunner.hub import CheckpointDescription, describe_directory
 from frontrunner.ranking.request import DatasetReference
 from frontrunner.tuning import MADE_OF_TEACHERS, TEACHERS_NEEDED, TuningOrder, TuningRequest, order_tuning
-from frontrunner.tuning.run import fit
+from frontrunner.tuning.loop import answers
+from frontrunner.tuning.run import Fitted, fit
 
 # The four checkpoints of one architecture; the first is the popular one that anybody would take.
 ZOO = (
@@ -36,7 +38,11 @@ class Protocol(BaseModel):
 
 
 class Cell(BaseModel):
-    """What one tuning came to. `accuracy` is None where it failed, and `error` says why."""
+    """What one tuning came to. `accuracy` is None where it failed, and `error` says why.
+
+    `members` holds the accuracy of each teacher of an ensemble by itself: fine-tuned alone, at the ensemble's rate and
+    to the ensemble's best epoch.
+    """
 
     protocol: Protocol
     dataset: str
@@ -49,6 +55,7 @@ class Cell(BaseModel):
     best_epoch: int | None = None
     parameters: int | None = None
     seconds: float = 0.0
+    members: dict[str, float] = {}
     error: str | None = None
 
     @property
@@ -104,8 +111,21 @@ def run_cell(protocol: Protocol, dataset: str, method: str, seed: int, rate: flo
             "best_epoch": fitted.reached.best_epoch,
             "parameters": sum(weight.numel() for weight in fitted.method.parameters()),
             "seconds": fitted.reached.seconds,
+            "members": _members(fitted) if method == "ensemble" else {},
         }
     )
+
+
+def _members(fitted: Fitted) -> dict[str, float]:
+    report = fitted.data.report
+    alone = [
+        answers(replace(fitted.method, module=member, classify=member), report)
+        for member in fitted.method.models().values()
+    ]
+    return {
+        name: float((logits.argmax(dim=1) == report.labels).float().mean())
+        for name, logits in zip(ZOO, alone, strict=True)
+    }
 
 
 def order_of(protocol: Protocol, dataset: str, method: str, seed: int, rate: float | None, folder: Path) -> TuningOrder:

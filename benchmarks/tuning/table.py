@@ -13,6 +13,7 @@ _MARKS = ("<!-- results -->", "<!-- end of results -->")
 
 def table(cells: Sequence[Cell], protocol: Protocol) -> str:
     """Markdown. A cell is the mean over seeds in percent, ± half the range; gains are paired by dataset and seed."""
+    cells = [*cells, *(alone for cell in cells for alone in _alone(cell))]
     datasets = list(dict.fromkeys(cell.dataset for cell in cells))
     methods = list(dict.fromkeys(cell.method for cell in cells))
     seeds = ", ".join(map(str, sorted({cell.seed for cell in cells})))
@@ -30,6 +31,14 @@ def table(cells: Sequence[Cell], protocol: Protocol) -> str:
         lines.append(f"| {method} | " + " | ".join([*columns, _gain(own, baseline), *_cost(own, baseline)]) + " |")
     failed = [f"{cell.dataset} {cell.method} seed {cell.seed}: {cell.error}" for cell in cells if cell.error]
     return "\n".join([*lines, *([""] if failed else []), *failed])
+
+
+def _alone(cell: Cell) -> list[Cell]:
+    """The members of an ensemble as rows of their own; their time is the ensemble's and is not told apart."""
+    return [
+        Cell(protocol=cell.protocol, dataset=cell.dataset, method=f"{name} alone", seed=cell.seed, accuracy=accuracy)
+        for name, accuracy in cell.members.items()
+    ]
 
 
 def write_between_marks(path: Path, text: str) -> None:
@@ -66,7 +75,8 @@ def _cost(cells: Sequence[Cell], baseline: dict[tuple[str, int], Cell]) -> tuple
     ratios = [
         cell.seconds / other.seconds
         for cell in cells
-        if (other := baseline.get((cell.dataset, cell.seed))) is not None and other.seconds and not cell.error
+        if (other := baseline.get((cell.dataset, cell.seed))) is not None
+        and not (cell.error or cell.seconds == 0 or other.seconds == 0)
     ]
     weights = [cell.parameters / 1e6 for cell in cells if cell.parameters]
     return (

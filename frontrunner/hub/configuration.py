@@ -20,6 +20,9 @@ TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 POOLING_FILE = "1_Pooling/config.json"
 SENTENCE_FILE = "sentence_bert_config.json"
 MODULES_FILE = "modules.json"
+# The head of a text classifier, a dense layer beside its sentence encoder: `frontrunner.hub.text_head`.
+HEAD_CONFIG_FILE = "classifier/config.json"
+HEAD_WEIGHTS_FILE = "classifier/model.safetensors"
 TOKENIZER_FILES = (
     "tokenizer.json",
     TOKENIZER_CONFIG_FILE,
@@ -33,7 +36,16 @@ TOKENIZER_FILES = (
     "tokenizer.model",
 )
 # Files that decide what a checkpoint computes, beside its weights; each that exists is part of its digest.
-DECIDING_FILES = (CONFIG_FILE, PROCESSOR_FILE, *TOKENIZER_FILES, POOLING_FILE, SENTENCE_FILE, MODULES_FILE)
+DECIDING_FILES = (
+    CONFIG_FILE,
+    PROCESSOR_FILE,
+    *TOKENIZER_FILES,
+    POOLING_FILE,
+    SENTENCE_FILE,
+    MODULES_FILE,
+    HEAD_CONFIG_FILE,
+    HEAD_WEIGHTS_FILE,
+)
 # What a configuration's `problem_type` says where each output is a decision of its own: no softmax over them.
 MULTI_LABEL = "multi_label_classification"
 MAX_CONFIG_BYTES = 4 * 1024**2

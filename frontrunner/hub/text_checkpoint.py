@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 import transformers
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from frontrunner.errors import CheckpointUnreadable
 from frontrunner.hub.checkpoint import Checkpoint, Reading
 from frontrunner.hub.configuration import SENTENCE_FILE, TOKENIZER_CONFIG_FILE, read_if_there
 from frontrunner.hub.description import CheckpointDescription, TextReading
+from frontrunner.hub.text_head import read_head
 from frontrunner.hub.texts import TextPreparation
 from frontrunner.hub.transformers_loading import LOCAL, load_model, transformers_errors
 
@@ -47,17 +48,18 @@ def open_text_directory(description: CheckpointDescription, folder: Path) -> Che
             description=description,
             module=module,
             preparation=TextPreparation(tokenizer, _max_tokens(folder, config, tokenizer)),
-            forward=_Forward(module, reading),
+            forward=_Forward(module, reading, read_head(folder, int(config.hidden_size))),
             feature_dimension=int(config.hidden_size),
         )
 
 
 class _Forward:
-    """One pass over a batch of tokens, and the pooling of its hidden states (b, t, D) to (b, D)."""
+    """One pass over a batch of tokens, the pooling of its hidden states (b, t, D) to (b, D), and its head's answer."""
 
-    def __init__(self, module: Any, reading: TextReading) -> None:
+    def __init__(self, module: Any, reading: TextReading, head: nn.Linear | None) -> None:
         self._module = module
         self._reading = reading
+        self._head = head
 
     def __call__(self, tokens: Any) -> Reading:
         every = self._reading.layer == "mean"
@@ -65,7 +67,8 @@ class _Forward:
         # The first hidden state is the embedding's, before any layer.
         hidden = torch.stack(output.hidden_states[1:]).mean(dim=0) if every else output.last_hidden_state
         features = _pool(hidden, tokens["attention_mask"], self._reading.pooling)
-        return Reading(functional.normalize(features) if self._reading.normalised else features, None)
+        features = functional.normalize(features) if self._reading.normalised else features
+        return Reading(features, None if self._head is None else self._head.to(features.device)(features))
 
 
 def _pool(hidden: Tensor, mask: Tensor, pooling: str) -> Tensor:

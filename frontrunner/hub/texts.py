@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,6 +30,26 @@ class TextPreparation:
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
         self.truncated = 0
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens that are read of a text."""
+        return self._max_tokens
+
+    def together(self, firsts: Sequence[str], seconds: Sequence[str] | None) -> Any:
+        """These texts, or pairs, as one batch in their order, padded to the longest."""
+        return self._tokenizer(
+            list(firsts),
+            None if seconds is None else list(seconds),
+            truncation=True,
+            max_length=self._max_tokens,
+            padding="longest",
+            return_tensors="pt",
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer's files."""
+        self._tokenizer.save_pretrained(folder)
 
     def batches(self, inputs: Inputs, keys: Sequence[Key], device: torch.device) -> Iterator[Batch]:
         """See `Preparation.batches`."""

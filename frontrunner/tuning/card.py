@@ -9,6 +9,16 @@ from frontrunner.tuning.options import ADAPTATION
 from frontrunner.tuning.request import TuningOrder
 from frontrunner.tuning.result import CurvePoint, ExportedModel, TuningOutput
 
+# Front matter that tells a hub how to serve the model, by what it reads.
+_SERVED_BY = {
+    "image": ("library_name: timm", "pipeline_tag: image-classification"),
+    "text": ("library_name: sentence-transformers", "pipeline_tag: text-classification"),
+}
+_FORMS = {
+    "image": "timm's form",
+    "text": "transformers' form; pooling and head in sentence-transformers', whose `forward` gives `logits`",
+}
+
 
 def licence(parents: Sequence[CheckpointDescription]) -> str | None:
     """The parents' licence where all state one and the same; None otherwise."""
@@ -26,7 +36,7 @@ def write_card(order: TuningOrder, output: TuningOutput, model: ExportedModel | 
     """
     parents = order.checkpoints
     found = licence(parents)
-    front = ["---", "library_name: timm", "pipeline_tag: image-classification"]
+    front = ["---", *_SERVED_BY[order.modality]]
     if found:
         front.append(f"license: {found.lower()}")
     front += ["base_model:", *(f"- {_quoted(parent.id)}" for parent in parents)]
@@ -34,27 +44,27 @@ def write_card(order: TuningOrder, output: TuningOutput, model: ExportedModel | 
     sections = [
         "\n".join(front),
         f"# {order.dataset.name}, tuned by {output.method}",
-        _results(output),
+        _results(output, f"{order.modality}s"),
         _made(order, output),
         _parents(parents),
         _curve(output.curve),
     ]
     if model is not None:
-        sections.append(_files(model))
+        sections.append(_files(model, _FORMS[order.modality]))
     return "\n\n".join(sections) + "\n"
 
 
-def _results(output: TuningOutput) -> str:
+def _results(output: TuningOutput, examples: str) -> str:
     metrics = output.metrics
     accuracy = metrics.accuracy
     interval = f"{accuracy.low:.4f} to {accuracy.high:.4f}"
     lines = [
         "## Results",
-        f"On {metrics.examples} images of the {metrics.split} split"
+        f"On {metrics.examples} {examples} of the {metrics.split} split"
         + (
             ", which training did not see."
             if metrics.split == "test"
-            else "; the dataset has no test split, and these images chose when to stop, so figures flatter."
+            else f"; the dataset has no test split, and these {examples} chose when to stop, so figures flatter."
         ),
         "",
         "| accuracy | 95% (Wilson) | log loss | calibration error |",
@@ -77,7 +87,7 @@ def _made(order: TuningOrder, output: TuningOutput) -> str:
     lines = [
         "## How it was made",
         f"- data: {order.dataset.name} (sha256 {order.dataset.digest[:16]}...)",
-        f"- {output.train_examples} training and {output.validation_examples} validation images",
+        f"- {output.train_examples} training and {output.validation_examples} validation {order.modality}s",
     ]
     if output.method in ADAPTATION and order.source is not None:
         lines.append(f"- labels from the source {order.source.name} (sha256 {order.source.digest[:16]}...) alone")
@@ -125,8 +135,8 @@ def _curve(curve: Sequence[CurvePoint]) -> str:
     return "\n".join(lines)
 
 
-def _files(model: ExportedModel) -> str:
-    lines = ["## Files", f"`model.safetensors` with `config.json`: timm's form, {model.parameters:,} parameters."]
+def _files(model: ExportedModel, form: str) -> str:
+    lines = ["## Files", f"`model.safetensors` with `config.json`: {form}, {model.parameters:,} parameters."]
     if model.onnx:
         lines.append(
             f"`{model.onnx.file}`: {model.onnx.bytes:,} bytes, {model.onnx.latency_ms:.2f} ms an image on one thread; "

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from frontrunner.errors import TeachersMissing
 from frontrunner.hub import CheckpointDescription
 from frontrunner.tuning.options import MADE_OF_TEACHERS, SHARED_ARCHITECTURE, TEACHERS_NEEDED
-from frontrunner.tuning.request import MAX_TEACHERS, TuningRequest
+from frontrunner.tuning.request import MAX_TEACHERS, TuningRequest, has_tuned_form
 
 
 class BestOfRanking(BaseModel):
@@ -34,12 +34,12 @@ def take_best(request: TuningRequest, ranked: Sequence[CheckpointDescription], t
     Example:
         >>> take_best(TuningRequest(method="finetune"), [], top=1)
         Traceback (most recent call last):
-        frontrunner.errors.TeachersMissing: finetune needs at least 1 of the ranked checkpoints in timm's form, got 0
+        frontrunner.errors.TeachersMissing: finetune needs at least 1 of the ranked checkpoints that can be tuned, got 0
     """
     name = request.method.name
     needed = TEACHERS_NEEDED.get(name, 0)
-    # Students, and networks that are taken apart, must be in timm's form: so are all candidates, whatever the method.
-    suited = [found for found in ranked if found.modality == "image" and found.library == "timm"]
+    # Students, and networks that are taken apart, must be in the form that is written: so are all candidates.
+    suited = [found for found in ranked if has_tuned_form(found)]
     if name in SHARED_ARCHITECTURE:
         architectures = [found.architecture for found in suited]
         shared = next((one for one in architectures if architectures.count(one) >= needed), None)
@@ -47,7 +47,8 @@ def take_best(request: TuningRequest, ranked: Sequence[CheckpointDescription], t
     if len(suited) < max(needed, 1):
         alike = " of one architecture" if name in SHARED_ARCHITECTURE else ""
         raise TeachersMissing(
-            f"{name} needs at least {max(needed, 1)} of the ranked checkpoints in timm's form{alike}, got {len(suited)}"
+            f"{name} needs at least {max(needed, 1)} of the ranked checkpoints that can be tuned{alike}, got "
+            f"{len(suited)}"
         )
     chosen = tuple(found.id for found in suited[: max(top, needed)])
     student = None if name in MADE_OF_TEACHERS else request.student or chosen[0]

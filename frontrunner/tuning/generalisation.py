@@ -14,7 +14,9 @@ from frontrunner.discrepancy.subspace import ClassifierHead, GaussianHead, measu
 from frontrunner.errors import FrontrunnerError, StudentUnsupported
 from frontrunner.scores.posterior import posterior
 from frontrunner.statistics import FeatureStatistics
-from frontrunner.tuning.classifier import Classifier, open_timm
+from frontrunner.tuning.classifier import Classifier
+from frontrunner.tuning.examples import Examples
+from frontrunner.tuning.image_classifier import ImageClassifier, open_timm
 from frontrunner.tuning.images import Images
 
 # Curvature takes a loop over single examples: 32 images of 224 pixels through a small network take some ten seconds.
@@ -24,7 +26,7 @@ _AT_ONCE = 64
 
 
 def bounds(
-    tuned: Classifier, train: Images, *, train_accuracy: float, test_accuracy: float, learning_rate: float, batch: int
+    tuned: Classifier, train: Examples, *, train_accuracy: float, test_accuracy: float, learning_rate: float, batch: int
 ) -> dict[str, Any]:
     """`GeneralisationReport` as JSON, and why a bound is missing.
 
@@ -33,7 +35,7 @@ def bounds(
 
     Args:
         tuned: the tuned model.
-        train: the images that it was trained on.
+        train: the examples that it was trained on.
         train_accuracy, test_accuracy: of the tuned model; their difference is the measured gap.
         learning_rate, batch: of the tuning.
     """
@@ -42,8 +44,8 @@ def bounds(
     with torch.inference_mode():
         for rows in torch.split(torch.arange(len(train)), _AT_ONCE):
             statistics.update(tuned.features(train.plain(rows)).numpy(), labels=train.labels[rows].numpy())
-    head = tuned.network.get_classifier()
-    norm = float(head.weight.norm(dim=1).max().detach()) if isinstance(head, nn.Linear) else None
+    head = tuned.linear_head()
+    norm = None if head is None else float(head.weight.norm(dim=1).max().detach())
     discrepancy, missing = None, None
     try:
         discrepancy = _discrepancy(tuned, train, statistics, learning_rate, batch)
@@ -51,7 +53,7 @@ def bounds(
         missing = error.reason
     report = generalisation_report(
         len(train),
-        sum(weight.numel() for weight in tuned.network.parameters()),
+        sum(weight.numel() for weight in tuned.parameters()),
         features=statistics if norm is not None else None,
         weight_norm=norm,
         discrepancy=discrepancy,
@@ -80,9 +82,11 @@ class _Backbone(nn.Module):
 
 
 def _discrepancy(
-    tuned: Classifier, train: Images, statistics: FeatureStatistics, learning_rate: float, batch: int
+    tuned: Classifier, train: Examples, statistics: FeatureStatistics, learning_rate: float, batch: int
 ) -> DiscrepancyReport:
     """In the `tuned` space: from the pretrained weights to the ones reached."""
+    if not (isinstance(tuned, ImageClassifier) and isinstance(train, Images)):
+        raise StudentUnsupported("curvature is measured of models of images")
     checkpoint = open_timm(tuned.description, train.image_size)
     network: Any = checkpoint.module
     own = network.get_classifier()

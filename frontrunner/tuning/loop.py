@@ -6,18 +6,19 @@ Invariants:
 - The state file always holds finite weights, at the end of a step.
 - The test split is never seen here.
 
-SGD with Nesterov momentum: the regularisers (L2-SP, EWC, BSS, B-Tuning) are weighted for it by their sources, an
-adaptive method would divide their gradients away again, and the discrepancy's theory is that of SGD.
+Images: SGD with Nesterov momentum. The regularisers (L2-SP, EWC, BSS, B-Tuning) are weighted for it by their sources,
+an adaptive method would divide their gradients away again, and the discrepancy's theory is that of SGD. Texts: AdamW,
+as gradients of a transformer's layers differ by orders of magnitude.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -25,12 +26,15 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from frontrunner.errors import TuningDiverged
 from frontrunner.tuning.allocation import freed_memory_kept
-from frontrunner.tuning.images import Images
+from frontrunner.tuning.examples import Examples, Views
 from frontrunner.tuning.method import Batch, Method, cross_entropy
 from frontrunner.tuning.randomness import CROPS, NOISE, ORDER, UNLABELLED, epoch_order, generator_at, seeded
 from frontrunner.tuning.result import CurvePoint
 from frontrunner.tuning.state import Reached, StateFile
 
+Optimiser: TypeAlias = Literal["sgd", "adamw"]
+# By what is read.
+OPTIMISERS: dict[str, Optimiser] = {"image": "sgd", "text": "adamw"}
 MOMENTUM = 0.9
 # A step of a small network takes a second: at most this much work is done again after a kill.
 SAVE_EVERY_S = 30.0
@@ -43,9 +47,9 @@ _EVALUATED_AT_ONCE = 64
 class TrainingData:
     """What is trained on, what decides when to stop, and the unlabelled target of an adaptation."""
 
-    train: Images
-    validation: Images | None = None
-    unlabelled: Images | None = None
+    train: Examples
+    validation: Examples | None = None
+    unlabelled: Examples | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Plan:
     seed: int
     smallest_crop: float = 0.5
     flip: bool = True
+    optimiser: Optimiser = "sgd"
+    anneal: bool = True
     stage: str = "training"
 
 
@@ -94,12 +100,8 @@ class _Training:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         # Convolutions of small networks run half as fast in the other layout.
         self._move(self.device, torch.channels_last)
-        self.optimiser = torch.optim.SGD(
-            [{"params": list(g.weights), "rate": g.rate, "weight_decay": g.decay} for g in method.groups],
-            lr=plan.learning_rate,
-            momentum=MOMENTUM,
-            nesterov=True,
-        )
+        groups = [{"params": list(g.weights), "rate": g.rate, "weight_decay": g.decay} for g in method.groups]
+        self.optimiser = _optimiser(plan, groups)
         self.reached = state.load(method.module, self.optimiser)
         self.steps = -(-len(data.train) // plan.batch_size)  # an epoch's
 
@@ -186,17 +188,18 @@ class _Training:
         """One step's batch in pieces of the plan's micro-batch; crops are the same however it is cut."""
         data, plan, step = self.data, self.plan, self.reached.step
         crops = generator_at(plan.seed, CROPS, step)
-        pixels = data.train.augmented(rows, crops, smallest_crop=plan.smallest_crop, flip=plan.flip)
+        augmented = data.train.augmented(rows, crops, smallest_crop=plan.smallest_crop, flip=plan.flip)
         count = -(-len(rows) // plan.micro_batch)
-        others: list[Tensor | None] = [None] * count
+        views: Sequence[Views] = augmented.tensor_split(count)
+        others: list[Views | None] = [None] * count
         if data.unlabelled is not None:
             chosen = epoch_order(len(data.unlabelled), plan.seed, step, UNLABELLED)[: len(rows)]
-            views = data.unlabelled.augmented(chosen, crops, smallest_crop=plan.smallest_crop, flip=plan.flip)
-            others = list(views.tensor_split(count))
-        for piece, view, other in zip(rows.tensor_split(count), pixels.tensor_split(count), others, strict=True):
+            unlabelled = data.unlabelled.augmented(chosen, crops, smallest_crop=plan.smallest_crop, flip=plan.flip)
+            others = list(unlabelled.tensor_split(count))
+        for piece, view, other in zip(rows.tensor_split(count), views, others, strict=True):
             yield Batch(
                 rows=piece,
-                pixels=view.to(self.device, memory_format=torch.channels_last),
+                views=view.to(self.device, memory_format=torch.channels_last),
                 labels=data.train.labels[piece].to(self.device),
                 unlabelled=None if other is None else other.to(self.device, memory_format=torch.channels_last),
                 progress=self._progress(),
@@ -239,8 +242,9 @@ class _Training:
         return self.reached.step / (self.steps * self.plan.epochs)
 
     def _set_rates(self) -> None:
-        """A cosine from the learning rate to zero; each group keeps its own multiple of it."""
-        rate = self.plan.learning_rate * 0.5 * (1 + math.cos(math.pi * self._progress()))
+        """A cosine from the learning rate to zero, or no change; each group keeps its own multiple of it."""
+        share = 0.5 * (1 + math.cos(math.pi * self._progress())) if self.plan.anneal else 1.0
+        rate = self.plan.learning_rate * share
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["rate"]
 
@@ -252,14 +256,20 @@ class _Training:
             convert_conv2d_weight_memory_format(part.to(device), layout)
 
 
-def answers(method: Method, images: Images, device: torch.device | None = None) -> Tensor:
+def _optimiser(plan: Plan, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    if plan.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr=plan.learning_rate)
+    return torch.optim.SGD(groups, lr=plan.learning_rate, momentum=MOMENTUM, nesterov=True)
+
+
+def answers(method: Method, examples: Examples, device: torch.device | None = None) -> Tensor:
     """(n, C) logits of the plain views, on the CPU, in evaluation mode."""
     device = device or torch.device("cpu")
     method.module.eval()
-    pieces = torch.split(torch.arange(len(images)), _EVALUATED_AT_ONCE)
-    views = (images.plain(rows).to(device, memory_format=torch.channels_last) for rows in pieces)
+    pieces = torch.split(torch.arange(len(examples)), _EVALUATED_AT_ONCE)
+    views = (examples.plain(rows).to(device, memory_format=torch.channels_last) for rows in pieces)
     with torch.inference_mode(), precision(device):
-        return torch.cat([method.classify(pixels).float().cpu() for pixels in views])
+        return torch.cat([method.classify(view).float().cpu() for view in views])
 
 
 def precision(device: torch.device) -> AbstractContextManager[object]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from frontrunner.tuning.classifier import Classifier
+from frontrunner.tuning.examples import Views
 
 # A new head starts from nothing and has the backbone's pretrained weights to catch up with.
 HEAD_RATE = 10.0
@@ -21,16 +22,16 @@ class Batch(NamedTuple):
 
     Attributes:
         rows: (b,) which training examples, on the CPU: what is kept of an example is found by it.
-        pixels: (b, 3, S, S) augmented views in [0, 1].
+        views: of b examples, augmented: (b, 3, S, S) pixels in [0, 1], or texts.
         labels: (b,) class codes.
-        unlabelled: (u, 3, S, S) augmented views of the target, in adaptation; None otherwise.
+        unlabelled: augmented views of u examples of the target, in adaptation; None otherwise.
         progress: share of the training that is over, 0 to 1.
     """
 
     rows: Tensor
-    pixels: Tensor
+    views: Views
     labels: Tensor
-    unlabelled: Tensor | None
+    unlabelled: Views | None
     progress: float
 
 
@@ -58,7 +59,7 @@ class Method:
         module: everything that is trained, saved and resumed; nothing else.
         groups: its weights with their rates; weights of no group stand still.
         loss: of a batch, in training mode. Batches may come in pieces: a loss is a mean over examples.
-        classify: pixels (b, 3, S, S) to logits (b, C), in evaluation mode.
+        classify: views of b examples to logits (b, C), in evaluation mode.
         models: the plain models in it, by folder name; none where it is no plain model.
         frozen: modules that the loss reads and nobody trains.
     """
@@ -66,7 +67,7 @@ class Method:
     module: nn.Module
     groups: Sequence[RateGroup]
     loss: Callable[[Batch], Outcome]
-    classify: Callable[[Tensor], Tensor]
+    classify: Callable[[Views], Tensor]
     models: Callable[[], dict[str, Classifier]]
     frozen: Sequence[nn.Module] = field(default=())
 

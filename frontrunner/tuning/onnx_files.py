@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from frontrunner.errors import FrontrunnerError
-from frontrunner.tuning.classifier import Classifier
+from frontrunner.tuning.image_classifier import ImageClassifier
 from frontrunner.tuning.images import Images
 from frontrunner.tuning.result import Int8, Onnx
 
@@ -48,7 +48,7 @@ def is_available() -> bool:
     return all(find_spec(name) is not None for name in ("onnx", "onnxruntime", "onnxscript"))
 
 
-def write_onnx(model: Classifier, folder: Path, probe: Images) -> Onnx:
+def write_onnx(model: ImageClassifier, folder: Path, probe: Images) -> Onnx:
     """Write `model.onnx` and compare its answers with the model's.
 
     Args:
@@ -70,7 +70,7 @@ def write_onnx(model: Classifier, folder: Path, probe: Images) -> Onnx:
                 path,
                 input_names=["pixels"],
                 output_names=["logits"],
-                dynamic_shapes={"pixels": {0: torch.export.Dim("batch", min=1, max=4096)}},
+                dynamic_shapes={"views": {0: torch.export.Dim("batch", min=1, max=4096)}},
                 external_data=False,
                 dynamo=True,
                 verbose=False,

@@ -105,7 +105,7 @@ class ZooTuningOptions(_Options):
 
     name: Literal["zoo_tuning"] = "zoo_tuning"
     leader: float = Field(
-        default=0.9,
+        default=0.995,
         gt=0,
         lt=1,
         description="First gate of the teacher of the highest LogME; the others share the rest.",
@@ -117,7 +117,7 @@ class LiteZooTuningOptions(_Options):
 
     name: Literal["lite_zoo_tuning"] = "lite_zoo_tuning"
     leader: float = Field(
-        default=0.9,
+        default=0.995,
         gt=0,
         lt=1,
         description="First gate of the teacher of the highest LogME; the others share the rest.",
@@ -195,3 +195,5 @@ MADE_OF_TEACHERS = frozenset({"ensemble", "zoo_tuning", "lite_zoo_tuning", "hub_
 SHARED_ARCHITECTURE = frozenset({"zoo_tuning", "lite_zoo_tuning"})
 # Methods that learn from a labelled source dataset, and read the target's images without their labels.
 ADAPTATION = frozenset({"dan", "dann", "mdd"})
+# Methods that ask nothing of a network but features and an answer: texts can be tuned by them too.
+TEXT_METHODS = frozenset({"finetune", "linear_probe", "l2_sp", "bss", "ensemble", "distill", "b_tuning", "hub_pathway"})

@@ -1,4 +1,4 @@
-"""From an order's datasets to images: which are trained on, which decide when to stop, which are reported on."""
+"""From an order's datasets to examples: which are trained on, which decide when to stop, which are reported on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Literal
 import numpy as np
 
 from frontrunner.data import Dataset
-from frontrunner.errors import InvalidDataset, SourceUnfit
+from frontrunner.data.dataset import TextInputs
+from frontrunner.errors import InvalidDataset, ModalityMismatch, SourceUnfit
 from frontrunner.ranking.request import DatasetReference
-from frontrunner.tuning.images import Images, decode_images
+from frontrunner.tuning.examples import Examples, labelled_texts
+from frontrunner.tuning.images import decode_images
 from frontrunner.tuning.loop import TrainingData
 from frontrunner.tuning.options import ADAPTATION
 from frontrunner.tuning.request import TuningOrder
@@ -22,10 +24,10 @@ DEFAULT_IMAGE_SIZE = 224
 
 @dataclass(frozen=True)
 class Prepared:
-    """The images of a tuning and what they are called."""
+    """The examples of a tuning and what they are called."""
 
     data: TrainingData
-    report: Images
+    report: Examples
     report_split: Literal["test", "validation"]
     classes: tuple[str, ...]
 
@@ -36,16 +38,15 @@ def prepare(order: TuningOrder, on_progress: Callable[[int, int], None]) -> Prep
     Raises:
         InvalidDataset: nothing can be tuned or reported on.
         TooFewExamples: fewer than two classes to train on.
-        ModalityMismatch: it holds no images.
+        ModalityMismatch: it holds not what the checkpoints read.
         SourceUnfit: source and target name other classes.
     """
     request, folder = order.request, order.work_dir
-    target = _open(order.dataset)
-    size = request.image_size or (order.student or order.teachers[0]).input_size or DEFAULT_IMAGE_SIZE
+    target = _open(order.dataset, order.modality)
     labelled = target
     if order.request.method.name in ADAPTATION:
         assert order.source is not None  # noqa: S101 - orders of adaptation carry a source
-        labelled = _open(order.source)
+        labelled = _open(order.source, order.modality)
         if labelled.classes != target.classes:
             raise SourceUnfit(
                 f"{labelled.name} has the classes {', '.join(labelled.classes[:5])}..., {target.name} has "
@@ -60,28 +61,33 @@ def prepare(order: TuningOrder, on_progress: Callable[[int, int], None]) -> Prep
             f"{target.name} has no test split and nothing is kept for validation: nothing to report on"
         )
 
-    def decode(dataset: Dataset, what: str, wanted: np.ndarray | None = None) -> Images:
+    def read(dataset: Dataset, what: str, wanted: np.ndarray | None = None) -> Examples:
         split = dataset.test if what == "test" else dataset.train
         chosen = split if wanted is None else split.take(wanted)
+        if isinstance(dataset.inputs, TextInputs):
+            return labelled_texts(dataset.inputs, chosen)
+        size = request.image_size or order.checkpoints[0].input_size or DEFAULT_IMAGE_SIZE
         return decode_images(
             dataset.inputs, chosen, size, folder / f"{what}-{size}.npy", lambda done: on_progress(0, len(chosen))
         )
 
-    training = decode(labelled, "train", rows)
-    validation = decode(labelled, "validation", held) if len(held) else None
+    training = read(labelled, "train", rows)
+    validation = read(labelled, "validation", held) if len(held) else None
     unlabelled = None
     if labelled is not target:
         every = np.random.default_rng(request.seed).permutation(len(target.train))[: request.max_examples]
-        unlabelled = decode(target, "unlabelled", np.sort(every))
+        unlabelled = read(target, "unlabelled", np.sort(every))
     data = TrainingData(training, validation, unlabelled)
     if has_test:
-        return Prepared(data, decode(target, "test"), "test", target.classes)
+        return Prepared(data, read(target, "test"), "test", target.classes)
     assert validation is not None  # noqa: S101 - refused above
     return Prepared(data, validation, "validation", target.classes)
 
 
-def _open(reference: DatasetReference) -> Dataset:
+def _open(reference: DatasetReference, modality: str) -> Dataset:
     opened = reference.open()
+    if opened.modality != modality:
+        raise ModalityMismatch(f"{reference.name} holds {opened.modality} examples; the checkpoints read {modality}")
     if opened.task != "classification":
         raise InvalidDataset(f"{reference.name} is a {opened.task} dataset; tuning is for classification")
     return opened

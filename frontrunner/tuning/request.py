@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from frontrunner.errors import (
     ArchitecturesDiffer,
+    MethodUnsuited,
     ModalityMismatch,
     SourceUnfit,
     StudentUnsupported,
@@ -22,12 +23,13 @@ from frontrunner.tuning.options import (
     MADE_OF_TEACHERS,
     SHARED_ARCHITECTURE,
     TEACHERS_NEEDED,
+    TEXT_METHODS,
     FinetuneOptions,
     NamedMethod,
 )
 
 # Part of an order's identity: raise it whenever the same order would train otherwise.
-VERSION = 1
+VERSION = 2
 MAX_TEACHERS = 16
 
 
@@ -55,12 +57,15 @@ class TuningRequest(BaseModel):
         "epoch each picks it.",
     )
     image_size: int | None = Field(
-        default=None, ge=16, le=1024, description="Pixels a side while training; the student's own by default."
+        default=None,
+        ge=16,
+        le=1024,
+        description="Images: pixels a side while training; the student's own by default.",
     )
     smallest_crop: float = Field(
-        default=0.5, gt=0, le=1, description="Training sees random crops of at least this share of the image's area."
+        default=0.5, gt=0, le=1, description="Images: training sees random crops of at least this share of the area."
     )
-    flip: bool = Field(default=True, description="Half of the training crops are mirrored.")
+    flip: bool = Field(default=True, description="Images: half of the training crops are mirrored.")
     max_examples: int = Field(
         default=DEFAULT_MAX_EXAMPLES,
         ge=2,
@@ -79,7 +84,7 @@ class TuningRequest(BaseModel):
     memory_limit_mb: float | None = Field(
         default=None, gt=0, description="Batches are split so that training takes no more; gradients add up."
     )
-    onnx: bool = Field(default=True, description="Write ONNX and int8 ONNX beside the weights, and measure them.")
+    onnx: bool = Field(default=True, description="Images: write and measure ONNX and int8 ONNX beside the weights.")
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Of the sample, the new weights and every draw.")
 
     @property
@@ -124,9 +129,23 @@ class TuningOrder(BaseModel):
         return (() if self.student is None else (self.student,)) + self.teachers
 
     @property
+    def modality(self) -> str:
+        """What the checkpoints read, all of them alike."""
+        return self.checkpoints[0].modality
+
+    @property
     def work_dir(self) -> Path:
         """Where this tuning's files lie."""
         return self.folder / self.identity[:32]
+
+
+# The library in whose form a tuned model is written, by what it reads.
+TUNED_FORM = {"image": "timm", "text": "transformers"}
+
+
+def has_tuned_form(checkpoint: CheckpointDescription) -> bool:
+    """Whether the checkpoint's weights can be tuned, and not only learned from."""
+    return TUNED_FORM.get(checkpoint.modality) == checkpoint.library
 
 
 def order_tuning(
@@ -148,7 +167,8 @@ def order_tuning(
     Raises:
         TeachersMissing: the method needs more teachers.
         StudentUnsupported: no checkpoint is named to tune, or its library cannot be tuned here.
-        ModalityMismatch: a checkpoint does not read images.
+        ModalityMismatch: the checkpoints do not read the same, or neither images nor texts.
+        MethodUnsuited: the method is for images alone.
         ArchitecturesDiffer: the method needs teachers of one architecture.
         SourceUnfit: an adaptation without a source, or a source that the method does not use.
     """
@@ -175,11 +195,18 @@ def order_tuning(
         dataset=dataset, student=student, teachers=teachers, source=source, request=request, folder=folder
     )
     for found in order.checkpoints:
-        if found.modality != "image":
-            raise ModalityMismatch(f"{found.id} reads {found.modality}; tuning is for images")
+        if found.modality not in TUNED_FORM:
+            raise ModalityMismatch(f"{found.id} reads {found.modality}; tuning is for images and texts")
+        if found.modality != order.modality:
+            raise ModalityMismatch(f"{found.id} reads {found.modality}, {order.checkpoints[0].id} {order.modality}")
+    if order.modality == "text" and name not in TEXT_METHODS:
+        raise MethodUnsuited(f"{name} is for images; for texts there are {', '.join(sorted(TEXT_METHODS))}")
     for found in teachers if student is None else (student,):
-        if found.library != "timm":
-            raise StudentUnsupported(f"{found.id} is in {found.library}'s form; weights are tuned in timm's form only")
+        if not has_tuned_form(found):
+            raise StudentUnsupported(
+                f"{found.id} is in {found.library}'s form; weights of {found.modality} checkpoints are tuned in "
+                f"{TUNED_FORM[found.modality]}' form only"
+            )
     architectures = {teacher.architecture for teacher in teachers}
     if name in SHARED_ARCHITECTURE and len(architectures) > 1:
         raise ArchitecturesDiffer(

@@ -18,7 +18,9 @@ from frontrunner.tuning.card import licence, write_card
 from frontrunner.tuning.classifier import Classifier
 from frontrunner.tuning.export import save_tensors, write_model
 from frontrunner.tuning.generalisation import bounds
-from frontrunner.tuning.loop import Listener, Plan, TrainingData, answers, train
+from frontrunner.tuning.image_classifier import ImageClassifier
+from frontrunner.tuning.images import Images
+from frontrunner.tuning.loop import OPTIMISERS, Listener, Plan, TrainingData, answers, train
 from frontrunner.tuning.material import Material
 from frontrunner.tuning.measurement import measure
 from frontrunner.tuning.memory import SMALLEST, micro_batch
@@ -108,7 +110,8 @@ def fit(
     request, folder = order.request, order.work_dir
     prepared = prepare(order, on_progress)
     data, n = prepared.data, len(prepared.data.train)
-    swept = len(RATES) * n if request.learning_rate is None else 0
+    optimiser = OPTIMISERS[order.modality]
+    swept = len(RATES[optimiser]) * n if request.learning_rate is None else 0
     total = swept + request.epochs * n
     method = build(
         Material(
@@ -133,6 +136,7 @@ def fit(
         seed=request.seed,
         smallest_crop=request.smallest_crop,
         flip=request.flip,
+        optimiser=optimiser,
     )
 
     def listener(before: int) -> Listener:
@@ -214,21 +218,24 @@ def _export(
         "parents": {parent.id: parent.digest for parent in order.checkpoints},
     }
     model = model.eval()
-    write_model(model, folder, prepared.classes, prepared.report.image_size, provenance)
+    write_model(model, folder, prepared.classes, prepared.report, provenance)
     alive()
     written = ExportedModel(
         folder=folder.name,
         architecture=model.description.architecture,
-        parameters=sum(weight.numel() for weight in model.network.parameters()),
+        parameters=sum(weight.numel() for weight in model.parameters()),
     )
     if not order.request.onnx:
         return written
+    calibration, report = prepared.data.train, prepared.report
+    if not (isinstance(model, ImageClassifier) and isinstance(calibration, Images) and isinstance(report, Images)):
+        return written.model_copy(update={"note": "no ONNX: it is written of models of images"})
     if not is_available():
         return written.model_copy(update={"note": "no ONNX: the extra `export` is not installed"})
     try:
-        written = written.model_copy(update={"onnx": write_onnx(model, folder, prepared.report)})
+        written = written.model_copy(update={"onnx": write_onnx(model, folder, report)})
         alive()
-        written = written.model_copy(update={"int8": write_int8(folder, prepared.data.train, prepared.report)})
+        written = written.model_copy(update={"int8": write_int8(folder, calibration, report)})
         alive()
     except NotExportable as error:
         return written.model_copy(update={"note": error.reason})

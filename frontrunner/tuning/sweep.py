@@ -1,4 +1,7 @@
-"""Finding a learning rate: one epoch with each of a few, all from the same start, and the best validation wins."""
+"""Finding a learning rate: one epoch with each of a few, all from the same start, and the best validation wins.
+
+The rate stays at its height: annealed to zero within the epoch, a rate looks good that ruins a longer training.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,15 @@ from pathlib import Path
 
 from frontrunner.errors import TuningDiverged
 from frontrunner.files import whole_file
-from frontrunner.tuning.loop import Listener, Plan, TrainingData, train
+from frontrunner.tuning.loop import Listener, Optimiser, Plan, TrainingData, train
 from frontrunner.tuning.method import Method
 from frontrunner.tuning.state import StateFile
 
 # Of the backbone; heads learn at ten times these. Half a decade apart: neighbours differ by less than seeds do.
-RATES = (0.0003, 0.001, 0.003, 0.01)
+RATES: dict[Optimiser, tuple[float, ...]] = {
+    "sgd": (0.0003, 0.001, 0.003),
+    "adamw": (0.00003, 0.0001, 0.0003, 0.001),
+}
 
 
 def sweep(
@@ -42,11 +48,11 @@ def sweep(
     path = folder / "sweep.json"
     found: dict[str, float | None] = json.loads(path.read_bytes()) if path.is_file() else {}
     start = copy.deepcopy(method.module.state_dict())
-    for place, rate in enumerate(RATES):
+    for place, rate in enumerate(RATES[plan.optimiser]):
         name = f"{rate:g}"
         if name in found:
             continue
-        short = replace(plan, epochs=1, learning_rate=rate, stage=f"sweep {name}")
+        short = replace(plan, epochs=1, learning_rate=rate, anneal=False, stage=f"sweep {name}")
         state = StateFile(folder / f"sweep-{name}.pt", identity)
         try:
             reached = train(method, data, short, state, listener_of(place))

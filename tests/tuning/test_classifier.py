@@ -12,7 +12,7 @@ from torch import nn
 from frontrunner.errors import StudentUnsupported
 from frontrunner.hub import describe_directory
 from frontrunner.hub.opening import open_checkpoint
-from frontrunner.tuning.classifier import Normalise, open_classifier
+from frontrunner.tuning.image_classifier import Normalise, open_image_classifier
 from frontrunner.tuning.images import Images
 from frontrunner.tuning.loop import Listener, TrainingData, train
 from frontrunner.tuning.methods import build
@@ -37,7 +37,7 @@ def test_normalisation_is_the_checkpoints_own_whatever_its_library(hub, zoo):
 
 
 def test_logits_and_features_of_one_pass_are_those_of_timms_own(zoo):
-    classifier = open_classifier(zoo[0], 3, 32, seed=0).eval()
+    classifier = open_image_classifier(zoo[0], 3, 32, seed=0).eval()
     pixels = coloured_images(4).plain(torch.arange(4))
     features, logits = classifier.both(pixels)
     torch.testing.assert_close(logits, classifier.network((pixels - 0.5) / 0.5))
@@ -46,7 +46,7 @@ def test_logits_and_features_of_one_pass_are_those_of_timms_own(zoo):
 
 
 def test_a_new_head_is_drawn_by_seed_and_the_backbone_is_the_checkpoints(zoo):
-    first, again, other = (open_classifier(zoo[0], 3, 32, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (open_image_classifier(zoo[0], 3, 32, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(first.head()[0], again.head()[0])
     assert not torch.equal(first.head()[0], other.head()[0])
     stored = open_checkpoint(zoo[0]).module.state_dict()
@@ -75,18 +75,18 @@ def test_layers_keep_statistics_that_were_never_measured_and_all_of_them_when_as
 
 def test_a_folded_checkpoint_answers_in_training_as_in_evaluation(tmp_path):
     folded = describe_directory(write_timm_checkpoint(tmp_path / "folded", "test_resnet", seed=1))
-    classifier = open_classifier(folded, 3, 32, seed=0)
+    classifier = open_image_classifier(folded, 3, 32, seed=0)
     pixels = coloured_images(4).plain(torch.arange(4))
     torch.testing.assert_close(classifier.train()(pixels), classifier.eval()(pixels))
 
 
 def test_a_transformer_is_set_to_the_size_of_the_images(tmp_path):
     description = describe_directory(write_timm_checkpoint(tmp_path / "vit", "test_vit", seed=1, side=160))
-    classifier = open_classifier(description, 3, 64, seed=0).eval()
+    classifier = open_image_classifier(description, 3, 64, seed=0).eval()
     images: Images = coloured_images(2, size=64)
     assert classifier(images.plain(torch.arange(2))).shape == (2, 3)
 
 
 def test_checkpoints_of_other_libraries_are_refused_as_students(hub):
     with pytest.raises(StudentUnsupported, match="transformers"):
-        open_classifier(describe_directory(hub / "mobilenet"), 3, 32, seed=0)
+        open_image_classifier(describe_directory(hub / "mobilenet"), 3, 32, seed=0)

@@ -9,7 +9,7 @@ import torch
 
 from frontrunner.errors import TuningError
 from frontrunner.hub import describe_directory
-from frontrunner.tuning.classifier import open_classifier
+from frontrunner.tuning.image_classifier import open_image_classifier
 from frontrunner.tuning.method import Batch
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.methods.hub_pathway import Pathway, entropy
@@ -23,7 +23,7 @@ N = 10
 def members(zoo, vit):
     """Of two architectures, with features of different widths."""
     return [
-        open_classifier(description, 3, 32, seed=0, place=place, hold_statistics=True)
+        open_image_classifier(description, 3, 32, seed=0, place=place, hold_statistics=True)
         for place, description in enumerate((*zoo, vit))
     ]
 
@@ -43,13 +43,13 @@ def choose(pathway: Pathway, logits: torch.Tensor) -> Pathway:
 def test_one_path_with_a_fixed_gate_is_that_model(members, pixels, chosen):
     logits = torch.zeros(4)
     logits[chosen] = 5.0
-    pathway = choose(Pathway(members, 1), logits).eval()
+    pathway = choose(Pathway(members, 1, 3), logits).eval()
     with torch.no_grad():
         torch.testing.assert_close(pathway(pixels), members[chosen](pixels), rtol=0, atol=1e-6)
 
 
 def test_two_paths_are_mixed_by_the_softmax_of_the_kept_logits(members, pixels):
-    pathway = choose(Pathway(members, 2), torch.tensor([1.0, -3.0, 2.0, -5.0])).eval()
+    pathway = choose(Pathway(members, 2, 3), torch.tensor([1.0, -3.0, 2.0, -5.0])).eval()
     share = 1 / (1 + math.exp(-1))
     with torch.no_grad():
         expected = (1 - share) * members[0](pixels) + share * members[2](pixels)
@@ -70,7 +70,7 @@ def test_cost_follows_k_and_not_the_hub(members, pixels, paths):
     for place, member in enumerate(members):
         member.register_forward_pre_hook(count(place))
     logits = torch.randn(N, 4, generator=torch.Generator().manual_seed(0))
-    pathway = choose(Pathway(members, paths), logits).eval()
+    pathway = choose(Pathway(members, paths, 3), logits).eval()
     with torch.no_grad():
         pathway(pixels)
     assert sum(seen) == paths * N
@@ -79,7 +79,7 @@ def test_cost_follows_k_and_not_the_hub(members, pixels, paths):
 
 
 def test_noise_is_drawn_in_training_only(members, pixels):
-    pathway = Pathway(members, 2)
+    pathway = Pathway(members, 2, 3)
     assert not torch.equal(pathway.train().generator(pixels), pathway.generator(pixels))
     assert torch.equal(pathway.eval().generator(pixels), pathway.generator(pixels))
 
@@ -108,7 +108,7 @@ def test_entropy_is_largest_where_every_model_is_in_use():
 
 
 def test_the_gate_learns_from_the_task(members, pixels):
-    pathway = Pathway(members, 2).train()
+    pathway = Pathway(members, 2, 3).train()
     labels = coloured_images(N).labels
     torch.nn.functional.cross_entropy(pathway(pixels), labels).backward()
     assert float(pathway.generator.prefer.weight.grad.abs().max()) > 0

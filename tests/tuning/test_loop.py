@@ -43,7 +43,7 @@ run_tuning(TuningOrder.model_validate_json(Path(sys.argv[1]).read_bytes()), die_
 
 
 def task_loss(module, batch):
-    logits = module(batch.pixels)
+    logits = module(batch.views)
     return Outcome({"task": cross_entropy(logits, batch.labels)}, logits)
 
 
@@ -76,7 +76,8 @@ def test_a_training_killed_with_signal_9_ends_in_the_weights_of_an_unbroken_one(
         torch.testing.assert_close(reached[name], value, rtol=0, atol=1e-6)
 
 
-def test_a_training_that_is_asked_to_stop_has_saved_the_step_in_hand(tmp_path):
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_a_training_that_is_asked_to_stop_has_saved_the_step_in_hand(tmp_path, optimiser):
     class Asked(BaseException):
         pass
 
@@ -86,13 +87,14 @@ def test_a_training_that_is_asked_to_stop_has_saved_the_step_in_hand(tmp_path):
 
     data = TrainingData(coloured_images(16))
     module, method = linear_method(task_loss)
+    steps = plan(optimiser=optimiser)
     with pytest.raises(Asked):
-        train(method, data, plan(), state(tmp_path), Listener(stop))
+        train(method, data, steps, state(tmp_path), Listener(stop))
     done = []
-    train(method, data, plan(), state(tmp_path), Listener(lambda now, total: done.append(now)))
+    train(method, data, steps, state(tmp_path), Listener(lambda now, total: done.append(now)))
     assert done == [32]
     other, unbroken = linear_method(task_loss)
-    train(unbroken, data, plan(), state(tmp_path, "other.pt"), Listener())
+    train(unbroken, data, steps, state(tmp_path, "other.pt"), Listener())
     assert torch.equal(module.map.weight, other.map.weight)
 
 
@@ -172,7 +174,7 @@ def test_the_rate_follows_a_cosine_and_each_group_its_multiple(tmp_path):
     lengths = {}
     for rate in (1.0, 10.0):
         module, method = linear_method(
-            lambda module, batch: Outcome({"sum": module.map.bias.sum()}, module(batch.pixels)), rate
+            lambda module, batch: Outcome({"sum": module.map.bias.sum()}, module(batch.views)), rate
         )
         train(method, TrainingData(coloured_images(8)), plan(epochs=1), state(tmp_path, f"{rate}.pt"), Listener())
         lengths[rate] = float(-module.map.bias[0].detach())

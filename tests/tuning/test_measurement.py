@@ -58,7 +58,7 @@ def test_the_bytes_kept_are_those_of_the_activations():
     """x W' of (b, 3) pixels: the pooled input and the softmax's output are kept, a few floats an example."""
 
     def loss(module, batch):
-        logits = module(batch.pixels)
+        logits = module(batch.views)
         return Outcome({"task": logits.square().sum()}, logits)
 
     _, method = linear_method(loss)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from timm.layers import Conv2dSame
 
-from frontrunner.tuning.classifier import open_classifier
+from frontrunner.tuning.image_classifier import open_image_classifier
 from frontrunner.tuning.onnx_files import INT8_FILE, MODEL_FILE, is_available, run_onnx, write_int8, write_onnx
 from frontrunner.tuning.run import run_tuning
 from tests.tuning.material import coloured_images, measured_checkpoint, order
@@ -24,7 +24,7 @@ def test_both_files_answer_as_the_model_whatever_the_batch(tmp_path, architectur
     if architecture == "test_efficientnet":
         config = json.loads((tmp_path / "c" / "config.json").read_text())
         (tmp_path / "c" / "config.json").write_text(json.dumps(config | {"model_args": {"pad_type": "same"}}))
-    model = open_classifier(description, 3, 32, seed=0).eval()
+    model = open_image_classifier(description, 3, 32, seed=0).eval()
     assert any(isinstance(part, Conv2dSame) for part in model.modules()) == (architecture == "test_efficientnet")
     folder = tmp_path / "out"
     folder.mkdir()

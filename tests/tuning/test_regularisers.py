@@ -126,7 +126,7 @@ def test_bss_adds_the_shrinkage_of_the_heads_own_features(tmp_path, zoo):
     method = build(material(BSSOptions(strength=2.0, values=2), tmp_path, images, zoo[0]))
     method.module.train()
     part = method.loss(batch(images)).parts["shrinkage"].detach()
-    features = method.module.features(batch(images).pixels)
+    features = method.module.features(batch(images).views)
     torch.testing.assert_close(
         part, 2 * torch.linalg.svdvals(features)[-2:].square().sum().detach(), rtol=1e-3, atol=1e-6
     )
@@ -198,5 +198,5 @@ def test_a_linear_probe_moves_its_head_alone(tmp_path, zoo):
     assert all(weight.grad is None for _, weight in method.module.backbone())
     assert {id(weight) for weight in method.parameters()} == {id(weight) for weight in method.module.head()}
     torch.testing.assert_close(
-        outcome.parts["task"], cross_entropy(method.module.eval()(batch(images).pixels), images.labels)
+        outcome.parts["task"], cross_entropy(method.module.eval()(batch(images).views), images.labels)
     )

@@ -9,7 +9,7 @@ from torch import nn
 
 from frontrunner import logme
 from frontrunner.errors import ArchitecturesDiffer
-from frontrunner.tuning.classifier import Classifier, open_classifier
+from frontrunner.tuning.image_classifier import ImageClassifier, open_image_classifier
 from frontrunner.tuning.loop import Listener, TrainingData, train
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.methods.zoo_layers import Gates, ZooConv2d, ZooLayer
@@ -23,12 +23,12 @@ ARCHITECTURES = ("test_resnet", "test_efficientnet", "test_vit", "test_mambaout"
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
-def teachers(request, tmp_path_factory) -> list[Classifier]:
+def teachers(request, tmp_path_factory) -> list[ImageClassifier]:
     root = tmp_path_factory.mktemp(request.param)
     found = []
     for seed, classes in enumerate((10, 4)):  # the second was trained on fewer classes
         description = measured_checkpoint(root / f"c{seed}", request.param, seed, classes)
-        classifier = open_classifier(description, 3, 32, seed=0)
+        classifier = open_image_classifier(description, 3, 32, seed=0)
         with torch.no_grad():  # norms that differ between the checkpoints
             for name, weight in classifier.backbone():
                 if weight.ndim == 1 and name.endswith("weight"):
@@ -145,17 +145,17 @@ def test_a_trained_lite_zoo_folds_into_a_plain_model_that_answers_alike(tmp_path
         if isinstance(part, Gates):
             with torch.no_grad():
                 part.running.mul_(torch.rand_like(part.running) + 0.5)
-    folded = fold(zoo, open_classifier(descriptions[0], 3, 32, seed=0))
+    folded = fold(zoo, open_image_classifier(descriptions[0], 3, 32, seed=0))
     pixels = coloured_images(5, seed=3).plain(torch.arange(5))
     with torch.no_grad():
         torch.testing.assert_close(folded(pixels), zoo(pixels), rtol=1e-4, atol=1e-4)
-    plain = open_classifier(descriptions[0], 3, 32, seed=0)
+    plain = open_image_classifier(descriptions[0], 3, 32, seed=0)
     assert folded.state_dict().keys() == plain.state_dict().keys()
     assert {type(part) for part in folded.modules()} == {type(part) for part in plain.modules()}
 
 
 def test_running_statistics_are_measured_on_the_target(zoo):
-    classifiers = [open_classifier(description, 3, 32, seed=0) for description in zoo]
+    classifiers = [open_image_classifier(description, 3, 32, seed=0) for description in zoo]
     mixture = make_zoo(classifiers, [0.4, 0.3, 0.3], shared=True)
     images = coloured_images(16)
     measure_statistics(mixture, images, seed=0)
@@ -175,7 +175,7 @@ def test_statistics_are_those_of_mixed_batches_though_images_lie_by_class(zoo):
     by_class = mixed.take(np.argsort(mixed.labels.numpy(), kind="stable"))
     variances = []
     for images in (mixed, by_class):
-        mixture = make_zoo([open_classifier(zoo[0], 3, 32, seed=0)] * 2, [0.5, 0.5], shared=True)
+        mixture = make_zoo([open_image_classifier(zoo[0], 3, 32, seed=0)] * 2, [0.5, 0.5], shared=True)
         measure_statistics(mixture, images, seed=0)
         first = next(part for part in mixture.modules() if isinstance(part, nn.BatchNorm2d))
         variances.append(first.running_var)
@@ -183,13 +183,13 @@ def test_statistics_are_those_of_mixed_batches_though_images_lie_by_class(zoo):
 
 
 def test_checkpoints_of_other_shapes_are_refused(tmp_path, zoo, vit):
-    first, other = open_classifier(zoo[0], 3, 32, seed=0), open_classifier(vit, 3, 32, seed=0)
+    first, other = open_image_classifier(zoo[0], 3, 32, seed=0), open_image_classifier(vit, 3, 32, seed=0)
     with pytest.raises(ArchitecturesDiffer, match="test_resnet and test_vit"):
         make_zoo([first, other], [0.5, 0.5], shared=True)
 
 
 def test_checkpoints_of_one_shape_and_other_strides_are_refused(zoo):
-    first, other = (open_classifier(zoo[0], 3, 32, seed=0) for _ in range(2))
+    first, other = (open_image_classifier(zoo[0], 3, 32, seed=0) for _ in range(2))
     other.network.layer2[0].conv1.stride = (1, 1)
     with pytest.raises(ArchitecturesDiffer):
         make_zoo([first, other], [0.5, 0.5], shared=True)

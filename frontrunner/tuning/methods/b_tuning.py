@@ -38,7 +38,7 @@ def b_tuning(material: Material) -> Method:
     weights = _Weights(_student_mean(material, material.student, models))
 
     def loss(batch: Batch) -> Outcome:
-        features, logits = student.both(batch.pixels)
+        features, logits = student.both(batch.views)
         distance = nn.functional.mse_loss(features @ weights.mean, wanted[batch.rows].to(logits.device))
         return Outcome({"task": cross_entropy(logits, batch.labels), "bayes": options.strength * distance}, logits)
 

@@ -21,7 +21,7 @@ def bss(material: Material) -> Method:
     student = material.open_student()
 
     def loss(batch: Batch) -> Outcome:
-        features, logits = student.both(batch.pixels)
+        features, logits = student.both(batch.views)
         shrinkage = options.strength * smallest_squared_singular_values(features, options.values)
         return Outcome({"task": cross_entropy(logits, batch.labels), "shrinkage": shrinkage}, logits)
 

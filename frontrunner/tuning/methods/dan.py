@@ -24,7 +24,7 @@ def dan(material: Material) -> Method:
 
     def loss(batch: Batch) -> Outcome:
         assert batch.unlabelled is not None  # noqa: S101 - orders of this method carry a target
-        features, logits = student.both(batch.pixels)
+        features, logits = student.both(batch.views)
         apart = squared_mmd(features, student.features(batch.unlabelled))
         return Outcome({"task": cross_entropy(logits, batch.labels), "mmd": options.strength * apart}, logits)
 

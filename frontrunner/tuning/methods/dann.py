@@ -29,13 +29,13 @@ def dann(material: Material) -> Method:
     options = material.options
     assert isinstance(options, DANNOptions)  # noqa: S101 - the registry pairs them
     student = material.open_student()
-    dimension = student.features(torch.zeros(1, 3, material.image_size, material.image_size)).shape[1]
+    dimension = material.feature_dimension(student)
     critic = nn.Sequential(nn.Linear(dimension, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, 1))
     module = _WithCritic(student, critic)
 
     def loss(batch: Batch) -> Outcome:
         assert batch.unlabelled is not None  # noqa: S101 - orders of this method carry a target
-        features, logits = student.both(batch.pixels)
+        features, logits = student.both(batch.views)
         strength = options.strength * warmed_up(batch.progress)
         domains = domain_loss(critic, features, student.features(batch.unlabelled), strength)
         return Outcome({"task": cross_entropy(logits, batch.labels), "domains": domains}, logits)

@@ -44,9 +44,9 @@ def delta(material: Material) -> Method:
     def loss(batch: Batch) -> Outcome:
         pretrained.eval()
         with torch.no_grad(), feature_maps(pretrained) as kept:
-            pretrained.network.forward_features(pretrained.normalise(batch.pixels))
+            pretrained.hidden(batch.views)
         with feature_maps(student) as maps:
-            logits = student(batch.pixels)
+            logits = student(batch.views)
         apart = [
             (weights.to(now.device) * (now - before).square().sum(dim=1)).sum(dim=1).mean()
             for weights, now, before in zip(attention, maps(), kept(), strict=True)

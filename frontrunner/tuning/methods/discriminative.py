@@ -23,7 +23,7 @@ def discriminative(material: Material) -> Method:
     student = material.open_student()
 
     def loss(batch: Batch) -> Outcome:
-        logits = student(batch.pixels)
+        logits = student(batch.views)
         return Outcome({"task": cross_entropy(logits, batch.labels)}, logits)
 
     return Method(student, layer_rates(student, options.decay), loss, student, plain(student))

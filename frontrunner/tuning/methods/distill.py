@@ -55,11 +55,11 @@ def distill(material: Material) -> Method:
     )
     softened = torch.softmax(torch.from_numpy(np.log(np.maximum(answers, 1e-12))) / options.temperature, dim=1).float()
     wanted = [torch.from_numpy(features).float() for features in readings]
-    probe = student.features(torch.zeros(1, 3, material.image_size, material.image_size))
-    projections = [nn.Linear(probe.shape[1], features.shape[1]) for features in wanted]
+    own = material.feature_dimension(student)
+    projections = [nn.Linear(own, features.shape[1]) for features in wanted]
 
     def loss(batch: Batch) -> Outcome:
-        features, logits = student.both(batch.pixels)
+        features, logits = student.both(batch.views)
 
         def distance(projection: nn.Linear, teacher: Tensor) -> Tensor:
             return nn.functional.mse_loss(projection(features), teacher[batch.rows].to(logits.device))

@@ -20,7 +20,7 @@ def ensemble(material: Material) -> Method:
     module = nn.ModuleList(members)
 
     def loss(batch: Batch) -> Outcome:
-        each = [member(batch.pixels) for member in members]
+        each = [member(batch.views) for member in members]
         parts = {f"task {place}": cross_entropy(logits, batch.labels) for place, logits in enumerate(each)}
         return Outcome(parts, log_mean_probability(each))
 

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from frontrunner.errors import StudentUnsupported
-from frontrunner.tuning.classifier import Normalise, open_timm
-from frontrunner.tuning.images import Images
+from frontrunner.tuning.image_classifier import Normalise, open_timm
 from frontrunner.tuning.material import Material
 from frontrunner.tuning.method import Batch, Method, Outcome, cross_entropy, plain, rates
 from frontrunner.tuning.methods.anchors import Anchors
@@ -31,7 +30,7 @@ def ewc(material: Material) -> Method:
     anchors = Anchors([weight for _, weight in student.backbone()], _measured(material, options, names))
 
     def loss(batch: Batch) -> Outcome:
-        logits = student(batch.pixels)
+        logits = student(batch.views)
         parts = {"task": cross_entropy(logits, batch.labels), "pull": options.strength / 2 * anchors()}
         return Outcome(parts, logits)
 
@@ -42,13 +41,14 @@ def _measured(material: Material, options: EWCOptions, names: Sequence[str]) -> 
     """The Fisher of the checkpoint as pretrained, a tensor for each named weight, mean one."""
     description = material.student
     assert description is not None  # noqa: S101 - orders of this method carry a student
-    checkpoint = open_timm(description, material.image_size)
-    if checkpoint.forward(torch.zeros(1, 3, material.image_size, material.image_size)).source_logits is None:
+    size = material.images.image_size
+    checkpoint = open_timm(description, size)
+    if checkpoint.forward(torch.zeros(1, 3, size, size)).source_logits is None:
         raise StudentUnsupported(f"{description.id} has no classifier of its own, whose Fisher EWC needs; try l2_sp")
     network: nn.Module = checkpoint.module.eval()
     normalise = Normalise.of(checkpoint)
     weights = [network.get_parameter(name) for name in names]
-    images: Images = material.sample(options.fisher_examples)
+    images = material.sample(options.fisher_examples)
     inputs = (normalise(images.plain(row[None])) for row in torch.arange(len(images)))
     generator = generator_at(material.seed, NOISE, 0)
     fisher = diagonal_fisher(lambda pixels: network(pixels), weights, inputs, draws=1, generator=generator)

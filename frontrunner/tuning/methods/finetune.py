@@ -14,7 +14,7 @@ def finetune(material: Material) -> Method:
     student = material.open_student()
 
     def loss(batch: Batch) -> Outcome:
-        logits = student(batch.pixels)
+        logits = student(batch.views)
         return Outcome({"task": cross_entropy(logits, batch.labels)}, logits)
 
     return Method(student, rates(student), loss, student, plain(student))

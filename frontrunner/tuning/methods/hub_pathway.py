@@ -5,7 +5,7 @@ that of Shazeer et al., ICLR 2017. A small convolutional generator sees the imag
 checkpoint a logit; in training normal noise is added, scaled by a learned softplus; the k largest are kept and their
 softmax are the path's weights. Done otherwise than there: what is mixed are the answers of the checkpoints' own heads,
 which is a linear aggregation of their features whatever these look like, so one head serves the path and the
-exploitation loss; the entropy of exploration is that of all logits' softmax.
+exploitation loss; the entropy of exploration is that of all logits' softmax. Of a text the generator sees hashed words.
 
 A checkpoint runs on the images that chose it and on no other, so cost follows k and not the hub. The statistics of
 normalisation layers stay as pretrained: a handful of chosen images is no batch to measure them on.
@@ -13,6 +13,7 @@ normalisation layers stay as pretrained: a handful of chosen images is no batch 
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 
 import torch
@@ -20,13 +21,15 @@ from torch import Tensor, nn
 
 from frontrunner.errors import TuningError
 from frontrunner.tuning.classifier import Classifier
+from frontrunner.tuning.examples import Texts, Views
 from frontrunner.tuning.material import Material
 from frontrunner.tuning.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying, rates
 from frontrunner.tuning.options import HubPathwayOptions
 
-# Pixels a side that the generator sees, and its width.
+# What the generator sees: pixels a side, or rows of a table of words; and its width.
 _GLANCE = 32
-_WIDTH = 16
+_WORDS = 4096
+_WIDTH = 32
 
 
 def hub_pathway(material: Material) -> Method:
@@ -36,10 +39,10 @@ def hub_pathway(material: Material) -> Method:
     members = replace(material, hold_statistics=True).open_teachers()
     if options.paths > len(members):
         raise TuningError(f"paths is {options.paths}, and there are {len(members)} teachers to choose from")
-    pathway = Pathway(members, options.paths)
+    pathway = Pathway(members, options.paths, material.classes)
 
     def loss(batch: Batch) -> Outcome:
-        taken = pathway.take(batch.pixels)
+        taken = pathway.take(batch.views)
         own = [
             cross_entropy(taken.each[place][taken.chose[:, place]], batch.labels[taken.chose[:, place]])
             * taken.chose[:, place].float().mean()
@@ -64,26 +67,61 @@ def hub_pathway(material: Material) -> Method:
     )
 
 
-class Generator(nn.Module):
-    """An image at a low resolution to (b, m) path logits and, in training, the scale of their noise."""
+class Glance(nn.Module):
+    """An image at a low resolution: pixels (b, 3, S, S) in [0, 1] to (b, width)."""
 
-    def __init__(self, checkpoints: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.see = nn.Sequential(
             nn.AdaptiveAvgPool2d(_GLANCE),
-            nn.Conv2d(3, _WIDTH, 3, stride=2, padding=1),
+            nn.Conv2d(3, width // 2, 3, stride=2, padding=1),
             nn.ReLU(),
-            nn.Conv2d(_WIDTH, 2 * _WIDTH, 3, stride=2, padding=1),
+            nn.Conv2d(width // 2, width, 3, stride=2, padding=1),
             nn.ReLU(),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
         )
-        self.prefer = nn.Linear(2 * _WIDTH, checkpoints)
-        self.doubt = nn.Linear(2 * _WIDTH, checkpoints)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Logits (b, m) from pixels in [0, 1]; noisy in training mode."""
-        seen = self.see(pixels - 0.5)
+        """(b, width)."""
+        seen: Tensor = self.see(pixels - 0.5)
+        return seen
+
+
+class Skim(nn.Module):
+    """The words of a text, whatever their order: b texts to (b, width). Words share rows of a table by their hash."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.words = nn.EmbeddingBag(_WORDS, width, mode="mean")
+
+    def forward(self, texts: Texts) -> Tensor:
+        """(b, width)."""
+        rows = [_hashed(text) for text in texts.firsts]
+        if texts.seconds is not None:
+            rows = [row + _hashed(text) for row, text in zip(rows, texts.seconds, strict=True)]
+        device = self.words.weight.device
+        starts = torch.tensor([0, *map(len, rows[:-1])], device=device).cumsum(dim=0)
+        seen: Tensor = self.words(torch.tensor([word for row in rows for word in row], device=device), starts)
+        return seen
+
+
+def _hashed(text: str) -> list[int]:
+    return [zlib.crc32(word.encode()) % _WORDS for word in text.lower().split()]
+
+
+class Generator(nn.Module):
+    """Examples to (b, m) path logits and, in training, the scale of their noise."""
+
+    def __init__(self, checkpoints: int, *, texts: bool) -> None:
+        super().__init__()
+        self.see = Skim(_WIDTH) if texts else Glance(_WIDTH)
+        self.prefer = nn.Linear(_WIDTH, checkpoints)
+        self.doubt = nn.Linear(_WIDTH, checkpoints)
+
+    def forward(self, views: Views) -> Tensor:
+        """Logits (b, m); noisy in training mode."""
+        seen = self.see(views)
         logits: Tensor = self.prefer(seen)
         if self.training:
             logits = logits + torch.randn_like(logits) * nn.functional.softplus(self.doubt(seen))
@@ -107,34 +145,30 @@ class Taken:
 class Pathway(nn.Module):
     """Checkpoints and the generator that chooses `paths` of them for each image."""
 
-    def __init__(self, members: list[Classifier], paths: int) -> None:
+    def __init__(self, members: list[Classifier], paths: int, classes: int) -> None:
         super().__init__()
+        self._classes = classes
         self.members = nn.ModuleList(members)
-        self.generator = Generator(len(members))
+        self.generator = Generator(len(members), texts=members[0].description.modality == "text")
         self.paths = paths
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def forward(self, views: Views) -> Tensor:
         """Logits (b, C)."""
-        return self.take(pixels).logits
+        return self.take(views).logits
 
-    def take(self, pixels: Tensor) -> Taken:
+    def take(self, views: Views) -> Taken:
         """Choose, run and mix."""
-        inclined: Tensor = self.generator(pixels)
+        inclined: Tensor = self.generator(views)
         kept = inclined.topk(self.paths, dim=1)
         weights = torch.zeros_like(inclined).scatter(1, kept.indices, kept.values.softmax(dim=1))
         chose = torch.zeros_like(inclined, dtype=torch.bool).scatter(1, kept.indices, True)
         each: list[Tensor] = []
         for place, member in enumerate(self.members):
             rows = chose[:, place].nonzero()[:, 0]
-            answered = member(pixels[rows]) if len(rows) else pixels.new_zeros(0, self._classes())
-            each.append(answered.new_zeros(len(pixels), answered.shape[1]).index_copy(0, rows, answered))
+            answered = member(views[rows]) if len(rows) else inclined.new_zeros(0, self._classes)
+            each.append(answered.new_zeros(len(views), self._classes).index_copy(0, rows, answered))
         logits = torch.stack([weights[:, place, None] * one for place, one in enumerate(each)]).sum(dim=0)
         return Taken(logits, each, chose, inclined.softmax(dim=1))
-
-    def _classes(self) -> int:
-        first = self.members[0]
-        assert isinstance(first, Classifier)  # noqa: S101 - made so
-        return int(first.network.num_classes)
 
 
 def entropy(shares: Tensor) -> Tensor:

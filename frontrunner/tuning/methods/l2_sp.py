@@ -21,7 +21,7 @@ def l2_sp(material: Material) -> Method:
     anchors = Anchors(backbone)
 
     def loss(batch: Batch) -> Outcome:
-        logits = student(batch.pixels)
+        logits = student(batch.views)
         parts = {
             "task": cross_entropy(logits, batch.labels),
             "pull": options.strength / 2 * anchors() + options.head_strength / 2 * squared_norm(head),

@@ -18,8 +18,8 @@ def linear_probe(material: Material) -> Method:
     def loss(batch: Batch) -> Outcome:
         student.eval()
         with torch.no_grad():
-            hidden = student.network.forward_features(student.normalise(batch.pixels))
-        logits = student.network.forward_head(hidden)
+            hidden = student.hidden(batch.views)
+        logits = student.answer(hidden)
         return Outcome({"task": cross_entropy(logits, batch.labels)}, logits)
 
     return Method(student, decaying(student.head(), HEAD_RATE), loss, student, plain(student))

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from frontrunner.errors import StudentUnsupported
-from frontrunner.tuning.classifier import Classifier, open_timm
+from frontrunner.tuning.classifier import Classifier
+from frontrunner.tuning.image_classifier import open_timm
 from frontrunner.tuning.material import Material
 from frontrunner.tuning.method import Batch, Method, Outcome, cross_entropy, decaying, divergence, plain, rates
 from frontrunner.tuning.options import LwFOptions
@@ -29,7 +30,7 @@ def lwf(material: Material) -> Method:
     assert isinstance(options, LwFOptions)  # noqa: S101 - the registry pairs them
     student, description = material.open_student(), material.student
     assert description is not None  # noqa: S101 - orders of this method carry a student
-    old = open_timm(description, material.image_size).module.get_classifier()  # type: ignore[operator]
+    old = open_timm(description, material.images.image_size).module.get_classifier()  # type: ignore[operator]
     recorded = material.readings(description).source_probabilities
     if recorded is None or not isinstance(old, nn.Linear):
         raise StudentUnsupported(f"{description.id} has no linear classifier of its own, whose answers LwF keeps")
@@ -38,7 +39,7 @@ def lwf(material: Material) -> Method:
     module = _WithOldHead(student, old)
 
     def loss(batch: Batch) -> Outcome:
-        features, logits = student.both(batch.pixels)
+        features, logits = student.both(batch.views)
         kept = divergence(old(features), wanted[batch.rows].to(logits.device), options.temperature)
         return Outcome({"task": cross_entropy(logits, batch.labels), "old": options.strength * kept}, logits)
 

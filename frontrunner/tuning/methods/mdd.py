@@ -27,13 +27,13 @@ def mdd(material: Material) -> Method:
     options = material.options
     assert isinstance(options, MDDOptions)  # noqa: S101 - the registry pairs them
     student = material.open_student()
-    dimension = student.features(torch.zeros(1, 3, material.image_size, material.image_size)).shape[1]
+    dimension = material.feature_dimension(student)
     adversary = nn.Linear(dimension, material.classes)
     module = _WithAdversary(student, adversary)
 
     def loss(batch: Batch) -> Outcome:
         assert batch.unlabelled is not None  # noqa: S101 - orders of this method carry a target
-        features, logits = student.both(batch.pixels)
+        features, logits = student.both(batch.views)
         target_features, target_logits = student.both(batch.unlabelled)
         strength = options.strength * warmed_up(batch.progress)
         disparity = margin_disparity(

@@ -1,13 +1,13 @@
 """Zoo-Tuning and its lite form: one network whose every layer mixes the weights of all checkpoints.
 
 Shu et al., "Zoo-Tuning: Adaptive Transfer from a Zoo of Models", ICML 2021. Every plain convolution and linear map of
-the backbone becomes a `zoo_layers.ZooLayer`. What is no such layer is shared: normalisation gains and biases, position
-embeddings and the like begin as the checkpoints' mean by the first gates, and running statistics are measured anew on
-the target before training, as those of a mixture nobody knows. The head is new and shared.
+the backbone becomes a `zoo_layers.ZooLayer`. What is no such layer is shared and begins as the leader's: normalisation,
+position embeddings and the like. The head is new and shared.
 
 The first gates add up to one, and are not equal: checkpoints that began from different random weights have channels of
 different meanings at one place, and the mean of their weights is hardly better than none. So the checkpoint with the
-highest LogME begins with most of the weight, and the gates find out what the others add. docs/tuning.md has figures.
+highest LogME, the leader, begins with nearly all of the weight, and the gates find out what the others add.
+docs/tuning.md has figures.
 
 The lite form's gates do not depend on the example, so its mixtures can be carried out once: `fold` gives one plain
 model of the original architecture that answers alike.
@@ -25,7 +25,7 @@ from torch import nn
 from frontrunner.errors import ArchitecturesDiffer, StudentUnsupported
 from frontrunner.scores.logme import logme_from_statistics
 from frontrunner.statistics import FeatureStatistics
-from frontrunner.tuning.classifier import Classifier, norms
+from frontrunner.tuning.image_classifier import ImageClassifier, norms
 from frontrunner.tuning.images import Images
 from frontrunner.tuning.material import Material
 from frontrunner.tuning.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying
@@ -51,19 +51,20 @@ def lite_zoo_tuning(material: Material) -> Method:
 def _method(material: Material, *, shared: bool) -> Method:
     options = material.options
     assert isinstance(options, (ZooTuningOptions, LiteZooTuningOptions))  # noqa: S101 - the registry pairs them
-    teachers = material.open_teachers()
+    teachers = material.open_image_teachers()
     zoo = make_zoo(teachers, first_gates(material, options.leader), shared=shared)
-    # What was held of one checkpoint is nothing to hold of a mixture: its statistics are measured first.
-    zoo.held = norms(zoo) if material.hold_statistics else []
     try:
-        measure_statistics(zoo, material.train, material.seed)
+        with torch.no_grad():
+            zoo.eval()(material.images.plain(torch.zeros(1, dtype=torch.long)))
     except AttributeError as error:
         raise StudentUnsupported(
             f"{zoo.description.architecture} reads its layers' weights directly: {error}"
         ) from error
+    if not material.hold_statistics:
+        measure_statistics(zoo, material.images, material.seed)
 
     def loss(batch: Batch) -> Outcome:
-        logits = zoo(batch.pixels)
+        logits = zoo(batch.views)
         return Outcome({"task": cross_entropy(logits, batch.labels)}, logits)
 
     head = {id(weight) for weight in zoo.head()}
@@ -84,38 +85,34 @@ def first_gates(material: Material, leader: float) -> list[float]:
     return gates
 
 
-def make_zoo(teachers: Sequence[Classifier], first: Sequence[float], *, shared: bool) -> Classifier:
-    """The first teacher's network with every layer mixed out of all teachers'.
+def make_zoo(teachers: Sequence[ImageClassifier], first: Sequence[float], *, shared: bool) -> ImageClassifier:
+    """The leader's network with every layer mixed out of all teachers'.
 
     Args:
         teachers: two or more classifiers of one architecture.
-        first: gates to start with, adding up to one; also the teachers' parts in what is shared.
+        first: gates to start with, adding up to one; the largest is the leader's.
         shared: the lite form.
 
     Raises:
         ArchitecturesDiffer: their networks differ in more than their classifiers had.
     """
     _require_one_architecture(teachers)
-    zoo = copy.deepcopy(teachers[0])
-    head = {id(part) for part in _head_modules(zoo)}
+    zoo = copy.deepcopy(teachers[first.index(max(first))])
+    head = {id(part) for layer in zoo.head_layers() for part in layer.modules()}
     names = [n for n, part in zoo.network.named_modules() if replaceable(part) and id(part) not in head]
     for name in names:
         layers = [teacher.network.get_submodule(name) for teacher in teachers]
         zoo.network.set_submodule(name, zoo_layer(layers, first, shared=shared))
-    mixed = {id(own) for part in zoo.modules() if isinstance(part, ZooLayer) for _, own in _tensors(part)}
-    new = {id(weight) for weight in zoo.head()}
-    with torch.no_grad():
-        for name, weight in [*zoo.network.named_parameters(), *zoo.network.named_buffers()]:
-            if id(weight) in mixed | new or not weight.is_floating_point():
-                continue
-            each = [dict(_tensors(teacher.network))[name] for teacher in teachers]
-            weight.copy_(sum(share * value for share, value in zip(first, each, strict=True)))
     return zoo
 
 
-def measure_statistics(zoo: Classifier, images: Images, seed: int) -> None:
-    """Running statistics of every normalisation layer as plain means over the batches of the target's images."""
+def measure_statistics(zoo: ImageClassifier, images: Images, seed: int) -> None:
+    """Running statistics of every normalisation layer as plain means over the batches of the target's images.
+
+    No layer is held any longer.
+    """
     measured = norms(zoo)
+    zoo.held = []
     momenta = [norm.momentum for norm in measured]
     zoo.eval()
     for norm in measured:
@@ -131,7 +128,7 @@ def measure_statistics(zoo: Classifier, images: Images, seed: int) -> None:
         norm.momentum = momentum
 
 
-def fold(zoo: Classifier, like: Classifier) -> Classifier:
+def fold(zoo: ImageClassifier, like: ImageClassifier) -> ImageClassifier:
     """One plain classifier that answers as the lite `zoo` does in evaluation mode.
 
     Args:
@@ -152,7 +149,7 @@ def fold(zoo: Classifier, like: Classifier) -> Classifier:
     return folded.eval()
 
 
-def _require_one_architecture(teachers: Sequence[Classifier]) -> None:
+def _require_one_architecture(teachers: Sequence[ImageClassifier]) -> None:
     first = teachers[0]
     shapes = {name: value.shape for name, value in _tensors(first.network)}
     layers = [repr(part) for part in first.network.modules() if replaceable(part)]
@@ -167,8 +164,3 @@ def _require_one_architecture(teachers: Sequence[Classifier]) -> None:
 
 def _tensors(network: nn.Module) -> list[tuple[str, torch.Tensor]]:
     return [*network.named_parameters(), *network.named_buffers()]
-
-
-def _head_modules(classifier: Classifier) -> list[nn.Module]:
-    head = classifier.network.get_classifier()
-    return [part for one in (head if isinstance(head, (tuple, list)) else [head]) for part in one.modules()]
