@@ -15,6 +15,7 @@ from frontrunner.errors import FrontrunnerError, InvalidDataset, NoCheckpoints, 
 
 if TYPE_CHECKING:
     from frontrunner.data import DatasetOptions
+    from frontrunner.hub import Constraints
 
 _EXIT = ((InvalidDataset, 3), (NoCheckpoints, 4), (NothingRanked, 4), (FrontrunnerError, 5))
 
@@ -27,7 +28,33 @@ InputOption = Annotated[
     str | None,
     typer.Option("--input", help="Table column of the text or image path; A,B for pairs."),
 ]
+MaxParametersOption = Annotated[
+    int | None, typer.Option("--max-parameters", min=1, help="Leave larger checkpoints out.")
+]
+MaxLatencyOption = Annotated[
+    float | None, typer.Option("--max-latency-ms", help="Leave out those measured to be slower, an example.")
+]
+MaxMemoryOption = Annotated[
+    float | None, typer.Option("--max-memory-mb", help="Leave out those measured to need more.")
+]
+LicenseOption = Annotated[
+    list[str] | None, typer.Option("--license", help="Accept this licence only; may be given again.")
+]
 TaskOption = Annotated[str | None, typer.Option("--task", help="classification, multi-label or regression.")]
+
+
+def constraints(
+    max_parameters: int | None, max_latency_ms: float | None, max_memory_mb: float | None, licenses: list[str] | None
+) -> Constraints:
+    """Limits on checkpoints, from the command line's options."""
+    from frontrunner.hub import Constraints
+
+    return Constraints(
+        max_parameters=max_parameters,
+        max_latency_ms=max_latency_ms,
+        max_memory_mb=max_memory_mb,
+        licenses=tuple(licenses) if licenses else None,
+    )
 
 
 def dataset_options(task: str | None, label: str | None, input_column: str | None) -> DatasetOptions:

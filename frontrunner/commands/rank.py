@@ -13,7 +13,12 @@ from frontrunner.commands.common import (
     InputOption,
     JsonOption,
     LabelOption,
+    LicenseOption,
+    MaxLatencyOption,
+    MaxMemoryOption,
+    MaxParametersOption,
     TaskOption,
+    constraints,
     dataset_options,
     print_json,
     refusals,
@@ -49,18 +54,10 @@ def rank(
     yardsticks: Annotated[
         bool, typer.Option("--yardsticks/--no-yardsticks", help="kNN and a linear probe beside the scores.")
     ] = True,
-    max_parameters: Annotated[
-        int | None, typer.Option("--max-parameters", min=1, help="Leave larger checkpoints out.")
-    ] = None,
-    max_latency_ms: Annotated[
-        float | None, typer.Option("--max-latency-ms", help="Leave out those measured to be slower, an example.")
-    ] = None,
-    max_memory_mb: Annotated[
-        float | None, typer.Option("--max-memory-mb", help="Leave out those measured to need more.")
-    ] = None,
-    license: Annotated[  # noqa: A002 - the option's name
-        list[str] | None, typer.Option("--license", help="Accept this licence only; may be given again.")
-    ] = None,
+    max_parameters: MaxParametersOption = None,
+    max_latency_ms: MaxLatencyOption = None,
+    max_memory_mb: MaxMemoryOption = None,
+    license: LicenseOption = None,  # noqa: A002 - the option's name
     task: TaskOption = None,
     label: LabelOption = None,
     input: InputOption = None,  # noqa: A002 - the option's name
@@ -68,7 +65,6 @@ def rank(
 ) -> None:
     """Rank checkpoints for DATASET, best first. No server needed; features are cached for the next time."""
     with refusals():
-        from frontrunner.hub import Constraints
         from frontrunner.ranking import RankingRequest
 
         request = RankingRequest(
@@ -78,12 +74,7 @@ def rank(
             yardsticks=yardsticks,
             max_examples=max_examples,
             seed=seed,
-            constraints=Constraints(
-                max_parameters=max_parameters,
-                max_latency_ms=max_latency_ms,
-                max_memory_mb=max_memory_mb,
-                licenses=tuple(license) if license else None,
-            ),
+            constraints=constraints(max_parameters, max_latency_ms, max_memory_mb, license),
         )
         _print_ranking(_rank(dataset, hub, request, dataset_options(task, label, input), json), top, json)
 

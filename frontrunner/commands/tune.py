@@ -14,6 +14,11 @@ from frontrunner.commands.common import (
     InputOption,
     JsonOption,
     LabelOption,
+    LicenseOption,
+    MaxLatencyOption,
+    MaxMemoryOption,
+    MaxParametersOption,
+    constraints,
     dataset_options,
     print_json,
     refusals,
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def tune(
-    dataset: Annotated[Path, typer.Argument(help="Image folder or zip, or a table of images, with classes.")],
+    dataset: Annotated[Path, typer.Argument(help="Images or texts with classes: folder, zip or table.")],
     hub: HubOption = None,
     method: Annotated[str, typer.Option("--method", help="finetune, b_tuning, zoo_tuning...; see docs/tuning.md.")] = (
         "finetune"
@@ -47,12 +52,24 @@ def tune(
     learning_rate: Annotated[
         float | None, typer.Option("--learning-rate", min=0, help="Of the backbone; a short sweep picks it by default.")
     ] = None,
-    image_size: Annotated[int | None, typer.Option("--image-size", min=16, help="Pixels a side.")] = None,
+    image_size: Annotated[int | None, typer.Option("--image-size", min=16, help="Images: pixels a side.")] = None,
     max_examples: Annotated[
         int, typer.Option("--max-examples", min=2, help="Use at most this many training examples.")
     ] = 5000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the sample, the new weights and every draw.")] = 0,
-    onnx: Annotated[bool, typer.Option("--onnx/--no-onnx", help="Write ONNX and int8 ONNX beside the weights.")] = True,
+    onnx: Annotated[
+        bool, typer.Option("--onnx/--no-onnx", help="Images: write ONNX and int8 ONNX beside the weights.")
+    ] = True,
+    max_parameters: MaxParametersOption = None,
+    max_latency_ms: MaxLatencyOption = None,
+    max_memory_mb: MaxMemoryOption = None,
+    license: LicenseOption = None,  # noqa: A002 - the option's name
+    hold_statistics: Annotated[
+        bool,
+        typer.Option(
+            "--hold-statistics/--train-statistics", help="Of batch normalisation: keep those of pretraining, or not."
+        ),
+    ] = True,
     out: Annotated[Path | None, typer.Option("--out", help="Copy the tuned model into this new folder.")] = None,
     label: LabelOption = None,
     input: InputOption = None,  # noqa: A002 - the option's name
@@ -75,6 +92,8 @@ def tune(
             max_examples=max_examples,
             seed=seed,
             onnx=onnx,
+            hold_statistics=hold_statistics,
+            constraints=constraints(max_parameters, max_latency_ms, max_memory_mb, license),
         )
         if out is not None and out.exists():
             raise typer.BadParameter(f"{out} exists already", param_hint="--out")

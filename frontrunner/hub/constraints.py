@@ -13,7 +13,7 @@ License = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class Constraints(BaseModel):
-    """Limits on what is ranked.
+    """Limits on what is ranked, or tuned.
 
     Latency and memory are known where some worker has read the checkpoint; one that was never read is not left out
     for them. A checkpoint whose licence is not stated is left out where licences are asked for.
@@ -31,6 +31,18 @@ class Constraints(BaseModel):
     licenses: tuple[License, ...] | None = Field(
         default=None, max_length=50, description="Licences to accept; capitals do not matter."
     )
+
+    def of_licences(self) -> Constraints:
+        """The same without the limits on cost."""
+        return Constraints(licenses=self.licenses)
+
+    def allows(self, checkpoint: CheckpointDescription) -> bool:
+        """Whether the checkpoint keeps within the limits."""
+        try:
+            self.require(checkpoint)
+        except ConstraintViolated:
+            return False
+        return True
 
     def require(self, checkpoint: CheckpointDescription) -> None:
         """Let the checkpoint pass.

@@ -25,8 +25,8 @@ def take_best(request: TuningRequest, ranked: Sequence[CheckpointDescription], t
     """The request with checkpoints named, from `ranked`, best first.
 
     A method without teachers tunes the best one. One that mixes layers takes the best `top` of one architecture: that
-    of the best checkpoint which has a sibling. The others learn from the best `top` and tune the best of them, unless
-    a student is named.
+    of the best checkpoint which has a sibling. The others learn from the best `top` and tune the best one that keeps
+    within the request's constraints, unless a student is named.
 
     Raises:
         TeachersMissing: too few of them suit the method.
@@ -36,20 +36,24 @@ def take_best(request: TuningRequest, ranked: Sequence[CheckpointDescription], t
         Traceback (most recent call last):
         frontrunner.errors.TeachersMissing: finetune needs at least 1 of the ranked checkpoints that can be tuned, got 0
     """
-    name = request.method.name
+    name, constraints = request.method.name, request.constraints
     needed = TEACHERS_NEEDED.get(name, 0)
+    made_of_them = name in MADE_OF_TEACHERS
     # Students, and networks that are taken apart, must be in the form that is written: so are all candidates.
-    suited = [found for found in ranked if has_tuned_form(found)]
+    suited = [found for found in ranked if has_tuned_form(found) and constraints.of_licences().allows(found)]
+    within = [found for found in suited if constraints.allows(found)]
+    if made_of_them:
+        suited = within
     if name in SHARED_ARCHITECTURE:
         architectures = [found.architecture for found in suited]
         shared = next((one for one in architectures if architectures.count(one) >= needed), None)
         suited = [found for found in suited if found.architecture == shared]
-    if len(suited) < max(needed, 1):
+    if len(suited) < max(needed, 1) or not (within or request.student):
         alike = " of one architecture" if name in SHARED_ARCHITECTURE else ""
         raise TeachersMissing(
             f"{name} needs at least {max(needed, 1)} of the ranked checkpoints that can be tuned{alike}, got "
-            f"{len(suited)}"
+            f"{min(len(suited), len(within))}"
         )
-    chosen = tuple(found.id for found in suited[: max(top, needed)])
-    student = None if name in MADE_OF_TEACHERS else request.student or chosen[0]
-    return request.model_copy(update={"student": student, "teachers": chosen if needed else ()})
+    teachers = tuple(found.id for found in suited[: max(top, needed)]) if needed else ()
+    student = None if made_of_them else request.student or within[0].id
+    return request.model_copy(update={"student": student, "teachers": teachers})

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from frontrunner.errors import (
     ArchitecturesDiffer,
+    ConstraintViolated,
     MethodUnsuited,
     ModalityMismatch,
     SourceUnfit,
@@ -16,7 +17,7 @@ from frontrunner.errors import (
     TeachersMissing,
     TuningError,
 )
-from frontrunner.hub import CheckpointDescription
+from frontrunner.hub import CheckpointDescription, Constraints
 from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES, DatasetReference
 from frontrunner.tuning.options import (
     ADAPTATION,
@@ -84,6 +85,11 @@ class TuningRequest(BaseModel):
     memory_limit_mb: float | None = Field(
         default=None, gt=0, description="Batches are split so that training takes no more; gradients add up."
     )
+    constraints: Constraints = Field(
+        default=Constraints(),
+        description="Limits on the student, or on the teachers where the model is made of them; licences also count for "
+        "teachers that are only learned from. Of a ranking the best that keep them are taken.",
+    )
     onnx: bool = Field(default=True, description="Images: write and measure ONNX and int8 ONNX beside the weights.")
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Of the sample, the new weights and every draw.")
 
@@ -116,7 +122,7 @@ class TuningOrder(BaseModel):
         """SHA-256 over everything that decides the weights, hexadecimal."""
         parts = [
             str(VERSION),
-            self.request.model_dump_json(),
+            self.request.model_dump_json(exclude={"constraints"}),
             self.dataset.digest,
             self.source.digest if self.source else "",
             *(found.digest for found in self.checkpoints),
@@ -170,6 +176,7 @@ def order_tuning(
         ModalityMismatch: the checkpoints do not read the same, or neither images nor texts.
         MethodUnsuited: the method is for images alone.
         ArchitecturesDiffer: the method needs teachers of one architecture.
+        ConstraintViolated: a checkpoint does not keep within the request's limits.
         SourceUnfit: an adaptation without a source, or a source that the method does not use.
     """
     name = request.method.name
@@ -207,6 +214,12 @@ def order_tuning(
                 f"{found.id} is in {found.library}'s form; weights of {found.modality} checkpoints are tuned in "
                 f"{TUNED_FORM[found.modality]}' form only"
             )
+    for found in order.checkpoints:
+        becomes_it = student is None or found is student
+        try:
+            (request.constraints if becomes_it else request.constraints.of_licences()).require(found)
+        except ConstraintViolated as error:
+            raise ConstraintViolated(f"{found.id}: {error.reason}") from error
     architectures = {teacher.architecture for teacher in teachers}
     if name in SHARED_ARCHITECTURE and len(architectures) > 1:
         raise ArchitecturesDiffer(

@@ -9,7 +9,9 @@ from frontrunner.hub import CheckpointDescription
 from frontrunner.tuning import TuningRequest, take_best
 
 
-def described(name: str, architecture: str = "resnet", library: str = "timm") -> CheckpointDescription:
+def described(
+    name: str, architecture: str = "resnet", library: str = "timm", parameters: int = 1, license: str = "mit"
+) -> CheckpointDescription:
     return CheckpointDescription(
         id=name,
         library=library,
@@ -17,9 +19,10 @@ def described(name: str, architecture: str = "resnet", library: str = "timm") ->
         architecture=architecture,
         digest=name,
         preprocessing_digest="",
-        parameters=1,
+        parameters=parameters,
         bytes=1,
         path="",
+        license=license,
     )
 
 
@@ -48,3 +51,15 @@ def test_layers_are_mixed_from_the_best_architecture_that_has_enough_checkpoints
 def test_too_few_that_suit_are_refused_with_the_count():
     with pytest.raises(TeachersMissing, match="of one architecture, got 0"):
         take_best(TuningRequest(method="zoo_tuning"), RANKED[:2], 2)
+
+
+def test_the_student_keeps_within_the_limits_and_a_teacher_may_be_larger():
+    ranked = [described("large", parameters=100), described("small", parameters=2), described("foreign", license="x")]
+    limits = {"max_parameters": 10, "licenses": ["mit"]}
+    request = take_best(TuningRequest(method="b_tuning", constraints=limits), ranked, 3)
+    assert (request.student, request.teachers) == ("small", ("large", "small"))
+    assert take_best(TuningRequest(method="finetune", constraints=limits), ranked, 1).student == "small"
+    with pytest.raises(TeachersMissing, match="at least 2 .* got 1"):
+        take_best(TuningRequest(method="hub_pathway", constraints=limits), ranked, 3)
+    with pytest.raises(TeachersMissing, match="got 0"):
+        take_best(TuningRequest(method="finetune", constraints={"max_parameters": 1}), ranked, 1)

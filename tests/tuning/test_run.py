@@ -221,6 +221,14 @@ class TestRefusedBeforeAnyTraining:
         with pytest.raises(errors.ModalityMismatch, match="holds text examples"):
             run_tuning(order("finetune", path, zoo[0], (), tmp_path))
 
+    def test_a_student_beyond_the_limits_and_a_teacher_of_another_licence(self, tmp_path, zoo, colour_task):
+        with pytest.raises(errors.ConstraintViolated, match=f"{zoo[0].id}: it has"):
+            order("finetune", colour_task, zoo[0], (), tmp_path, constraints={"max_parameters": 10})
+        limits = {"max_parameters": zoo[0].parameters, "licenses": ["mit"]}
+        student = zoo[0].model_copy(update={"license": "MIT"})
+        with pytest.raises(errors.ConstraintViolated, match=f"{zoo[1].id}: its licence is not stated"):
+            order("b_tuning", colour_task, student, zoo[1:], tmp_path, constraints=limits)
+
     def test_a_size_that_the_architecture_does_not_read(self, tmp_path, vit, colour_task):
         with pytest.raises(errors.StudentUnsupported, match="45 pixels"):
             run_tuning(order("finetune", colour_task, vit, (), tmp_path, image_size=45))
