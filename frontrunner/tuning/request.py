@@ -87,8 +87,8 @@ class TuningRequest(BaseModel):
     )
     constraints: Constraints = Field(
         default=Constraints(),
-        description="Limits on the student, or on the teachers where the model is made of them; licences also count for "
-        "teachers that are only learned from. Of a ranking the best that keep them are taken.",
+        description="Limits on the student, or on the teachers where the model is made of them; licences count for "
+        "every teacher. Of a ranking the best that keep them are taken.",
     )
     onnx: bool = Field(default=True, description="Images: write and measure ONNX and int8 ONNX beside the weights.")
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Of the sample, the new weights and every draw.")
