@@ -16,13 +16,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import structlog
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from frontrunner.settings import Settings
 from models import Database, DatasetRow, DeliveryRow, FeatureRow, IdempotencyRow, JobRow, StepRow, database_now
 from models.duties import MAINTENANCE, take_duty
+from models.kinds import KINDS
 from models.status import ACTIVE, TERMINAL
 
 # A file or folder that no row names is removed once nothing was written to it for this long.
@@ -72,8 +73,12 @@ class Maintenance:
         removed = Removed()
         retention_s = self._settings.job_retention_s
         if retention_s:
-            old = JobRow.finished_at < database_now() - retention_s
-            removed.jobs = self._delete(JobRow, JobRow.status.in_(TERMINAL), old)
+            old = (JobRow.status.in_(TERMINAL), JobRow.finished_at < database_now() - retention_s)
+            folders = self._folders(*old)
+            removed.jobs = self._delete(JobRow, *old)
+            # Another job may have had the same order.
+            for folder in folders - self._folders():
+                shutil.rmtree(folder, ignore_errors=True)
             sent = DeliveryRow.created_at < database_now() - retention_s
             removed.deliveries = self._delete(DeliveryRow, DeliveryRow.status != "pending", sent)
         removed.idempotency_keys = self._delete(IdempotencyRow, IdempotencyRow.expires_at < database_now())
@@ -94,6 +99,17 @@ class Maintenance:
                     total += result.rowcount if isinstance(result, CursorResult) else 0
             if len(rows) < _ROWS_AT_ONCE:
                 return total
+
+    def _folders(self, *conditions: ColumnElement[bool]) -> set[Path]:
+        """Where the files of these jobs' steps lie."""
+        found = set()
+        for name, folder_of in ((name, kind.folder_of) for name, kind in KINDS.items()):
+            if folder_of is not None:
+                chosen = select(StepRow.order).join(JobRow, JobRow.id == StepRow.job_id)
+                with self._database.reading() as session:
+                    orders = session.scalars(chosen.where(JobRow.kind == name, *conditions)).all()
+                found |= {folder_of(order) for order in orders}
+        return found
 
     def _evict_features(self, removed: Removed) -> None:
         """Least recently used first, until the rest fits."""

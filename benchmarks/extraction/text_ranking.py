@@ -5,26 +5,19 @@
 The encoders are the pack's, all-MiniLM-L6-v2, and of both every variant that reads the first k layers alone. Features
 are read once and cached below --home.
 
-Two probes: `fixed` is the project's yardstick, five folds at one penalty; `tuned` takes the best of several penalties
-by the same five folds, each encoder its own. On a few hundred columns and two thousand rows the fixed penalty is too
-weak, and the tuned probe is better by up to ten points.
+The probe is the project's yardstick `linear_probe`. Encoders tie where the probability that the better one is better,
+from replicates over the same examples, is below 0.95.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import tempfile
-import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import kendalltau
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from frontrunner import scores
 from frontrunner.data import open_dataset, stratified_order
@@ -33,9 +26,16 @@ from frontrunner.hub import Catalogue, CheckpointDescription, HubAccess, choose,
 from frontrunner.settings import Settings
 from frontrunner.shard import fold
 
+# A difference that this share of replicates agrees on is one.
+SURE = 0.95
 SETS = ("ag_news", "banking77", "clinc50", "sst2", "tweet_emotion")
-PROBES = ("fixed", "tuned")
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
+
+
+class Scored(NamedTuple):
+    """One encoder on one set."""
+
+    logme: scores.ScoreValue
+    probe: scores.ScoreValue
 
 
 def encoders(pack: Path) -> tuple[CheckpointDescription, ...]:
@@ -49,71 +49,52 @@ def encoders(pack: Path) -> tuple[CheckpointDescription, ...]:
     return choose(names, Catalogue(checkpoints=tuple(found))).checkpoints
 
 
-def tuned_probe(features: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Accuracy of logistic regression over five folds, at the penalty that does best."""
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
-
-    def accuracy(strength: float) -> float:
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=200, tol=1e-3))
-        return float(cross_val_score(model, features, labels, cv=folds).mean())
-
-    return max(map(accuracy, STRENGTHS))
-
-
 def main() -> None:
-    """Print a table for each set, and how often LogME's first is each probe's best."""
+    """Print a table for each set, and how often LogME's first is the probe's best."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pack", type=Path, default=Path("../shared/pack"))
     parser.add_argument("--max-examples", type=int, default=5000)
     parser.add_argument("--sets", nargs="+", default=SETS)
     parser.add_argument("--home", type=Path, default=Path(tempfile.gettempdir()) / "frontrunner-benchmark")
     given = parser.parse_args()
-    warnings.simplefilter("ignore", UserWarning)  # likelihoods that have not settled at weak penalties
     access = HubAccess.of(Settings(home=given.home))
     candidates = encoders(given.pack)
-    agreed = dict.fromkeys(PROBES, 0)
-    close = dict.fromkeys(PROBES, 0)
+    best = ties = 0
     for name in given.sets:
         dataset = open_dataset(given.pack / "datasets" / name / f"{name}.parquet")
         order = stratified_order(dataset.train, 0)
-        found: dict[str, dict[str, float]] = {}
+        found: dict[str, Scored] = {}
         for checkpoint in candidates:
             shards = FeatureShards(checkpoint, dataset, order, given.max_examples, given.home / "cache", access=access)
             values = scores.evaluate(("logme", "linear_probe"), fold(shards), shards)
-            rows = list(shards)
-            features = np.concatenate([np.asarray(shard.features, dtype=np.float64) for shard in rows])
-            found[checkpoint.id] = {
-                "logme": values["logme"].value,
-                "fixed": values["linear_probe"].value,
-                "tuned": tuned_probe(features, np.concatenate([shard.labels for shard in rows])),
-            }
-        _print_set(name, len(features), len(dataset.classes), found)
-        first = max(found.values(), key=lambda values: values["logme"])
-        for probe in PROBES:
-            # Encoders that share the best accuracy are all best.
-            best = max(values[probe] for values in found.values())
-            agreed[probe] += first[probe] == best
-            close[probe] += best - first[probe] <= math.sqrt(best * (1 - best) / len(features))
-    for probe in PROBES:
-        print(
-            f"{probe} probe, {len(given.sets)} sets: LogME's first is the best on {agreed[probe]}, "
-            f"and within one standard error of the best accuracy on {close[probe]}"
-        )
+            found[checkpoint.id] = Scored(values["logme"], values["linear_probe"])
+        ranked = sorted(found.items(), key=lambda item: -item[1].logme.value)
+        _print_set(f"{name}: {len(dataset.classes)} classes", ranked)
+        first, leader = ranked[0][1].probe, _best_by_probe(ranked).probe
+        best += first.value == leader.value
+        ties += _ties(leader, first)
+    print(f"\nLogME's first, of {len(given.sets)} sets: the probe's best on {best}, the best or tied with it on {ties}")
 
 
-def _print_set(name: str, examples: int, classes: int, found: dict[str, dict[str, float]]) -> None:
-    best = {probe: max(values[probe] for values in found.values()) for probe in PROBES}
-    print(f"\n{name}: {examples} examples, {classes} classes")
-    print(f"{'encoder':50} {'LogME':>9} {'fixed':>8} {'tuned':>8}")
-    ranked = sorted(found.items(), key=lambda item: -item[1]["logme"])
-    for entry, values in ranked:
-        marked = (f"{values[probe]:8.4f}{'*' if values[probe] == best[probe] else ' '}" for probe in PROBES)
-        print(f"{entry:50} {values['logme']:9.4f} {''.join(marked)}")
-    for probe in PROBES:
-        pairs = [(values["logme"], values[probe]) for values in found.values()]
-        tau = kendalltau(*zip(*pairs, strict=True)).statistic
-        regret = best[probe] - ranked[0][1][probe]
-        print(f"{probe} probe: Kendall tau {tau:.2f}; LogME's first is {regret:.4f} below the best", flush=True)
+def _ties(best: scores.ScoreValue, other: scores.ScoreValue) -> bool:
+    probability = scores.probability_first_beats_second(best, other)
+    return best.value == other.value or (probability is not None and probability < SURE)
+
+
+def _best_by_probe(ranked: Sequence[tuple[str, Scored]]) -> Scored:
+    return max((scored for _, scored in ranked), key=lambda scored: scored.probe.value)
+
+
+def _print_set(title: str, ranked: Sequence[tuple[str, Scored]]) -> None:
+    leader = _best_by_probe(ranked).probe
+    print(f"\n{title}; * the best, ~ tied with it")
+    print(f"{'encoder':50} {'LogME':>9} {'probe':>8}")
+    for entry, (logme, probe) in ranked:
+        mark = "*" if probe.value == leader.value else "~" if _ties(leader, probe) else " "
+        print(f"{entry:50} {logme.value:9.4f} {probe.value:8.4f}{mark}")
+    pairs = [(scored.logme.value, scored.probe.value) for _, scored in ranked]
+    tau = kendalltau(*zip(*pairs, strict=True)).statistic
+    print(f"Kendall tau {tau:.2f}; LogME's first is {leader.value - pairs[0][1]:.4f} below the best", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from pydantic import BaseModel
@@ -85,6 +87,11 @@ class JobKind(Protocol):
     @property
     def name(self) -> str:
         """Names the kind in rows and answers; stable."""
+        ...
+
+    @property
+    def folder_of(self) -> Callable[[dict[str, Any]], Path] | None:
+        """From a step's order to the folder of its files, which goes when the job does; None where steps leave none."""
         ...
 
     def result_url(self, job_id: str) -> str:

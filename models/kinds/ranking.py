@@ -77,6 +77,7 @@ class RankingKind:
     """See `JobKind`. A step's name is its checkpoint's id; the plan holds the checkpoints skipped at submission."""
 
     name = "ranking"
+    folder_of = None
 
     def result_url(self, job_id: str) -> str:
         """See `JobKind`."""

@@ -31,6 +31,7 @@ class TaskDistancesKind:
     """See `JobKind`."""
 
     name = "task_distances"
+    folder_of = None
 
     def result_url(self, job_id: str) -> str:
         """See `JobKind`."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from sqlalchemy.orm import Session
 
 from frontrunner.ranking import Failure
@@ -36,6 +39,10 @@ class TuningKind:
     """See `JobKind`."""
 
     name = "tuning"
+
+    def folder_of(self, order: dict[str, Any]) -> Path:
+        """Its files: the order's own folder."""
+        return TuningOrder.model_validate(order).work_dir
 
     def result_url(self, job_id: str) -> str:
         """See `JobKind`."""

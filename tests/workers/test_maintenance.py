@@ -6,12 +6,17 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from sqlalchemy import update
 
+from frontrunner.data import DatasetOptions
+from frontrunner.ranking import DatasetReference
+from frontrunner.tuning import TuningRequest, order_tuning
 from models import DatasetRow, FeatureRow, IdempotencyRow, JobRow, lifecycle
+from models.kinds import tuning_job
 from models.lifecycle import IdempotencyKey
-from tests.models.material import DIGEST, apply, claim, job_row, output, submit
+from tests.models.material import DIGEST, REPORT, apply, claim, description, job_row, new_job, output, submit
 from workers.maintenance import ORPHAN_AGE_S, Maintenance
 
 OTHER = "e" * 64
@@ -40,6 +45,30 @@ def test_old_jobs_are_removed_and_only_those_that_are_over(database, settings):
     assert go_round(database, settings, job_retention_s=0).jobs == 0
     assert go_round(database, settings).jobs == 1
     assert [job_row(database, job) is None for job in (old, young, waiting)] == [True, False, False]
+
+
+def test_the_files_of_a_tuning_go_with_the_last_job_that_ordered_them(database, settings, tmp_path):
+    new_job(database)  # writes the dataset
+    reference = DatasetReference.of(Path("/data"), REPORT, DatasetOptions())
+    jobs, folders = [], []
+    for seed in (0, 0, 1):
+        request = TuningRequest(student="local:a", seed=seed)
+        work = order_tuning(request, reference, {"local:a": description("a")}, tmp_path)
+        work.work_dir.mkdir(exist_ok=True)
+        (work.work_dir / "tuned.safetensors").write_bytes(b"x")
+        folders.append(work.work_dir)
+        with database.writing() as session:
+            submitted = tuning_job(work, "ds_" + DIGEST[:32], 100, forward_queue="cpu")
+            jobs.append(lifecycle.submit(session, submitted, lifecycle.Terms(max_attempts=1)).job.id)
+        with database.writing() as session:
+            session.execute(update(JobRow).where(JobRow.id == jobs[-1]).values(status="succeeded"))
+    age(database, jobs[0], 91)
+    age(database, jobs[2], 91)
+    assert go_round(database, settings).jobs == 2
+    assert [folder.exists() for folder in folders] == [True, True, False]
+    age(database, jobs[1], 91)
+    assert go_round(database, settings).jobs == 1
+    assert not folders[1].exists()
 
 
 def test_expired_keys_are_removed(database, settings):
