@@ -8,6 +8,7 @@ from frontrunner.client import Client
 from frontrunner.hub import describe_directory
 from tests.acceptance.service import serving
 from tests.api.asking import is_problem, upload, upload_features
+from tests.conftest import write_text_checkpoint
 from tests.tuning.material import measured_checkpoint
 
 SHORT = {"epochs": 1, "learning_rate": 0.001, "image_size": 32, "onnx": False}
@@ -42,6 +43,25 @@ def test_tunings_that_cannot_be_done_are_refused_at_once(client, colours, tmp_pa
     is_problem(ask(client, features, student="local:resnet"), 422, "modality_mismatch")
     is_problem(ask(client, "ds_nope", student="local:resnet"), 404, "dataset_not_found")
     is_problem(ask(client, dataset, teachers={"ranking": "job_nope"}), 404, "not_found")
+
+
+@pytest.fixture
+def text_hub(settings, tmp_path):
+    write_text_checkpoint(tmp_path / "texts" / "bert", "bert", 1)
+    settings.hub = (*settings.hub, tmp_path / "texts")
+
+
+def test_texts_are_tuned_by_methods_that_suit_them(text_hub, client, colours, tmp_path):
+    path = tmp_path / "words.csv"
+    path.write_text("text,label\n" + "".join(f"lost my card {i},{'ab'[i % 2]}\n" for i in range(20)))
+    texts, images = (upload(client, data).json()["id"] for data in (path, colours))
+    answer = ask(client, texts, method="b_tuning", student="local:bert", teachers=["local:bert#layer=2"])
+    assert answer.status_code == 202, answer.text
+    is_problem(ask(client, texts, method="delta", student="local:bert"), 422, "method_unsuited")
+    is_problem(ask(client, texts, student="local:resnet"), 422, "modality_mismatch")
+    is_problem(ask(client, images, student="local:bert"), 422, "modality_mismatch")
+    limits = {"max_parameters": 10}
+    is_problem(ask(client, texts, student="local:bert", constraints=limits), 422, "constraint_violated")
 
 
 def test_a_ranking_may_name_what_follows_and_what_cannot_follow_is_refused(client, colours):
