@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -18,6 +20,12 @@ def settings(tmp_path, hub):
 
 @pytest.fixture
 def client(settings):
+    with serving_here(settings) as client:
+        yield client
+
+
+@contextmanager
+def serving_here(settings):
     settings.home.mkdir()
     database = Database(settings.resolved_database_url)
     migrations.upgrade(database)

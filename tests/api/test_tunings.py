@@ -8,6 +8,7 @@ from frontrunner.client import Client
 from frontrunner.hub import describe_directory
 from tests.acceptance.service import serving
 from tests.api.asking import is_problem, upload, upload_features
+from tests.api.conftest import serving_here
 from tests.conftest import write_text_checkpoint
 from tests.tuning.material import measured_checkpoint
 
@@ -46,12 +47,14 @@ def test_tunings_that_cannot_be_done_are_refused_at_once(client, colours, tmp_pa
 
 
 @pytest.fixture
-def text_hub(settings, tmp_path):
+def text_client(settings, tmp_path):
     write_text_checkpoint(tmp_path / "texts" / "bert", "bert", 1)
-    settings.hub = (*settings.hub, tmp_path / "texts")
+    with serving_here(settings.model_copy(update={"hub": (*settings.hub, tmp_path / "texts")})) as client:
+        yield client
 
 
-def test_texts_are_tuned_by_methods_that_suit_them(text_hub, client, colours, tmp_path):
+def test_texts_are_tuned_by_methods_that_suit_them(text_client, colours, tmp_path):
+    client = text_client
     path = tmp_path / "words.csv"
     path.write_text("text,label\n" + "".join(f"lost my card {i},{'ab'[i % 2]}\n" for i in range(20)))
     texts, images = (upload(client, data).json()["id"] for data in (path, colours))
