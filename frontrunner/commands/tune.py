@@ -49,6 +49,10 @@ def tune(
         Path | None, typer.Option("--source", help="Labelled source dataset, for dan, dann and mdd.")
     ] = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training examples, at most.")] = 10,
+    budget_s: Annotated[
+        float | None,
+        typer.Option("--budget-s", min=1, help="Seconds of training: as many of the epochs as fit, at least one."),
+    ] = None,
     learning_rate: Annotated[
         float | None, typer.Option("--learning-rate", min=0, help="Of the backbone; a short sweep picks it by default.")
     ] = None,
@@ -87,6 +91,7 @@ def tune(
             student=student,
             teachers=tuple(teacher or ()),
             epochs=epochs,
+            budget_s=budget_s,
             learning_rate=learning_rate,
             image_size=image_size,
             max_examples=max_examples,

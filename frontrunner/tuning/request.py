@@ -49,6 +49,12 @@ class TuningRequest(BaseModel):
         default=(), max_length=MAX_TEACHERS, description="Ids of the checkpoints that the method learns from."
     )
     epochs: int = Field(default=10, ge=1, le=1000, description="Passes over the training examples, at most.")
+    budget_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds of sweep and training: as many of `epochs` are trained as fit, by the speed of the first "
+        "steps on the machine that trains, and at least one.",
+    )
     batch_size: int = Field(default=32, ge=2, le=4096, description="Examples of one step.")
     learning_rate: float | None = Field(
         default=None,

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from frontrunner.files import whole_file
+from frontrunner.tuning.budget import affordable_epochs
 from frontrunner.tuning.card import licence, write_card
 from frontrunner.tuning.classifier import Classifier
 from frontrunner.tuning.export import save_tensors, write_model
@@ -111,8 +112,7 @@ def fit(
     prepared = prepare(order, on_progress)
     data, n = prepared.data, len(prepared.data.train)
     optimiser = OPTIMISERS[order.modality]
-    swept = len(RATES[optimiser]) * n if request.learning_rate is None else 0
-    total = swept + request.epochs * n
+    sweeps = len(RATES[optimiser]) if request.learning_rate is None else 0
     method = build(
         Material(
             options=request.method,
@@ -123,7 +123,7 @@ def fit(
             seed=request.seed,
             folder=folder,
             hold_statistics=request.hold_statistics,
-            on_read=lambda done: on_progress(0, total),
+            on_read=lambda done: on_progress(0, (sweeps + request.epochs) * n),
         )
     )
     limit = None if request.memory_limit_mb is None else request.memory_limit_mb * 1e6
@@ -138,6 +138,10 @@ def fit(
         flip=request.flip,
         optimiser=optimiser,
     )
+    if request.budget_s is not None:
+        epochs = affordable_epochs(method, data, plan, request.budget_s, sweeps, folder, order.identity)
+        plan = replace(plan, epochs=epochs)
+    swept, total = sweeps * n, (sweeps + plan.epochs) * n
 
     def listener(before: int) -> Listener:
         return Listener(lambda done, _: on_progress(before + done, total), on_event)

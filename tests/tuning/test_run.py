@@ -146,6 +146,25 @@ def test_a_sweep_does_not_move_where_training_starts(tmp_path, zoo, colour_task)
         torch.testing.assert_close(second[name], value, rtol=0, atol=1e-6)
 
 
+def test_a_budget_decides_once_how_many_epochs_are_trained(tmp_path, zoo, colour_task):
+    """Far too little is one epoch, far more than enough all of them; what was found holds when it goes on elsewhere."""
+    for budget, epochs in ((0.001, 1), (1e6, 3)):
+        work = order("finetune", colour_task, zoo[0], (), tmp_path, epochs=3, budget_s=budget)
+        assert run_tuning(work).epochs == epochs
+    work = order("finetune", colour_task, zoo[0], (), tmp_path, epochs=3, budget_s=2e6)
+    work.work_dir.mkdir()
+    (work.work_dir / "epochs.json").write_text("2")
+    assert run_tuning(work).epochs == 2
+
+
+def test_the_timing_for_a_budget_leaves_no_trace_in_the_weights(tmp_path, zoo, colour_task):
+    works = [order("finetune", colour_task, zoo[0], (), tmp_path, budget_s=budget) for budget in (None, 1e6)]
+    for work in works:
+        run_tuning(work)
+    first, second = (load_file(work.work_dir / "tuned.safetensors") for work in works)
+    assert all(torch.equal(second[name], value) for name, value in first.items())
+
+
 def test_one_epoch_on_three_images_works(tmp_path, zoo):
     data = coloured_zip(tmp_path / "three.zip", 3, 3)
     output = run_tuning(order("finetune", data, zoo[0], (), tmp_path, epochs=1))
