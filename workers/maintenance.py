@@ -76,9 +76,9 @@ class Maintenance:
             old = (JobRow.status.in_(TERMINAL), JobRow.finished_at < database_now() - retention_s)
             folders = self._folders(*old)
             removed.jobs = self._delete(JobRow, *old)
-            # Another job may have had the same order.
-            for folder in folders - self._folders():
-                shutil.rmtree(folder, ignore_errors=True)
+            if folders:  # of which another job may have had the same order
+                for folder in folders - self._folders():
+                    shutil.rmtree(folder, ignore_errors=True)
             sent = DeliveryRow.created_at < database_now() - retention_s
             removed.deliveries = self._delete(DeliveryRow, DeliveryRow.status != "pending", sent)
         removed.idempotency_keys = self._delete(IdempotencyRow, IdempotencyRow.expires_at < database_now())
@@ -103,11 +103,12 @@ class Maintenance:
     def _folders(self, *conditions: ColumnElement[bool]) -> set[Path]:
         """Where the files of these jobs' steps lie."""
         found = set()
-        for name, folder_of in ((name, kind.folder_of) for name, kind in KINDS.items()):
+        for kind in KINDS.values():
+            folder_of = kind.folder_of
             if folder_of is not None:
                 chosen = select(StepRow.order).join(JobRow, JobRow.id == StepRow.job_id)
                 with self._database.reading() as session:
-                    orders = session.scalars(chosen.where(JobRow.kind == name, *conditions)).all()
+                    orders = session.scalars(chosen.where(JobRow.kind == kind.name, *conditions)).all()
                 found |= {folder_of(order) for order in orders}
         return found
 

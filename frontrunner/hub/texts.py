@@ -38,14 +38,11 @@ class TextPreparation:
 
     def together(self, firsts: Sequence[str], seconds: Sequence[str] | None) -> Any:
         """These texts, or pairs, as one batch in their order, padded to the longest."""
-        return self._tokenizer(
-            list(firsts),
-            None if seconds is None else list(seconds),
-            truncation=True,
-            max_length=self._max_tokens,
-            padding="longest",
-            return_tensors="pt",
-        )
+        return self._tokenizer.pad(self._encoded(firsts, seconds), padding="longest", return_tensors="pt")
+
+    def _encoded(self, firsts: Sequence[str], seconds: Sequence[str] | None) -> Any:
+        pairs = None if seconds is None else list(seconds)
+        return self._tokenizer(list(firsts), pairs, truncation=True, max_length=self._max_tokens)
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files."""
@@ -58,7 +55,7 @@ class TextPreparation:
         rows = [int(key) for key in keys]
         firsts = [inputs.texts[row] for row in rows]
         seconds = None if inputs.seconds is None else [inputs.seconds[row] for row in rows]
-        encoded = self._tokenizer(firsts, seconds, truncation=True, max_length=self._max_tokens)
+        encoded = self._encoded(firsts, seconds)
         lengths = [len(ids) for ids in encoded["input_ids"]]
         self.truncated += sum(bool(encoding.overflowing) for encoding in encoded.encodings or ())
         budget = TOKENS_ON_CPU if device.type == "cpu" else TOKENS_ON_GPU

@@ -48,14 +48,15 @@ def affordable_epochs(
 
 
 def _epoch_seconds(method: Method, data: TrainingData, plan: Plan, folder: Path, identity: str) -> float:
-    few = data.train.take(np.arange(min(len(data.train), plan.batch_size)))
+    few = data.train.take(np.arange(min(len(data.train), _STEPS * plan.batch_size)))
     start = copy.deepcopy(method.module.state_dict())
     state = StateFile(folder / "timing.pt", identity)
+    state.path.unlink(missing_ok=True)  # of a timing that was cut off: what it had done took no time now
     ended = [time.monotonic()]
     train(
         method,
         replace(data, train=few, validation=None),
-        replace(plan, epochs=_STEPS, learning_rate=1e-9, patience=_STEPS),
+        replace(plan, epochs=1, learning_rate=1e-9),
         state,
         Listener(lambda done, total: ended.append(time.monotonic())),
     )
@@ -66,4 +67,5 @@ def _epoch_seconds(method: Method, data: TrainingData, plan: Plan, folder: Path,
     answers(method, few)
     looked = time.monotonic() - began
     validated = 0 if data.validation is None else len(data.validation)
-    return (step * len(data.train) + looked * validated) / len(few)
+    steps = len(ended) - 1
+    return (step * steps * len(data.train) + looked * validated) / len(few)

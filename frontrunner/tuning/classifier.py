@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor, nn
@@ -79,9 +78,3 @@ class Classifier(nn.Module, ABC):
         """The pretrained weights, by their library's names."""
         new = {id(parameter) for parameter in self.head()}
         return [(name, weight) for name, weight in self.network.named_parameters() if id(weight) not in new]
-
-
-def as_layers(head: Any) -> list[nn.Module]:
-    """One layer, or several, as a list."""
-    parts: Iterable[nn.Module] = head if isinstance(head, (tuple, list)) else (head,)
-    return list(parts)

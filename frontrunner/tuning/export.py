@@ -105,7 +105,7 @@ def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
 
 def _require_parity(model: Classifier, folder: Path, report: Examples) -> None:
     rows = torch.arange(min(len(report), _PROBED))
-    answered = answers_again(folder, report, rows)
+    answered = _answers_again(folder, report, rows)
     with torch.inference_mode():
         expected = model.eval()(report.plain(rows))
     difference = float((answered - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
@@ -116,7 +116,7 @@ def _require_parity(model: Classifier, folder: Path, report: Examples) -> None:
         )
 
 
-def answers_again(folder: Path, examples: Examples, rows: Tensor) -> Tensor:
+def _answers_again(folder: Path, examples: Examples, rows: Tensor) -> Tensor:
     """(b, C) logits of a written model, opened as any checkpoint is, to the plain views at `rows`."""
     opened = open_checkpoint(describe_directory(folder))
     views = examples.plain(rows)

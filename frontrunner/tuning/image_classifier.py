@@ -19,7 +19,7 @@ from frontrunner.hub.checkpoint import Checkpoint
 from frontrunner.hub.description import CheckpointDescription
 from frontrunner.hub.images import ImagePreparation
 from frontrunner.hub.opening import open_checkpoint
-from frontrunner.tuning.classifier import Classifier, as_layers
+from frontrunner.tuning.classifier import Classifier
 from frontrunner.tuning.examples import Views
 from frontrunner.tuning.randomness import WEIGHTS, seeded
 
@@ -85,7 +85,8 @@ class ImageClassifier(Classifier):
 
     def head_layers(self) -> list[nn.Module]:
         """timm's classifier."""
-        return as_layers(self.network.get_classifier())
+        head = self.network.get_classifier()
+        return list(head) if isinstance(head, (tuple, list)) else [head]
 
 
 def norms(network: nn.Module) -> list[_BatchNorm]:

@@ -218,7 +218,7 @@ def order_tuning(
         if not has_tuned_form(found):
             raise StudentUnsupported(
                 f"{found.id} is in {found.library}'s form; weights of {found.modality} checkpoints are tuned in "
-                f"{TUNED_FORM[found.modality]}' form only"
+                f"the form of {TUNED_FORM[found.modality]} only"
             )
     for found in order.checkpoints:
         becomes_it = student is None or found is student

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,6 +155,18 @@ def test_a_budget_decides_once_how_many_epochs_are_trained(tmp_path, zoo, colour
     work = order("finetune", colour_task, zoo[0], (), tmp_path, epochs=3, budget_s=2e6)
     work.work_dir.mkdir()
     (work.work_dir / "epochs.json").write_text("2")
+    assert run_tuning(work).epochs == 2
+
+
+def test_a_timing_that_was_cut_off_is_done_again(tmp_path, zoo, colour_task, monkeypatch):
+    """Killed after its last step: the state that it left behind says that there is nothing to do."""
+    work = order("finetune", colour_task, zoo[0], (), tmp_path, budget_s=1e6)
+    with monkeypatch.context() as killed:
+        killed.setattr("frontrunner.tuning.budget.answers", lambda *_: pytest.fail("killed"))
+        killed.setattr(Path, "unlink", lambda path, **_: None)
+        with pytest.raises(pytest.fail.Exception):
+            run_tuning(work)
+    assert (work.work_dir / "timing.pt").is_file()
     assert run_tuning(work).epochs == 2
 
 
