@@ -68,9 +68,10 @@ class Gates(nn.Module):
 class ZooLayer(nn.Module):
     """What convolutions and linear maps share: the checkpoints' weights (m, out, ...) and biases (m, out), aligned.
 
-    T_i = I + A_i / r_i, with A_i learned from zero and r_i the root mean square length of an output channel: a step on
-    T_i itself would move the weights by r_i^2 times what a step on W_i does, which for depthwise kernels as long as ten
-    or more is no learning but noise. Weight decay then pulls T_i to the identity.
+    T_i = I + A_i / s_i, with A_i learned from zero and s_i the largest singular value of W_i as a matrix of output
+    channels: a step on T_i itself would move the weights by up to s_i^2 times what a step on W_i does, now by at most
+    as much. For a thousand depthwise kernels of nine weights, which fill few directions, s_i^2 is in the thousands, and
+    the steps no learning but noise. Weight decay then pulls T_i to the identity.
     """
 
     step: Tensor
@@ -83,8 +84,8 @@ class ZooLayer(nn.Module):
         m, out = self.weight.shape[:2]
         has_extent = math.prod(self.weight.shape[3:]) > 1
         self.alignment = nn.Parameter(torch.zeros(m, out, out)) if has_extent else None
-        lengths = self.weight.detach().flatten(1).norm(dim=1) / out**0.5
-        self.register_buffer("step", 1 / lengths.clamp_min(1e-12).reshape(m, 1, 1))
+        largest = torch.linalg.matrix_norm(self.weight.detach().flatten(2), ord=2)
+        self.register_buffer("step", 1 / largest.clamp_min(1e-12).reshape(m, 1, 1))
         self.gates = Gates(inputs, first, shared=shared)
 
     def mixed(self, gates: Tensor) -> tuple[Tensor, Tensor | None]:
