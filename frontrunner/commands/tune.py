@@ -61,9 +61,7 @@ def tune(
         int, typer.Option("--max-examples", min=2, help="Use at most this many training examples.")
     ] = 5000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the sample, the new weights and every draw.")] = 0,
-    onnx: Annotated[
-        bool, typer.Option("--onnx/--no-onnx", help="Images: write ONNX and int8 ONNX beside the weights.")
-    ] = True,
+    onnx: Annotated[bool, typer.Option("--onnx/--no-onnx", help="Write ONNX and int8 ONNX beside the weights.")] = True,
     max_parameters: MaxParametersOption = None,
     max_latency_ms: MaxLatencyOption = None,
     max_memory_mb: MaxMemoryOption = None,

@@ -19,6 +19,9 @@ _FORMS = {
     "text": "transformers' form; pooling and head in sentence-transformers', whose `forward` gives `logits`",
 }
 
+# By ONNX files.
+_TAKEN = {"image": "pixels in [0, 1]", "text": "the tensors of the tokenizer in this folder"}
+
 
 def licence(parents: Sequence[CheckpointDescription]) -> str | None:
     """The parents' licence where all state one and the same; None otherwise."""
@@ -50,7 +53,7 @@ def write_card(order: TuningOrder, output: TuningOutput, model: ExportedModel | 
         _curve(output.curve),
     ]
     if model is not None:
-        sections.append(_files(model, _FORMS[order.modality]))
+        sections.append(_files(model, order.modality))
     return "\n\n".join(sections) + "\n"
 
 
@@ -135,12 +138,13 @@ def _curve(curve: Sequence[CurvePoint]) -> str:
     return "\n".join(lines)
 
 
-def _files(model: ExportedModel, form: str) -> str:
+def _files(model: ExportedModel, modality: str) -> str:
+    form = _FORMS[modality]
     lines = ["## Files", f"`model.safetensors` with `config.json`: {form}, {model.parameters:,} parameters."]
     if model.onnx:
         lines.append(
-            f"`{model.onnx.file}`: {model.onnx.bytes:,} bytes, {model.onnx.latency_ms:.2f} ms an image on one thread; "
-            "takes pixels in [0, 1]."
+            f"`{model.onnx.file}`: {model.onnx.bytes:,} bytes, {model.onnx.latency_ms:.2f} ms an example on one "
+            f"thread; takes {_TAKEN[modality]}."
         )
     if model.int8:
         lines.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,7 +16,8 @@ from frontrunner.tuning.examples import Views
 class Classifier(nn.Module, ABC):
     """A network whose head tells the target's classes apart; views of b examples to logits (b, C).
 
-    A pass has two halves: `hidden`, all of the backbone, and `answer`, the head on top of it.
+    A pass has two halves: `hidden`, all of the backbone, and `answer`, the head on top of it. The backbone is given
+    tensors by name, `inputs`, and nothing else: what is written for other runtimes starts there.
 
     Attributes:
         description: the checkpoint that it was.
@@ -30,8 +32,16 @@ class Classifier(nn.Module, ABC):
         self.held: list[_BatchNorm] = []
 
     @abstractmethod
+    def inputs(self, views: Views) -> dict[str, Tensor]:
+        """What the backbone is given of b views: tensors (b, ...) by name."""
+
+    @abstractmethod
+    def read(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """What the head is given, of `inputs`."""
+
     def hidden(self, views: Views) -> Tensor:
         """What the head is given."""
+        return self.read(self.inputs(views))
 
     @abstractmethod
     def pooled(self, hidden: Tensor) -> Tensor:

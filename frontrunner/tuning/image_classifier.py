@@ -6,6 +6,7 @@ different means and deviations can look at one batch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -68,9 +69,14 @@ class ImageClassifier(Classifier):
         self.normalise = normalise
         self.held = [part for part in norms(network) if hold_statistics or _has_unfit_statistics(part)]
 
-    def hidden(self, views: Views) -> Tensor:
+    def inputs(self, views: Views) -> dict[str, Tensor]:
+        """The pixels as they are."""
+        assert isinstance(views, Tensor)  # noqa: S101 - orders do not mix what checkpoints read
+        return {"pixels": views}
+
+    def read(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Feature maps, or whatever timm's `forward_head` takes."""
-        maps: Tensor = self.network.forward_features(self.normalise(views))
+        maps: Tensor = self.network.forward_features(self.normalise(inputs["pixels"]))
         return maps
 
     def pooled(self, hidden: Tensor) -> Tensor:

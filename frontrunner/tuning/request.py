@@ -60,8 +60,8 @@ class TuningRequest(BaseModel):
         default=None,
         gt=0,
         le=10,
-        description="Of the backbone, at its height; the head learns ten times faster. By default a sweep of one "
-        "epoch each picks it.",
+        description="Of the backbone, at its height; the head learns ten times faster. By default a sweep of "
+        "short trials picks it.",
     )
     image_size: int | None = Field(
         default=None,
@@ -96,7 +96,7 @@ class TuningRequest(BaseModel):
         description="Limits on the student, or on the teachers where the model is made of them; licences count for "
         "every teacher. Of a ranking the best that keep them are taken.",
     )
-    onnx: bool = Field(default=True, description="Images: write and measure ONNX and int8 ONNX beside the weights.")
+    onnx: bool = Field(default=True, description="Write and measure ONNX and int8 ONNX beside the weights.")
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Of the sample, the new weights and every draw.")
 
     @property

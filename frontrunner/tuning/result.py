@@ -49,8 +49,8 @@ class Onnx(BaseModel):
 
     file: str
     bytes: int
-    latency_ms: float = Field(description="Median, one image, one thread.")
-    largest_difference: float = Field(description="Of the logits, relative to their largest, over probe images.")
+    latency_ms: float = Field(description="Median, one example, one thread.")
+    largest_difference: float = Field(description="Of the logits, relative to their largest, over probe examples.")
 
 
 class Int8(BaseModel):
@@ -59,10 +59,10 @@ class Int8(BaseModel):
     file: str
     bytes: int
     latency_ms: float
-    distortion: float = Field(description="||f_Q - f|| / ||f|| of the logits over the test images.")
+    distortion: float = Field(description="||f_Q - f|| / ||f|| of the logits over the test examples.")
     accuracy: float
     accuracy_before: float
-    calibration_examples: int
+    calibration_examples: int = Field(description="Zero for models of texts: ranges are those of each batch.")
 
 
 class ExportedModel(BaseModel):
@@ -91,7 +91,7 @@ class TuningOutput(BaseModel):
     epochs: int = Field(description="Epochs that were trained.")
     learning_rate: float
     sweep: dict[str, float | None] = Field(
-        default={}, description="Validation loss after one epoch by learning rate; None where it diverged."
+        default={}, description="Validation loss after a short trial by learning rate; None where it diverged."
     )
     train_examples: int
     validation_examples: int

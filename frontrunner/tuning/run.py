@@ -19,8 +19,6 @@ from frontrunner.tuning.card import licence, write_card
 from frontrunner.tuning.classifier import Classifier
 from frontrunner.tuning.export import save_tensors, write_model
 from frontrunner.tuning.generalisation import bounds
-from frontrunner.tuning.image_classifier import ImageClassifier
-from frontrunner.tuning.images import Images
 from frontrunner.tuning.loop import OPTIMISERS, Listener, Plan, TrainingData, answers, train
 from frontrunner.tuning.material import Material
 from frontrunner.tuning.measurement import measure
@@ -32,7 +30,7 @@ from frontrunner.tuning.preparation import Prepared, prepare
 from frontrunner.tuning.request import TuningOrder
 from frontrunner.tuning.result import CurvePoint, ExportedModel, Metrics, TuningOutput
 from frontrunner.tuning.state import Reached, StateFile
-from frontrunner.tuning.sweep import RATES, best_rate, sweep
+from frontrunner.tuning.sweep import RATES, best_rate, sweep, trial
 
 WEIGHTS_FILE = "tuned.safetensors"
 OUTPUT_FILE = "output.json"
@@ -112,7 +110,6 @@ def fit(
     prepared = prepare(order, on_progress)
     data, n = prepared.data, len(prepared.data.train)
     optimiser = OPTIMISERS[order.modality]
-    sweeps = len(RATES[optimiser]) if request.learning_rate is None else 0
     method = build(
         Material(
             options=request.method,
@@ -123,7 +120,7 @@ def fit(
             seed=request.seed,
             folder=folder,
             hold_statistics=request.hold_statistics,
-            on_read=lambda done: on_progress(0, (sweeps + request.epochs) * n),
+            on_read=lambda done: on_progress(0, request.epochs * n),
         )
     )
     limit = None if request.memory_limit_mb is None else request.memory_limit_mb * 1e6
@@ -138,6 +135,8 @@ def fit(
         flip=request.flip,
         optimiser=optimiser,
     )
+    short = trial(plan, n)
+    sweeps = 0 if request.learning_rate else len(RATES[optimiser]) * short.epochs
     if request.budget_s is not None:
         epochs = affordable_epochs(method, data, plan, request.budget_s, sweeps, folder, order.identity)
         plan = replace(plan, epochs=epochs)
@@ -147,8 +146,8 @@ def fit(
         return Listener(lambda done, _: on_progress(before + done, total), on_event)
 
     found: dict[str, float | None] = {}
-    if request.learning_rate is None:
-        found = sweep(method, data, plan, folder, order.identity, lambda place: listener(place * n))
+    if sweeps:
+        found = sweep(method, data, short, folder, order.identity, lambda place: listener(place * short.epochs * n))
         plan = replace(plan, learning_rate=best_rate(found))
     reached = train(method, data, plan, StateFile(folder / "state.pt", order.identity), listener(swept))
     return Fitted(prepared, method, plan, reached, found, total)
@@ -231,15 +230,13 @@ def _export(
     )
     if not order.request.onnx:
         return written
-    calibration, report = prepared.data.train, prepared.report
-    if not (isinstance(model, ImageClassifier) and isinstance(calibration, Images) and isinstance(report, Images)):
-        return written.model_copy(update={"note": "no ONNX: it is written of models of images"})
     if not is_available():
         return written.model_copy(update={"note": "no ONNX: the extra `export` is not installed"})
     try:
-        written = written.model_copy(update={"onnx": write_onnx(model, folder, report)})
+        written = written.model_copy(update={"onnx": write_onnx(model, folder, prepared.report)})
         alive()
-        written = written.model_copy(update={"int8": write_int8(folder, calibration, report)})
+        int8 = write_int8(model, folder, prepared.data.train, prepared.report)
+        written = written.model_copy(update={"int8": int8})
         alive()
     except NotExportable as error:
         return written.model_copy(update={"note": error.reason})

@@ -1,6 +1,6 @@
-"""Finding a learning rate: one epoch with each of a few, all from the same start, and the best validation wins.
+"""Finding a learning rate: a short trial of each of a few, all from the same start, and the best validation wins.
 
-The rate stays at its height: annealed to zero within the epoch, a rate looks good that ruins a longer training.
+The rate stays at its height: annealed to zero within the trial, a rate looks good that ruins a longer training.
 """
 
 from __future__ import annotations
@@ -22,6 +22,19 @@ RATES: dict[Optimiser, tuple[float, ...]] = {
     "sgd": (0.0003, 0.001, 0.003),
     "adamw": (0.00003, 0.0001, 0.0003, 0.001),
 }
+# Of a trial, at least: after a dozen, what learns slowly is still at chance at every rate, and the lowest looks best.
+STEPS = 20
+
+
+def trial(plan: Plan, examples: int) -> Plan:
+    """The plan of one rate's trial: as few whole epochs as make up `STEPS` steps, and no more than are trained.
+
+    Example:
+        >>> trial(Plan(epochs=5, batch_size=32, micro_batch=32, learning_rate=0.0, patience=5, seed=0), 340).epochs
+        2
+    """
+    steps = -(-examples // plan.batch_size)
+    return replace(plan, epochs=min(plan.epochs, -(-STEPS // steps)), anneal=False)
 
 
 def sweep(
@@ -32,12 +45,13 @@ def sweep(
     identity: str,
     listener_of: Callable[[int], Listener],
 ) -> dict[str, float | None]:
-    """Loss after one epoch for each rate, on the validation split or else on the training split; None if it diverged.
+    """Loss after each rate's trial, on the validation split or else on the training split; None if it diverged.
 
     The method's module is put back as it was. What was found is kept in `folder`, a rate at a time.
 
     Args:
-        method, data, plan: as for `train`; the plan's rate and epochs are not looked at.
+        method, data: as for `train`.
+        plan: of a trial; its rate is not looked at.
         folder: of the results.
         identity: of the tuning.
         listener_of: who hears of the i-th rate.
@@ -52,11 +66,11 @@ def sweep(
         name = f"{rate:g}"
         if name in found:
             continue
-        short = replace(plan, epochs=1, learning_rate=rate, anneal=False, stage=f"sweep {name}")
         state = StateFile(folder / f"sweep-{name}.pt", identity)
         try:
-            reached = train(method, data, short, state, listener_of(place))
-            found[name] = sum(reached.curve[-1].loss.values())
+            named = replace(plan, learning_rate=rate, stage=f"sweep {name}")
+            reached = train(method, data, named, state, listener_of(place))
+            found[name] = None if reached.ended == "diverged" else sum(reached.curve[-1].loss.values())
         except TuningDiverged:
             found[name] = None
         method.module.load_state_dict(start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -39,11 +40,15 @@ class TextClassifier(Classifier):
         self.scale = checkpoint.feature_dimension**0.5 if reading is not None and reading.normalised else 1.0
         self._read = checkpoint.forward
 
-    def hidden(self, views: Views) -> Tensor:
-        """Features (b, D)."""
+    def inputs(self, views: Views) -> dict[str, Tensor]:
+        """The tokenizer's tensors, (b, t) each, where the network is."""
         assert isinstance(views, Texts)  # noqa: S101 - orders do not mix what checkpoints read
         tokens = self.preparation.together(views.firsts, views.seconds)
-        return self._read(tokens.to(self.classifier.weight.device)).features
+        return dict(tokens.to(self.classifier.weight.device))
+
+    def read(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Features (b, D)."""
+        return self._read(inputs).features
 
     def pooled(self, hidden: Tensor) -> Tensor:
         """See `Classifier.pooled`."""

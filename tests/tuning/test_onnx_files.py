@@ -9,9 +9,21 @@ import pytest
 import torch
 from timm.layers import Conv2dSame
 
+from frontrunner.hub import describe_directory
+from frontrunner.tuning.examples import LabelledTexts, Texts
 from frontrunner.tuning.image_classifier import open_image_classifier
-from frontrunner.tuning.onnx_files import INT8_FILE, MODEL_FILE, is_available, run_onnx, write_int8, write_onnx
+from frontrunner.tuning.onnx_files import (
+    INT8_FILE,
+    MODEL_FILE,
+    NotExportable,
+    is_available,
+    run_onnx,
+    write_int8,
+    write_onnx,
+)
 from frontrunner.tuning.run import run_tuning
+from frontrunner.tuning.text_classifier import open_text_classifier
+from tests.conftest import WORDS, write_text_checkpoint
 from tests.tuning.material import coloured_images, measured_checkpoint, order
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="the extra `export` is not installed")
@@ -36,11 +48,12 @@ def test_both_files_answer_as_the_model_whatever_the_batch(tmp_path, architectur
         pixels = images.plain(torch.arange(n))
         with torch.no_grad():
             expected = model(pixels).numpy()
-        assert run_onnx(folder / MODEL_FILE, pixels.numpy()) == pytest.approx(expected, rel=1e-3, abs=1e-4)
-    quantised = write_int8(folder, images, images)
+        assert run_onnx(folder / MODEL_FILE, model, images.take(np.arange(n))) == pytest.approx(
+            expected, rel=1e-3, abs=1e-4
+        )
+    quantised = write_int8(model, folder, images, images)
     assert quantised.bytes == (folder / INT8_FILE).stat().st_size
-    views = images.plain(torch.arange(24)).numpy()
-    before, after = run_onnx(folder / MODEL_FILE, views), run_onnx(folder / INT8_FILE, views)
+    before, after = (run_onnx(folder / name, model, images) for name in (MODEL_FILE, INT8_FILE))
     assert quantised.distortion == pytest.approx(np.linalg.norm(after - before) / np.linalg.norm(before))
     assert 0 < quantised.distortion < 0.5
     assert quantised.accuracy_before == pytest.approx((before.argmax(1) == images.labels.numpy()).mean())
@@ -55,3 +68,32 @@ def test_a_tuning_writes_and_measures_both_files(tmp_path, zoo, colour_task):
     assert model.int8.bytes < model.onnx.bytes
     assert model.onnx.latency_ms > 0 < model.int8.latency_ms
     assert "takes pixels in [0, 1]" in (work.work_dir / "model" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2"])
+def test_both_files_of_a_model_of_texts_answer_as_it_does_whatever_batch_and_length(tmp_path, kind):
+    """The decoder's answer is read off its last token, wherever that is."""
+    description = describe_directory(write_text_checkpoint(tmp_path / "c", kind, 1))
+    model = open_text_classifier(description, 3, seed=0).eval()
+    folder = tmp_path / "out"
+    folder.mkdir()
+    texts = [" ".join(WORDS[1 : 2 + length]) for length in range(12)]
+    examples = LabelledTexts(Texts(tuple(texts)), torch.arange(12) % 3)
+    written = write_onnx(model, folder, examples)
+    assert written.largest_difference <= 1e-3
+    for n in (1, 12):
+        with torch.no_grad():
+            expected = model(Texts(tuple(texts[:n]))).numpy()
+        answered = run_onnx(folder / MODEL_FILE, model, examples.take(np.arange(n)))
+        assert answered == pytest.approx(expected, rel=1e-3, abs=1e-4)
+    quantised = write_int8(model, folder, examples, examples)
+    assert quantised.bytes < written.bytes
+    assert 0 < quantised.distortion < 0.5
+    assert quantised.calibration_examples == 0
+
+
+def test_a_model_too_large_for_one_file_says_so(tmp_path, zoo, monkeypatch):
+    monkeypatch.setattr("frontrunner.tuning.onnx_files._LARGEST_BYTES", 1000)
+    model = open_image_classifier(zoo[0], 3, 32, seed=0)
+    with pytest.raises(NotExportable, match="GB of weights"):
+        write_onnx(model, tmp_path, coloured_images(2))

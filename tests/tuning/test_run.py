@@ -125,13 +125,13 @@ def test_what_is_no_plain_model_is_opened_by_its_order(tmp_path, zoo, colour_tas
     assert all(torch.equal(value, stored[name]) for name, value in again.method.module.state_dict().items())
 
 
-def test_without_a_learning_rate_a_sweep_picks_the_best_of_one_epoch_each(tmp_path, zoo, colour_task):
+def test_without_a_learning_rate_a_sweep_picks_the_best_of_short_trials(tmp_path, zoo, colour_task):
     work = order("finetune", colour_task, zoo[0], (), tmp_path, learning_rate=None)
     progress, points = [], []
     output = run_tuning(work, lambda done, total: progress.append((done, total)), on_event=points.append)
     assert list(output.sweep) == [f"{rate:g}" for rate in RATES["sgd"]]
     assert output.learning_rate == float(min(output.sweep, key=output.sweep.get))
-    assert progress[-1] == (27 * 5, 27 * 5)
+    assert progress[-1] == (27 * (3 * 2 + 2), 27 * (3 * 2 + 2))
     assert sorted(done for done, _ in progress) == [done for done, _ in progress]
     swept = {(point.stage, point.learning_rate) for point in points if point.stage != "training"}
     assert swept == {(f"sweep {rate:g}", rate) for rate in RATES["sgd"]}  # not annealed: a longer training is not
