@@ -11,6 +11,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Positive = Annotated[float, Field(gt=0, le=1e6)]
 Weight = Annotated[float, Field(ge=0, le=1e6)]
+Leader = Annotated[
+    float,
+    Field(gt=0, lt=1, description="First gate of the teacher of the highest LogME; the others share the rest."),
+]
 
 
 class _Options(BaseModel):
@@ -96,7 +100,9 @@ class BTuningOptions(_Options):
     """B-Tuning: the student's Bayesian prediction follows the LogME-weighted one of the teachers."""
 
     name: Literal["b_tuning"] = "b_tuning"
-    strength: Weight = Field(default=100.0, description="lambda.")
+    strength: Weight | None = Field(
+        default=None, description="lambda; by default the number of classes, 100 as in the source where there are 100."
+    )
     temperature: Positive = Field(default=0.1, description="T: of the softmax over the teachers' LogME.")
 
 
@@ -104,24 +110,14 @@ class ZooTuningOptions(_Options):
     """Zoo-Tuning: every layer mixes the aligned weights of all checkpoints, gated by each example."""
 
     name: Literal["zoo_tuning"] = "zoo_tuning"
-    leader: float = Field(
-        default=0.995,
-        gt=0,
-        lt=1,
-        description="First gate of the teacher of the highest LogME; the others share the rest.",
-    )
+    leader: Leader = 0.9999
 
 
 class LiteZooTuningOptions(_Options):
     """Lite Zoo-Tuning: gates are shared by all examples, so that the result is one plain model."""
 
     name: Literal["lite_zoo_tuning"] = "lite_zoo_tuning"
-    leader: float = Field(
-        default=0.995,
-        gt=0,
-        lt=1,
-        description="First gate of the teacher of the highest LogME; the others share the rest.",
-    )
+    leader: Leader = 0.9999
 
 
 class HubPathwayOptions(_Options):

@@ -22,6 +22,10 @@ from frontrunner.tuning.options import BTuningOptions
 def b_tuning(material: Material) -> Method:
     """Loss: cross-entropy + lambda mean (phi_t m_t - sum_k pi_k phi_k m_k)^2, pi = softmax(LogME / T).
 
+    The mean is over examples and classes, the cross-entropy's over examples only. So lambda, 100 in the source, whose
+    datasets have about a hundred classes, is the number of classes unless named: each class then weighs alike. With
+    seven classes 100 is too steep to descend (docs/tuning.md).
+
     Teachers see the plain views and are read once; the student's own m_t comes from its pretrained features and stays.
     """
     options = material.options
@@ -35,12 +39,13 @@ def b_tuning(material: Material) -> Method:
         options.temperature,
     )
     wanted = torch.from_numpy(target).float()
+    strength = material.classes if options.strength is None else options.strength
     weights = _Weights(_student_mean(material, material.student, models))
 
     def loss(batch: Batch) -> Outcome:
         features, logits = student.both(batch.views)
         distance = nn.functional.mse_loss(features @ weights.mean, wanted[batch.rows].to(logits.device))
-        return Outcome({"task": cross_entropy(logits, batch.labels), "bayes": options.strength * distance}, logits)
+        return Outcome({"task": cross_entropy(logits, batch.labels), "bayes": strength * distance}, logits)
 
     return Method(student, rates(student), loss, student, plain(student), frozen=[weights])
 

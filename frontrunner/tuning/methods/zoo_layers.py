@@ -78,7 +78,7 @@ class ZooLayer(nn.Module):
 
     def __init__(self, layers: Sequence[Any], inputs: int, first: Sequence[float], *, shared: bool) -> None:
         super().__init__()
-        self.weight = nn.Parameter(_on_one_scale([layer.weight.detach() for layer in layers], first))
+        self.weight = nn.Parameter(_on_one_scale([layer.weight.detach() for layer in layers]))
         has_bias = layers[0].bias is not None
         self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers])) if has_bias else None
         m, out = self.weight.shape[:2]
@@ -147,15 +147,15 @@ def replaceable(layer: nn.Module) -> bool:
     return type(layer) in (nn.Conv2d, Conv2dSame, nn.Linear)
 
 
-def _on_one_scale(weights: Sequence[Tensor], first: Sequence[float]) -> Tensor:
-    """(m, out, ...) with each output channel as long as the leader's.
+def _on_one_scale(weights: Sequence[Tensor]) -> Tensor:
+    """(m, out, ...) with each output channel as long as the first checkpoint's.
 
     A layer before a normalisation may have any scale, and conversions leave very different ones behind: without this a
     tenth of one checkpoint's weights can drown nine tenths of another's.
     """
     stacked = torch.stack(list(weights))
     lengths = stacked.flatten(2).norm(dim=2)
-    ratio = lengths[first.index(max(first))] / lengths.clamp_min(1e-12)
+    ratio = lengths[0] / lengths.clamp_min(1e-12)
     on_one_scale: Tensor = stacked * ratio.reshape(*ratio.shape, *[1] * (stacked.ndim - 2))
     return on_one_scale
 

@@ -4,9 +4,9 @@ Shu et al., "Zoo-Tuning: Adaptive Transfer from a Zoo of Models", ICML 2021. Eve
 the backbone becomes a `zoo_layers.ZooLayer`. What is no such layer is shared and begins as the leader's: normalisation,
 position embeddings and the like. The head is new and shared.
 
-The first gates add up to one, and are not equal: checkpoints that began from different random weights have channels of
-different meanings at one place, and the mean of their weights is hardly better than none. So the checkpoint with the
-highest LogME, the leader, begins with nearly all of the weight, and the gates find out what the others add.
+The first gates add up to one, and are not equal. Checkpoints that began from different random weights have channels of
+different meanings at one place: half a percent of a stranger's weights is noise that costs points. So nearly all of the
+weight is the leader's at first, the checkpoint of the highest LogME, and the gates find out what the others add.
 docs/tuning.md has figures.
 
 The lite form's gates do not depend on the example, so its mixtures can be carried out once: `fold` gives one plain
@@ -51,8 +51,9 @@ def lite_zoo_tuning(material: Material) -> Method:
 def _method(material: Material, *, shared: bool) -> Method:
     options = material.options
     assert isinstance(options, (ZooTuningOptions, LiteZooTuningOptions))  # noqa: S101 - the registry pairs them
-    teachers = material.open_image_teachers()
-    zoo = make_zoo(teachers, first_gates(material, options.leader), shared=shared)
+    teachers = leader_first(material)
+    others = len(teachers) - 1
+    zoo = make_zoo(teachers, [options.leader] + [(1 - options.leader) / others] * others, shared=shared)
     try:
         with torch.no_grad():
             zoo.eval()(material.images.plain(torch.zeros(1, dtype=torch.long)))
@@ -73,31 +74,32 @@ def _method(material: Material, *, shared: bool) -> Method:
     return Method(zoo, groups, loss, zoo, lambda: {"model": fold(zoo, teachers[0])} if shared else {})
 
 
-def first_gates(material: Material, leader: float) -> list[float]:
-    """`leader` for the teacher of the highest LogME on the training images, and equal parts of the rest for others."""
+def leader_first(material: Material) -> list[ImageClassifier]:
+    """The opened teachers, the one of the highest LogME on the training images before the others.
+
+    Raises:
+        ArchitecturesDiffer: their networks differ in more than their classifiers had.
+    """
+    teachers = material.open_image_teachers()
+    require_one_architecture(teachers)
     labels = material.train.labels.numpy()
     scores = [
         logme_from_statistics(FeatureStatistics().update(material.readings(teacher).features, labels=labels)).score
         for teacher in material.teachers
     ]
-    gates = [(1 - leader) / (len(scores) - 1)] * len(scores)
-    gates[scores.index(max(scores))] = leader
-    return gates
+    leader = teachers.pop(scores.index(max(scores)))
+    return [leader, *teachers]
 
 
 def make_zoo(teachers: Sequence[ImageClassifier], first: Sequence[float], *, shared: bool) -> ImageClassifier:
-    """The leader's network with every layer mixed out of all teachers'.
+    """The first teacher's network with every layer mixed out of all teachers'.
 
     Args:
-        teachers: two or more classifiers of one architecture.
-        first: gates to start with, adding up to one; the largest is the leader's.
+        teachers: two or more classifiers of one architecture, the leader first.
+        first: gates to start with, adding up to one.
         shared: the lite form.
-
-    Raises:
-        ArchitecturesDiffer: their networks differ in more than their classifiers had.
     """
-    _require_one_architecture(teachers)
-    zoo = copy.deepcopy(teachers[first.index(max(first))])
+    zoo = copy.deepcopy(teachers[0])
     head = {id(part) for layer in zoo.head_layers() for part in layer.modules()}
     names = [n for n, part in zoo.network.named_modules() if replaceable(part) and id(part) not in head]
     for name in names:
@@ -149,7 +151,12 @@ def fold(zoo: ImageClassifier, like: ImageClassifier) -> ImageClassifier:
     return folded.eval()
 
 
-def _require_one_architecture(teachers: Sequence[ImageClassifier]) -> None:
+def require_one_architecture(teachers: Sequence[ImageClassifier]) -> None:
+    """The same layers with weights of the same shapes.
+
+    Raises:
+        ArchitecturesDiffer: they are not.
+    """
     first = teachers[0]
     shapes = {name: value.shape for name, value in _tensors(first.network)}
     layers = [repr(part) for part in first.network.modules() if replaceable(part)]
