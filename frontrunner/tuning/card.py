@@ -86,7 +86,8 @@ def _results(output: TuningOutput, examples: str) -> str:
 
 def _made(order: TuningOrder, output: TuningOutput) -> str:
     request = order.request
-    options = ", ".join(f"{name} {value}" for name, value in request.method.model_dump(exclude={"name"}).items())
+    told = request.method.model_dump(exclude={"name"}).items()
+    options = ", ".join(f"{name} {'by default' if value is None else value}" for name, value in told)
     lines = [
         "## How it was made",
         f"- data: {order.dataset.name} (sha256 {order.dataset.digest[:16]}...)",

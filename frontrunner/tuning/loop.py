@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -27,7 +28,7 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 from frontrunner.errors import TuningDiverged
 from frontrunner.tuning.allocation import freed_memory_kept
 from frontrunner.tuning.examples import Examples, Views
-from frontrunner.tuning.method import Batch, Method, cross_entropy
+from frontrunner.tuning.method import Batch, Method
 from frontrunner.tuning.randomness import CROPS, NOISE, ORDER, UNLABELLED, epoch_order, generator_at, seeded
 from frontrunner.tuning.result import CurvePoint
 from frontrunner.tuning.state import Reached, StateFile
@@ -214,7 +215,8 @@ class _Training:
         self._tell("train", {n: v / examples for n, v in totals.items()}, correct / examples, int(examples))
         if validation is not None:
             logits = answers(self.method, validation, self.device)
-            loss = float(cross_entropy(logits, validation.labels))
+            reached.losses = nn.functional.cross_entropy(logits, validation.labels, reduction="none").tolist()
+            loss = fmean(reached.losses)
             accuracy = float((logits.argmax(dim=1) == validation.labels).float().mean())
             self._tell("validation", {"task": loss}, accuracy, len(validation))
             if reached.best_value is not None and (accuracy, -loss) <= reached.best_value:

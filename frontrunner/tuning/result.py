@@ -91,7 +91,9 @@ class TuningOutput(BaseModel):
     epochs: int = Field(description="Epochs that were trained.")
     learning_rate: float
     sweep: dict[str, float | None] = Field(
-        default={}, description="Validation loss after a short trial by learning rate; None where it diverged."
+        default={},
+        description="Validation loss after a short trial by learning rate; None where it diverged. Of the rates whose "
+        "losses do not differ beyond chance the highest is taken.",
     )
     train_examples: int
     validation_examples: int

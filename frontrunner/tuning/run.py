@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 import torch
 
@@ -145,12 +146,13 @@ def fit(
     def listener(before: int) -> Listener:
         return Listener(lambda done, _: on_progress(before + done, total), on_event)
 
-    found: dict[str, float | None] = {}
+    found: dict[str, list[float] | None] = {}
     if sweeps:
         found = sweep(method, data, short, folder, order.identity, lambda place: listener(place * short.epochs * n))
         plan = replace(plan, learning_rate=best_rate(found))
     reached = train(method, data, plan, StateFile(folder / "state.pt", order.identity), listener(swept))
-    return Fitted(prepared, method, plan, reached, found, total)
+    means = {name: None if losses is None else fmean(losses) for name, losses in found.items()}
+    return Fitted(prepared, method, plan, reached, means, total)
 
 
 def _probe(data: TrainingData) -> Batch:

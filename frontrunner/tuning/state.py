@@ -27,6 +27,7 @@ class Reached:
         best: the module's state with the best validation so far, or after the last epoch where there is none.
         best_value: (accuracy, minus loss) of it.
         best_epoch: after how many epochs.
+        losses: of each validation example after the last epoch; empty without a validation split.
         curve: every point so far.
         seconds: wall clock of training, over all attempts.
         ended: how it ended; None while it has not.
@@ -39,6 +40,7 @@ class Reached:
     best: dict[str, Tensor] | None = None
     best_value: tuple[float, float] | None = None
     best_epoch: int = 0
+    losses: list[float] = field(default_factory=list)
     curve: list[CurvePoint] = field(default_factory=list)
     seconds: float = 0.0
     ended: Ending | None = None

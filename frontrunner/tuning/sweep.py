@@ -1,6 +1,8 @@
-"""Finding a learning rate: a short trial of each of a few, all from the same start, and the best validation wins.
+"""Finding a learning rate: a short trial of each of a few, all from the same start, and the highest good one wins.
 
-The rate stays at its height: annealed to zero within the trial, a rate looks good that ruins a longer training.
+The rate stays at its height: annealed to zero within the trial, a rate looks good that ruins a longer training. So a
+trial underrates high rates, whose noise the training's own annealing will take away: of the rates whose losses do not
+differ beyond chance, the highest is taken. docs/tuning.md says what this was tried on.
 """
 
 from __future__ import annotations
@@ -10,6 +12,9 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from frontrunner.errors import TuningDiverged
 from frontrunner.files import whole_file
@@ -24,6 +29,10 @@ RATES: dict[Optimiser, tuple[float, ...]] = {
 }
 # Of a trial, at least: after a dozen, what learns slowly is still at chance at every rate, and the lowest looks best.
 STEPS = 20
+# Standard errors within which losses count as equal.
+_ERRORS = 2.0
+# Of fewer losses the standard error is itself too uncertain: the lowest is taken.
+_FEWEST = 30
 
 
 def trial(plan: Plan, examples: int) -> Plan:
@@ -44,10 +53,11 @@ def sweep(
     folder: Path,
     identity: str,
     listener_of: Callable[[int], Listener],
-) -> dict[str, float | None]:
-    """Loss after each rate's trial, on the validation split or else on the training split; None if it diverged.
+) -> dict[str, list[float] | None]:
+    """Losses after each rate's trial, one for each validation example; None if it diverged.
 
-    The method's module is put back as it was. What was found is kept in `folder`, a rate at a time.
+    Without a validation split it is one loss, the training split's. The method's module is put back as it was. What was
+    found is kept in `folder`, a rate at a time.
 
     Args:
         method, data: as for `train`.
@@ -59,8 +69,8 @@ def sweep(
     Raises:
         TuningDiverged: with every rate.
     """
-    path = folder / "sweep.json"
-    found: dict[str, float | None] = json.loads(path.read_bytes()) if path.is_file() else {}
+    path = folder / "trials.json"
+    found: dict[str, list[float] | None] = json.loads(path.read_bytes()) if path.is_file() else {}
     start = copy.deepcopy(method.module.state_dict())
     for place, rate in enumerate(RATES[plan.optimiser]):
         name = f"{rate:g}"
@@ -70,23 +80,37 @@ def sweep(
         try:
             named = replace(plan, learning_rate=rate, stage=f"sweep {name}")
             reached = train(method, data, named, state, listener_of(place))
-            found[name] = None if reached.ended == "diverged" else sum(reached.curve[-1].loss.values())
+            losses = reached.losses or [sum(reached.curve[-1].loss.values())]
+            found[name] = None if reached.ended == "diverged" else losses
         except TuningDiverged:
             found[name] = None
         method.module.load_state_dict(start)
         with whole_file(path) as file:
             file.write(json.dumps(found).encode())
         state.path.unlink(missing_ok=True)
-    if all(loss is None for loss in found.values()):
+    if all(losses is None for losses in found.values()):
         raise TuningDiverged(f"the loss diverged at every learning rate of {', '.join(found)}; name a lower one")
     return found
 
 
-def best_rate(found: dict[str, float | None]) -> float:
-    """The rate of the lowest loss.
+def best_rate(found: dict[str, list[float] | None]) -> float:
+    """The highest rate whose mean loss is at most two standard errors above the lowest one.
+
+    The errors are those of paired differences: rates are compared on the same examples.
 
     Example:
-        >>> best_rate({"0.01": 0.7, "0.03": 0.5, "0.1": None})
-        0.03
+        >>> few, many = [0.4, 0.6], [0.4, 0.6] * 20
+        >>> best_rate({"0.001": many, "0.003": [loss + 0.01 for loss in reversed(many)], "0.01": None})
+        0.003
+        >>> best_rate({"0.001": few, "0.003": [loss + 0.01 for loss in reversed(few)], "0.01": None})
+        0.001
     """
-    return float(min((name for name, loss in found.items() if loss is not None), key=lambda name: found[name] or 0.0))
+    losses = {float(name): np.array(values) for name, values in found.items() if values is not None}
+    lowest = losses[min(losses, key=lambda rate: float(losses[rate].mean()))]
+    return max(rate for rate, values in losses.items() if _is_as_good(values - lowest))
+
+
+def _is_as_good(differences: NDArray[np.float64]) -> bool:
+    n = len(differences)
+    error = differences.std(ddof=1) / n**0.5 if n >= _FEWEST else 0.0
+    return bool(differences.mean() <= _ERRORS * error)

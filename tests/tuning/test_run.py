@@ -25,9 +25,9 @@ from frontrunner.tuning.images import decode_images
 from frontrunner.tuning.methods import METHODS
 from frontrunner.tuning.options import ADAPTATION
 from frontrunner.tuning.run import fit, run_tuning
-from frontrunner.tuning.sweep import RATES
+from frontrunner.tuning.sweep import RATES, best_rate, trial
 from tests.conftest import encode, write_zip
-from tests.tuning.material import coloured_pixels, coloured_zip, order, reference
+from tests.tuning.material import coloured_pixels, coloured_zip, order, plan, reference
 
 # Bytes that the little transformer keeps of one image for its backward pass: its linear maps' inputs, above all.
 ACTIVATIONS = 123_150
@@ -103,7 +103,7 @@ def test_the_card_states_parents_licence_and_results(tmp_path, zoo, colour_task)
     assert (card.license, card.pretraining, card.base_model) == ("apache-2.0", "task.zip", zoo[0].id)
     assert "b_tuning" in card.tags
     text = (work.work_dir / "model" / "README.md").read_text()
-    assert "strength 100.0, temperature 0.1" in text
+    assert "strength by default, temperature 0.1" in text
     assert describe_directory(work.work_dir / "model").license == "Apache-2.0"
 
 
@@ -125,16 +125,35 @@ def test_what_is_no_plain_model_is_opened_by_its_order(tmp_path, zoo, colour_tas
     assert all(torch.equal(value, stored[name]) for name, value in again.method.module.state_dict().items())
 
 
-def test_without_a_learning_rate_a_sweep_picks_the_best_of_short_trials(tmp_path, zoo, colour_task):
+def test_without_a_learning_rate_a_sweep_of_short_trials_picks_one(tmp_path, zoo, colour_task):
     work = order("finetune", colour_task, zoo[0], (), tmp_path, learning_rate=None)
     progress, points = [], []
     output = run_tuning(work, lambda done, total: progress.append((done, total)), on_event=points.append)
     assert list(output.sweep) == [f"{rate:g}" for rate in RATES["sgd"]]
-    assert output.learning_rate == float(min(output.sweep, key=output.sweep.get))
+    trials = json.loads((work.work_dir / "trials.json").read_bytes())
+    assert output.sweep == pytest.approx({rate: np.mean(losses) for rate, losses in trials.items()})
+    assert {len(losses) for losses in trials.values()} == {output.validation_examples}
+    assert output.learning_rate == float(min(output.sweep, key=output.sweep.get))  # three examples tell no more
     assert progress[-1] == (27 * (3 * 2 + 2), 27 * (3 * 2 + 2))
     assert sorted(done for done, _ in progress) == [done for done, _ in progress]
     swept = {(point.stage, point.learning_rate) for point in points if point.stage != "training"}
     assert swept == {(f"sweep {rate:g}", rate) for rate in RATES["sgd"]}  # not annealed: a longer training is not
+
+
+def test_the_highest_rate_that_is_not_worse_beyond_chance_is_taken():
+    draw = np.random.default_rng(0)
+    lowest, noise = draw.uniform(0, 2, 60), draw.normal(0, 0.5, 60)
+    noise -= noise.mean()
+    error = noise.std(ddof=1) / 60**0.5
+    for apart, rate in ((1.9, 0.003), (2.1, 0.001)):
+        found = {"0.0003": lowest + 5, "0.001": lowest, "0.003": lowest + noise + apart * error, "0.01": None}
+        assert best_rate(found) == rate
+    assert best_rate({"0.001": [0.5], "0.003": [0.50001]}) == 0.001  # a training split's loss: nothing to pair
+
+
+def test_a_trial_is_as_few_epochs_as_make_up_twenty_steps():
+    for examples, batch, epochs, expected in ((340, 32, 5, 2), (10_000, 32, 5, 1), (3, 32, 5, 5), (3, 32, 50, 20)):
+        assert trial(plan(epochs=epochs, batch_size=batch), examples).epochs == expected
 
 
 def test_a_sweep_does_not_move_where_training_starts(tmp_path, zoo, colour_task):
