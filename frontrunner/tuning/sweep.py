@@ -30,7 +30,7 @@ RATES: dict[Optimiser, tuple[float, ...]] = {
 # Of a trial, at least: after a dozen, what learns slowly is still at chance at every rate, and the lowest looks best.
 STEPS = 20
 # Standard errors within which losses count as equal.
-_ERRORS = 2.0
+_ERRORS = 1.0  # the one-standard-error rule of Breiman et al., 1984
 # Of fewer losses the standard error is itself too uncertain: the lowest is taken.
 _FEWEST = 30
 
@@ -94,7 +94,7 @@ def sweep(
 
 
 def best_rate(found: dict[str, list[float] | None]) -> float:
-    """The highest rate whose mean loss is at most two standard errors above the lowest one.
+    """The highest rate whose mean loss is at most one standard error above the lowest one.
 
     The errors are those of paired differences: rates are compared on the same examples.
 

@@ -145,7 +145,7 @@ def test_the_highest_rate_that_is_not_worse_beyond_chance_is_taken():
     lowest, noise = draw.uniform(0, 2, 60), draw.normal(0, 0.5, 60)
     noise -= noise.mean()
     error = noise.std(ddof=1) / 60**0.5
-    for apart, rate in ((1.9, 0.003), (2.1, 0.001)):
+    for apart, rate in ((0.9, 0.003), (1.1, 0.001)):
         found = {"0.0003": lowest + 5, "0.001": lowest, "0.003": lowest + noise + apart * error, "0.01": None}
         assert best_rate(found) == rate
     assert best_rate({"0.001": [0.5], "0.003": [0.50001]}) == 0.001  # a training split's loss: nothing to pair
