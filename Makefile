@@ -10,8 +10,10 @@ STAMP := $(VENV)/.installed
 demo: install  ## rank three ImageNet checkpoints on scikit-learn's digits
 	$(BIN)/frontrunner demo
 
+# Tests that start servers and workers look at the clock: they run alone. The others share the processors, a file each.
 test: install lint  ## every check and every test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not acceptance" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m acceptance
 
 lint: install  ## style, types, arrows between the rooms
 	$(BIN)/ruff check .
