@@ -53,7 +53,7 @@ class DeltaOptions(_Options):
     """DELTA: feature maps stay near the pretrained ones, channels that matter for the labels most of all."""
 
     name: Literal["delta"] = "delta"
-    strength: Weight = Field(default=0.01, description="Of the attention-weighted distance of feature maps.")
+    strength: Weight = Field(default=1e-4, description="Of the attention-weighted distance of feature maps.")
     head_strength: Weight = Field(default=0.01, description="Pull of the head's weights towards zero.")
     importance_examples: int = Field(default=256, ge=1, le=10_000, description="Images that importance is measured on.")
 
