@@ -18,7 +18,6 @@ _FORMS = {
     "image": "timm's form",
     "text": "transformers' form; pooling and head in sentence-transformers', whose `forward` gives `logits`",
 }
-
 # By ONNX files.
 _TAKEN = {"image": "pixels in [0, 1]", "text": "the tensors of the tokenizer in this folder"}
 

@@ -85,6 +85,14 @@ def test_the_teacher_of_the_highest_logme_comes_first(tmp_path, zoo):
     assert sorted(ids) == sorted(teacher.id for teacher in zoo)
 
 
+def test_the_first_gates_are_the_leaders_share_and_equal_parts_of_the_rest(tmp_path, zoo):
+    method = build(material(LiteZooTuningOptions(leader=0.8), tmp_path, coloured_images(30), teachers=zoo))
+    first = [part.settled() for part in method.module.modules() if isinstance(part, Gates)]
+    assert first
+    for gates in first:
+        torch.testing.assert_close(gates, torch.tensor([0.8, 0.1, 0.1]))
+
+
 def test_each_example_has_weights_of_its_own():
     """A grouped convolution over the batch is what a loop over examples with their own mixed weights computes."""
     torch.manual_seed(0)
