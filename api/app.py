@@ -21,14 +21,14 @@ from api.rankings import endpoints as rankings
 from api.requests import NameRequests
 from api.scores import endpoints as scores
 from api.state import State
-from api.tasks import endpoints as tasks
+from api.task_distances import endpoints as tasks
 from api.tunings import endpoints as tunings
 from api.webhooks import endpoints as webhooks
 from frontrunner import __version__
 from frontrunner.blobs import BlobStore
-from frontrunner.doorbell import celery_app
 from frontrunner.logs import configure_logs
 from frontrunner.settings import Settings, get_settings
+from jobs.notification import celery_app
 from models import Database
 
 
@@ -57,14 +57,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             database=database,
             watcher=Watcher(database),
             registry=registry,
-            bell=celery_app(settings),
+            broker=celery_app(settings),
             blobs=BlobStore(settings.blobs),
         )
         app.state.frontrunner = state
         _spare_what_stays()
         yield
         state.database.close()
-        state.bell.close()
+        state.broker.close()
 
     app = FastAPI(
         title="Frontrunner",

@@ -57,7 +57,7 @@ def _database(state: State) -> str:
 
 def _broker(state: State) -> str:
     try:
-        with state.bell.connection_for_write() as connection:
+        with state.broker.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=2, interval_start=0.1)
     except Exception as error:  # each transport raises its driver's own
         return f"unreachable: {type(error).__name__}"
@@ -67,7 +67,7 @@ def _broker(state: State) -> str:
 def _workers(state: State) -> str:
     horizon = database_now() - _BEATS_MISSED * state.settings.reaper_period_s
     try:
-        with state.database.reading() as session:
+        with state.database.read_transaction() as session:
             alive = session.scalar(select(func.count()).select_from(WorkerRow).where(WorkerRow.seen_at > horizon))
     except SQLAlchemyError:
         return "unknown: the database is unreachable"

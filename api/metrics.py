@@ -14,8 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.state import StateDependency
-from models import Database, JobRow, Status, StepRow, TallyRow, WorkerRow, database_now
-from models.lifecycle import CLAIM_BUCKETS_S
+from frontrunner.status import Status
+from jobs.lifecycle import CLAIM_BUCKETS_S
+from models import CounterRow, Database, JobRow, StepRow, WorkerRow, database_now
 
 router = APIRouter(tags=["health"])
 
@@ -74,7 +75,7 @@ class Jobs(Collector):
         """Every family; only `frontrunner_database_up` while the database is away."""
         up = GaugeMetricFamily("frontrunner_database_up", "Whether the database answers.")
         try:
-            families = [*self._queues(), *self._tallies()]
+            families = [*self._queues(), *self._counters()]
         except SQLAlchemyError:
             families = []
         up.add_metric([], float(bool(families)))
@@ -87,7 +88,7 @@ class Jobs(Collector):
         running = GaugeMetricFamily("frontrunner_steps_running", "Steps in hand.", labels=["queue"])
         jobs = GaugeMetricFamily("frontrunner_jobs", "Jobs by kind and status.", labels=["kind", "status"])
         workers = GaugeMetricFamily("frontrunner_workers", "Workers that are alive.")
-        with self._database.reading() as session:
+        with self._database.read_transaction() as session:
             now = session.scalar(select(database_now())) or 0.0
             waiting = select(StepRow.queue, func.count(), func.min(StepRow.available_at)).group_by(StepRow.queue)
             for queue, steps, oldest in session.execute(waiting.where(StepRow.status == Status.QUEUED)):
@@ -103,9 +104,9 @@ class Jobs(Collector):
             workers.add_metric([], session.scalar(alive) or 0)
         return [depth, age, running, jobs, workers]
 
-    def _tallies(self) -> Iterator[Metric]:
-        with self._database.reading() as session:
-            found = session.execute(select(TallyRow.name, TallyRow.label, TallyRow.value)).all()
+    def _counters(self) -> Iterator[Metric]:
+        with self._database.read_transaction() as session:
+            found = session.execute(select(CounterRow.name, CounterRow.label, CounterRow.value)).all()
         for name, (title, says, labels) in _SUMS.items():
             family = CounterMetricFamily(title, says, labels=labels)
             for row in found:
@@ -115,18 +116,18 @@ class Jobs(Collector):
         yield _claims({(row.name, row.label): row.value for row in found})
 
 
-def _claims(tallies: dict[tuple[str, str], float]) -> Metric:
+def _claims(counters: dict[tuple[str, str], float]) -> Metric:
     family = HistogramMetricFamily(
         "frontrunner_claim_seconds", "From when a step may be claimed until it is.", labels=["queue"]
     )
-    for name, queue in sorted(tallies):
+    for name, queue in sorted(counters):
         if name != "claim_seconds_sum":
             continue
         total, buckets = 0.0, []
         for bound in (*(f"{bound:g}" for bound in CLAIM_BUCKETS_S), "+Inf"):
-            total += tallies.get(("claim_seconds", f"{queue}:{bound}"), 0.0)
+            total += counters.get(("claim_seconds", f"{queue}:{bound}"), 0.0)
             buckets.append((bound, total))
-        family.add_metric([queue], buckets, tallies[name, queue])
+        family.add_metric([queue], buckets, counters[name, queue])
     return family
 
 

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from frontrunner import errors
 from frontrunner.errors import FrontrunnerError
-from models.errors import JobConflict, JobNotFound
+from jobs.errors import JobConflict, JobNotFound
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -15,8 +15,8 @@ from api.jobs.watcher import Watcher
 from frontrunner.blobs import BlobStore
 from frontrunner.hub import Catalogue, Constraints, HubAccess, with_remote
 from frontrunner.settings import Settings
+from jobs.catalogue import load_catalogue, refresh_catalogue
 from models import Database
-from models.catalogue import load_catalogue, refresh_catalogue
 
 # A checkpoint that is copied into a hub is offered after this long at most.
 CATALOGUE_PERIOD_S = 5.0
@@ -28,7 +28,7 @@ class State:
 
     settings: Settings
     database: Database
-    bell: Celery
+    broker: Celery
     blobs: BlobStore
     watcher: Watcher
     registry: CollectorRegistry
@@ -38,7 +38,7 @@ class State:
     def catalogue(self, *names: str) -> Catalogue:
         """The checkpoints on offer, and `names` that lie on a hub away from here."""
         self.look_into_hubs()
-        with self.database.reading() as session:
+        with self.database.read_transaction() as session:
             found = load_catalogue(session)
         return with_remote(found, names, "", Constraints(), HubAccess.of(self.settings)) if names else found
 

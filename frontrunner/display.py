@@ -21,7 +21,7 @@ from rich.table import Table
 from frontrunner.data import DatasetReport
 from frontrunner.errors import ModalityMismatch
 from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
-from frontrunner.hub.listing import CatalogueMatches
+from frontrunner.hub.describing.listing import CatalogueMatches
 from frontrunner.ranking import (
     DISCREPANCY,
     Listener,

@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     lease_s: float = Field(default=30.0, gt=0, description="A claimed step is lost after this long without a beat.")
     heartbeat_s: float = Field(default=1.0, gt=0, description="Time between two beats; well under the lease.")
     reaper_period_s: float = Field(default=5.0, gt=0, description="Time between two looks for lost steps.")
-    patrol_period_s: float = Field(default=2.0, gt=0, description="An idle worker looks for work this often, unasked.")
+    poll_period_s: float = Field(default=2.0, gt=0, description="An idle worker looks for work this often, unasked.")
     max_attempts: int = Field(default=3, ge=1, description="Tries of one step before it is given up as lost.")
     retry_delay_s: float = Field(default=1.0, ge=0, description="Pause after a lost attempt; doubled with each.")
     stop_grace_s: float = Field(default=30.0, ge=0, description="Longest wait for shards in hand when a worker stops.")
@@ -94,7 +94,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def resolved_broker_url(self) -> str:
-        """`broker_url`, or the embedded transport of `frontrunner.doorbell`."""
+        """`broker_url`, or the embedded transport of `jobs.notification`."""
         return self.broker_url or "atomic-filesystem://"
 
     @property

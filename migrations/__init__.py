@@ -27,7 +27,7 @@ def downgrade(database: Database, revision: str) -> None:
 
 def is_current(database: Database) -> bool:
     """Whether the schema is at the newest revision."""
-    with database.reading() as session:
+    with database.read_transaction() as session:
         found = MigrationContext.configure(session.connection()).get_current_heads()
     return set(found) == set(ScriptDirectory.from_config(_config()).get_heads())
 

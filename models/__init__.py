@@ -1,7 +1,8 @@
-"""The database: tables, transactions, and the life of jobs and steps."""
+"""The database: tables, one a file, and the session. No behaviour."""
 
 from models.base import Base, database_now, new_id
 from models.checkpoint import CheckpointRow, CostRow
+from models.counter import CounterRow
 from models.database import Database
 from models.dataset import DatasetRow
 from models.event import EventRow
@@ -9,30 +10,25 @@ from models.feature import FeatureRow
 from models.idempotency import IdempotencyRow
 from models.job import JobRow
 from models.score import ScoreRow
-from models.status import JOB_TRANSITIONS, STEP_TRANSITIONS, Status
 from models.step import StepRow
-from models.tally import TallyRow
 from models.webhook import DeliveryRow, WebhookRow
-from models.worker import DutyRow, WorkerRow
+from models.worker import RoleRow, WorkerRow
 
 __all__ = [
-    "JOB_TRANSITIONS",
-    "STEP_TRANSITIONS",
     "Base",
     "CheckpointRow",
     "CostRow",
+    "CounterRow",
     "Database",
     "DatasetRow",
     "DeliveryRow",
-    "DutyRow",
     "EventRow",
     "FeatureRow",
     "IdempotencyRow",
     "JobRow",
+    "RoleRow",
     "ScoreRow",
-    "Status",
     "StepRow",
-    "TallyRow",
     "WebhookRow",
     "WorkerRow",
     "database_now",

@@ -32,7 +32,7 @@ class Database:
             event.listen(self.engine, "begin", _begin_sqlite)
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def read_transaction(self) -> Iterator[Session]:
         """A transaction that only reads; it sees one state of the database throughout."""
         with (
             self.engine.connect().execution_options(frontrunner_reads=True) as connection,
@@ -41,14 +41,14 @@ class Database:
             yield session
 
     @contextmanager
-    def writing(self) -> Iterator[Session]:
+    def write_transaction(self) -> Iterator[Session]:
         """A transaction that is committed at the end of the block, or rolled back if it raises."""
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     def now(self) -> float:
         """The database's clock, in seconds since 1970."""
-        with self.reading() as session:
+        with self.read_transaction() as session:
             return float(session.scalar(select(database_now())) or 0.0)
 
     def close(self) -> None:

@@ -46,7 +46,7 @@ class JobRow(Base):
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id"), index=True)
     request: Mapped[dict[str, Any]] = mapped_column(JSON)
     plan: Mapped[dict[str, Any]] = mapped_column(JSON, doc="settled at submission; the kind of the job says what")
-    work_digest: Mapped[str] = mapped_column(String(64), doc="names the work; see models.lifecycle")
+    work_digest: Mapped[str] = mapped_column(String(64), doc="names the work; see jobs.lifecycle")
     correlation_id: Mapped[str] = mapped_column(String(128), default="", server_default="")
     version: Mapped[int] = mapped_column(Integer, default=0, server_default="0", doc="number of its last event")
     steps_total: Mapped[int] = mapped_column(Integer)

@@ -17,7 +17,7 @@ class WorkerRow(Base):
     seen_at: Mapped[float] = mapped_column(Float, index=True)
 
 
-class DutyRow(Base):
+class RoleRow(Base):
     """A duty that one worker at a time holds, until `held_until` on the database's clock."""
 
     __tablename__ = "duties"

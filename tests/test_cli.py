@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import class_images
-from tests.tuning.material import coloured_zip, measured_checkpoint
+from tests.tuning.builders import coloured_zip, measured_checkpoint
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_admin_migrate_makes_the_schema(run, tmp_path):
 
 def test_source_statistics_are_kept_and_change_what_the_discrepancy_is_measured_from(run, colours, hub):
     def references() -> dict[str, str]:
-        ranked = json.loads(run("rank", colours, "--hub", hub, "--json", "--no-yardsticks").stdout)
+        ranked = json.loads(run("rank", colours, "--hub", hub, "--json", "--no-baselines").stdout)
         return {line["checkpoint"]: line["discrepancy"]["reference"] for line in ranked["ranking"]}
 
     assert set(references().values()) == {"prior"}
@@ -144,7 +144,7 @@ def test_the_scores_are_listed(run):
 def test_a_ranking_by_the_discrepancy_and_by_the_combined_rank(run, colours, hub):
     by = {}
     for name in ("discrepancy", "logme"):
-        ranked = json.loads(run("rank", colours, "--hub", hub, "--json", "--score", name, "--no-yardsticks").stdout)
+        ranked = json.loads(run("rank", colours, "--hub", hub, "--json", "--score", name, "--no-baselines").stdout)
         by[name] = [line["checkpoint"] for line in ranked["ranking"]]
     combined = json.loads(run("rank", colours, "--hub", hub, "--json", "--rank-by", "combined").stdout)["ranking"]
     means = [sum(by[name].index(line["checkpoint"]) for name in by) for line in combined]

@@ -14,15 +14,15 @@ import structlog
 from celery import Celery
 from celery.signals import worker_shutting_down
 
-from frontrunner.doorbell import LOOK_FOR_WORK, QUEUES, celery_app
 from frontrunner.logs import configure_logs
 from frontrunner.settings import Settings
+from jobs.catalogue import refresh_catalogue
+from jobs.notification import LOOK_FOR_WORK, QUEUES, celery_app
 from models import Database
-from models.catalogue import refresh_catalogue
 from workers.maintenance import Maintenance
-from workers.postman import Postman
 from workers.reaper import Reaper
 from workers.supervisor import Supervisor
+from workers.webhook_delivery import WebhookDelivery
 
 _log = structlog.get_logger(__name__)
 
@@ -62,11 +62,11 @@ def run_worker(settings: Settings, queues: tuple[str, ...] = QUEUES, *, until_st
 
     worker_shutting_down.connect(stop, weak=False)
     _start("reaper", reaper.run, stopping)
-    _start("postman", Postman(database, settings, worker_id).run, stopping)
+    _start("webhook-delivery", WebhookDelivery(database, settings, worker_id).run, stopping)
     _start("maintenance", Maintenance(database, settings, worker_id).run, stopping)
     _start("idle-runners", _retire_idle, supervisor, stopping)
     for slot in range(settings.concurrency):
-        _start(f"patrol-{slot}", supervisor.patrol)
+        _start(f"poll-{slot}", supervisor.poll)
     if until_stdin_closes:
         _start("parent-watch", _stop_at_end_of_stdin)
     _log.info("worker_started", worker=worker_id, queues=queues, concurrency=settings.concurrency)

@@ -21,10 +21,10 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from frontrunner.settings import Settings
+from frontrunner.status import ACTIVE, TERMINAL
+from jobs.kinds import KINDS
+from jobs.roles import MAINTENANCE, take_role
 from models import Database, DatasetRow, DeliveryRow, FeatureRow, IdempotencyRow, JobRow, StepRow, database_now
-from models.duties import MAINTENANCE, take_duty
-from models.kinds import KINDS
-from models.status import ACTIVE, TERMINAL
 
 # A file or folder that no row names is removed once nothing was written to it for this long.
 ORPHAN_AGE_S = 24 * 3600.0
@@ -60,10 +60,10 @@ class Maintenance:
         period = self._settings.maintenance_period_s
         while not stopping.wait(min(period, _RETRY_S)):
             try:
-                with self._database.writing() as session:
+                with self._database.write_transaction() as session:
                     # Held for a whole period, and not renewed before it ends: one round a period, whoever does it.
-                    on_duty = take_duty(session, MAINTENANCE, f"{self._holder}:{uuid.uuid4().hex}", period)
-                if on_duty:
+                    holds_role = take_role(session, MAINTENANCE, f"{self._holder}:{uuid.uuid4().hex}", period)
+                if holds_role:
                     _log.info("maintained", **asdict(self.go_round()))
             except Exception:
                 _log.exception("maintenance_failed")
@@ -90,7 +90,7 @@ class Maintenance:
         key = table.__mapper__.primary_key
         total = 0
         while True:
-            with self._database.writing() as session:
+            with self._database.write_transaction() as session:
                 chosen = select(*key).where(*conditions).limit(_ROWS_AT_ONCE)  # type: ignore[arg-type]
                 rows = session.execute(chosen).all()
                 for row in rows:
@@ -107,7 +107,7 @@ class Maintenance:
             folder_of = kind.folder_of
             if folder_of is not None:
                 chosen = select(StepRow.order).join(JobRow, JobRow.id == StepRow.job_id)
-                with self._database.reading() as session:
+                with self._database.read_transaction() as session:
                     orders = session.scalars(chosen.where(JobRow.kind == kind.name, *conditions)).all()
                 found |= {folder_of(order) for order in orders}
         return found
@@ -117,7 +117,7 @@ class Maintenance:
         limit = self._settings.cache_max_bytes
         if not limit:
             return
-        with self._database.reading() as session:
+        with self._database.read_transaction() as session:
             excess = (session.scalar(select(func.sum(FeatureRow.bytes))) or 0) - limit
             oldest = session.execute(select(FeatureRow.key, FeatureRow.bytes).order_by(FeatureRow.last_used_at)).all()
         for key, size in oldest:
@@ -132,7 +132,7 @@ class Maintenance:
         """Remove one checkpoint's features of one dataset; False where a job may still read them."""
         folder = self._feature_folder(key)
         bin_ = folder.with_name(f".evicted-{uuid.uuid4().hex}")
-        with self._database.writing() as session:
+        with self._database.write_transaction() as session:
             row = session.get(FeatureRow, key, with_for_update=True)
             if row is None or row.dataset_digest in _digests_in_use(session):
                 return False
@@ -144,7 +144,7 @@ class Maintenance:
         return True
 
     def _remove_orphans(self) -> int:
-        with self._database.reading() as session:
+        with self._database.read_transaction() as session:
             blobs = set(session.scalars(select(DatasetRow.blob)))
             features = set(session.scalars(select(FeatureRow.key)))
             oldest_job = session.scalar(select(func.min(JobRow.created_at)).where(JobRow.status.in_(ACTIVE)))

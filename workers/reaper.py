@@ -9,10 +9,11 @@ import structlog
 from celery import Celery
 from sqlalchemy import delete, select
 
-from frontrunner.doorbell import ring
 from frontrunner.settings import Settings
-from models import Database, WorkerRow, database_now, lifecycle
-from models.duties import REAPER, take_duty
+from jobs import lifecycle
+from jobs.notification import notify_workers
+from jobs.roles import REAPER, take_role
+from models import Database, WorkerRow, database_now
 
 # Rows of workers that have not been seen for this long are dropped.
 _FORGET_WORKERS_AFTER_S = 3600.0
@@ -45,20 +46,20 @@ class Reaper:
 
     def look(self) -> None:
         """Beat once, and recover what is lost if this worker holds the duty."""
-        with self._database.writing() as session:
+        with self._database.write_transaction() as session:
             now = session.scalar(select(database_now())) or 0.0
             session.merge(WorkerRow(id=self._worker_id, seen_at=now))
             session.execute(delete(WorkerRow).where(WorkerRow.seen_at < now - _FORGET_WORKERS_AFTER_S))
-            on_duty = take_duty(session, REAPER, self._worker_id, 3 * self._settings.reaper_period_s)
-        if not on_duty or time.monotonic() < self._patient_until:
+            holds_role = take_role(session, REAPER, self._worker_id, 3 * self._settings.reaper_period_s)
+        if not holds_role or time.monotonic() < self._patient_until:
             return
-        with self._database.reading() as session:
+        with self._database.read_transaction() as session:
             expired = lifecycle.expired_claims(session)
         for claim in expired:
-            with self._database.writing() as session:
+            with self._database.write_transaction() as session:
                 lifecycle.give_up_attempt(
                     session, claim, "worker_lost", "the worker that did this step stopped responding"
                 )
                 queues = lifecycle.queues_of(session, claim.job_id)
             _log.warning("lease_expired", step=claim.step_id, job=claim.job_id, attempt=claim.attempt)
-            ring(self._app, queues)
+            notify_workers(self._app, queues)

@@ -14,10 +14,11 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from frontrunner.settings import Settings
-from models import Database, lifecycle
-from models.lifecycle import Claim
-from workers.process import RunnerProcess
-from workers.watch import StepWatch, Stop
+from jobs import lifecycle
+from jobs.lifecycle import Claim
+from models import Database
+from workers.runner_process import RunnerProcess
+from workers.supervised_step import Stop, SupervisedStep
 
 # A runner that waits for its next step holds torch and a model in memory: not for long.
 IDLE_S = 20.0
@@ -60,15 +61,15 @@ class Supervisor:
             finally:
                 self._slots.release()
 
-    def patrol(self) -> None:
-        """Look for work every `patrol_period_s` until the worker stops: messages may be lost, and the broker away."""
-        while not self._stop.asked.wait(self._settings.patrol_period_s):
+    def poll(self) -> None:
+        """Look for work every `poll_period_s` until the worker stops: messages may be lost, and the broker away."""
+        while not self._stop.asked.wait(self._settings.poll_period_s):
             try:
                 self.work()
             except OperationalError as error:
                 _log.warning("database_away", error=str(error.orig))
             except Exception:
-                _log.exception("patrol_failed")
+                _log.exception("poll_failed")
 
     def stop(self) -> None:
         """Stop: at first after the shards in hand, asked again at once. Steps are handed back uncharged either way."""
@@ -92,7 +93,7 @@ class Supervisor:
             entry.runner.kill()
 
     def _do_best_step(self) -> bool:
-        with self._database.writing() as session:
+        with self._database.write_transaction() as session:
             claim = lifecycle.claim_best(session, self._queues, self._settings.lease_s)
         if claim is None:
             return False
@@ -107,8 +108,8 @@ class Supervisor:
         employed = self._employ(claim.tenant)
         healthy = False
         try:
-            watch = StepWatch(self._database, self._settings, claim, employed.runner, self._stop)
-            healthy = watch.see_to_its_end()
+            watch = SupervisedStep(self._database, self._settings, claim, employed.runner, self._stop)
+            healthy = watch.run()
         finally:
             if healthy:
                 self._keep(employed)

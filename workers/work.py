@@ -35,7 +35,7 @@ _FETCH_PERIOD_S = 2.0
 
 
 def _rank_checkpoint(order: dict[str, Any], on_progress: Telling) -> BaseModel:
-    from frontrunner.ranking import StepOrder, run_step
+    from frontrunner.ranking import RankingPayload, run_step
 
     said_at = 0.0
 
@@ -45,23 +45,23 @@ def _rank_checkpoint(order: dict[str, Any], on_progress: Telling) -> BaseModel:
             said_at = time.monotonic()
             on_progress.tell("fetch", bytes_done=done, bytes_total=total)
 
-    return run_step(StepOrder.model_validate(order), on_progress, on_fetch=on_fetch)
+    return run_step(RankingPayload.model_validate(order), on_progress, on_fetch=on_fetch)
 
 
 def _compare_tasks(order: dict[str, Any], on_progress: Telling) -> BaseModel:
-    from frontrunner.ranking import TaskDistanceOrder, compare_tasks
+    from frontrunner.ranking import TaskDistancePayload, compare_tasks
 
-    return compare_tasks(TaskDistanceOrder.model_validate(order), on_progress)
+    return compare_tasks(TaskDistancePayload.model_validate(order), on_progress)
 
 
 def _tune(order: dict[str, Any], on_progress: Telling) -> BaseModel:
-    from frontrunner.tuning import TuningOrder
+    from frontrunner.tuning import TuningPayload
     from frontrunner.tuning.run import run_tuning
 
     def on_event(point: CurvePoint) -> None:
         on_progress.tell("curve", point=point.model_dump(mode="json"))
 
-    return run_tuning(TuningOrder.model_validate(order), on_progress, on_event=on_event)
+    return run_tuning(TuningPayload.model_validate(order), on_progress, on_event=on_event)
 
 
 WORK: dict[str, Work] = {"ranking": _rank_checkpoint, "task_distances": _compare_tasks, "tuning": _tune}

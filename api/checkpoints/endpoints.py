@@ -11,9 +11,9 @@ from api.paging import Page
 from api.problems import RESPONSES, NotFound
 from api.state import StateDependency
 from frontrunner.hub import ReadingCost
-from frontrunner.hub.listing import CatalogueFilter
+from frontrunner.hub.describing.listing import CatalogueFilter
+from jobs.catalogue import IN_HUBS, costs_of, search_catalogue
 from models import CheckpointRow
-from models.catalogue import IN_HUBS, costs_of, search_catalogue
 
 router = APIRouter(prefix="/v1/checkpoints", tags=["checkpoints"], responses=RESPONSES)
 
@@ -61,7 +61,7 @@ class CheckpointQuery(CatalogueFilter):
 def read_checkpoints(query: Annotated[CheckpointQuery, Query()], state: StateDependency) -> Page[CheckpointResource]:
     """List checkpoints, by id."""
     state.look_into_hubs()
-    with state.database.reading() as session:
+    with state.database.read_transaction() as session:
         rows = search_catalogue(session, query, after=query.cursor, limit=query.limit)
         items = [CheckpointResource.model_validate(_fields(row)) for row in rows[: query.limit]]
     return Page(items=items, next=items[-1].id if len(rows) > query.limit else None)
@@ -71,7 +71,7 @@ def read_checkpoints(query: Annotated[CheckpointQuery, Query()], state: StateDep
 def read_checkpoint(checkpoint_id: str, state: StateDependency) -> CheckpointDetail:
     """Read one checkpoint."""
     state.look_into_hubs()
-    with state.database.reading() as session:
+    with state.database.read_transaction() as session:
         row = session.get(CheckpointRow, checkpoint_id)
         if row is None or not row.available:
             raise NotFound(f"there is no checkpoint '{checkpoint_id}'")

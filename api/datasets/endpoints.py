@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
-from api.datasets.service import accept_dataset, get_dataset, list_datasets, reading_options
+from api.datasets.service import accept_dataset, dataset_options, get_dataset, list_datasets
 from api.paging import CreatedDependency, Cursor, Limit, Page
 from api.problems import RESPONSES
 from api.state import StateDependency
@@ -20,7 +20,7 @@ from models import DatasetRow
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"], responses=RESPONSES)
 
-READING_FIELDS: dict[str, Any] = {
+DATASET_OPTION_FIELDS: dict[str, Any] = {
     "task": {"type": "string", "enum": ["classification", "multi-label", "regression"]},
     "label": {"type": "string", "description": "Table column holding the label or target."},
     "input": {"type": "string", "description": "Table column holding the text or image path."},
@@ -60,12 +60,12 @@ class DatasetResource(BaseModel):
     status_code=201,
     response_model=DatasetResource,
     responses={200: {"model": DatasetResource, "description": "The same data was stored before"}},
-    openapi_extra=form_schema(**READING_FIELDS),
+    openapi_extra=form_schema(**DATASET_OPTION_FIELDS),
 )
 async def create_dataset(request: Request, response: Response, state: StateDependency) -> DatasetResource:
     """Upload and check a dataset. It is refused, with a reason, where nothing could be ranked on it."""
     upload = await receive_upload(request, state.blobs, state.settings.max_upload_bytes)
-    row, is_new = await run_in_threadpool(accept_dataset, state, upload, reading_options(upload.fields))
+    row, is_new = await run_in_threadpool(accept_dataset, state, upload, dataset_options(upload.fields))
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/datasets/{row.id}"
     return DatasetResource.of(row)
@@ -76,7 +76,7 @@ def read_datasets(
     state: StateDependency, created: CreatedDependency, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[DatasetResource]:
     """List datasets, by id."""
-    with state.database.reading() as session:
+    with state.database.read_transaction() as session:
         rows = list_datasets(session, created, limit, cursor)
     items = [DatasetResource.of(row) for row in rows[:limit]]
     return Page(items=items, next=items[-1].id if len(rows) > limit else None)

@@ -11,16 +11,15 @@ from api.paging import Created
 from api.problems import MalformedRequest
 from api.state import State
 from api.uploads import Upload
-from frontrunner.data import DatasetOptions, DatasetReport, dataset_id
+from frontrunner.data import DatasetOptions, DatasetReference, DatasetReport, dataset_id
 from frontrunner.data.isolation import check_isolated
 from frontrunner.errors import DatasetNotFound
-from frontrunner.ranking import DatasetReference
 from models import DatasetRow
 
 OPTION_FIELDS = frozenset(DatasetOptions.model_fields)
 
 
-def reading_options(fields: dict[str, str]) -> DatasetOptions:
+def dataset_options(fields: dict[str, str]) -> DatasetOptions:
     """The dataset options among a form's fields.
 
     Raises:
@@ -39,7 +38,7 @@ def accept_dataset(state: State, upload: Upload, options: DatasetOptions) -> tup
         InvalidDataset: nothing can be ranked on it; nothing is kept of it in the database.
     """
     digest = options.identity(upload.blob)
-    with state.database.reading() as session:
+    with state.database.read_transaction() as session:
         known = session.get(DatasetRow, dataset_id(digest))
     if known is not None:
         return known, False
@@ -62,7 +61,7 @@ def accept_dataset(state: State, upload: Upload, options: DatasetOptions) -> tup
     )
     identifier, is_new = row.id, True
     try:
-        with state.database.writing() as session:
+        with state.database.write_transaction() as session:
             session.add(row)
     except IntegrityError:
         is_new = False  # the same data was being checked at the same time; the first row stays
@@ -75,7 +74,7 @@ def get_dataset(state: State, identifier: str) -> DatasetRow:
     Raises:
         DatasetNotFound: there is none.
     """
-    with state.database.reading() as session:
+    with state.database.read_transaction() as session:
         row = session.get(DatasetRow, identifier)
     if row is None:
         raise DatasetNotFound(f"there is no dataset '{identifier}'; POST it to /v1/datasets first")

@@ -8,13 +8,15 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api.jobs.reading import ReadingDependency
+from api.jobs.conditional import ConditionalGetDependency
 from api.jobs.resource import JobResource, job_resource, job_resources
 from api.paging import CreatedDependency, Cursor, Limit, Page
 from api.problems import RESPONSES
 from api.state import StateDependency
-from frontrunner.doorbell import ring
-from models import JobRow, Status, lifecycle
+from frontrunner.status import Status
+from jobs import lifecycle
+from jobs.notification import notify_workers
+from models import JobRow
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=RESPONSES)
 
@@ -43,39 +45,39 @@ def read_jobs(
         query = query.where(JobRow.dataset_id == dataset)
     if cursor:
         query = query.where(JobRow.id < cursor)
-    with state.database.reading() as session:
+    with state.database.read_transaction() as session:
         rows = list(session.scalars(query))
         items = job_resources(session, rows[:limit])
     return Page(items=items, next=items[-1].id if len(rows) > limit else None)
 
 
 @router.get("/{job_id}", operation_id="getJob", response_model=JobResource)
-async def read_job(job_id: str, reading: ReadingDependency) -> Response:
+async def read_job(job_id: str, conditional: ConditionalGetDependency) -> Response:
     """Read one job; `Retry-After` says when to ask again while it runs, `Prefer: wait=n` waits instead."""
-    return await reading.answer(job_id, _show)
+    return await conditional.answer(job_id, _show)
 
 
 @router.post("/{job_id}/cancel", operation_id="cancelJob", status_code=202)
 def cancel_job(job_id: str, state: StateDependency) -> JobResource:
     """Ask a job to stop. Steps that wait end now, running ones within a beat; a job that is over stays as it is."""
-    with state.database.writing() as session:
+    with state.database.write_transaction() as session:
         return job_resource(session, lifecycle.cancel_job(session, job_id))
 
 
 @router.post("/{job_id}/retry", operation_id="retryJob", status_code=202)
 def retry_job(job_id: str, state: StateDependency) -> JobResource:
     """Queue every step again that failed, was lost or cancelled; accepted results are kept."""
-    with state.database.writing() as session:
+    with state.database.write_transaction() as session:
         resource = job_resource(session, lifecycle.retry_job(session, job_id))
         queues = lifecycle.queues_of(session, job_id)
-    ring(state.bell, queues)
+    notify_workers(state.broker, queues)
     return resource
 
 
 @router.delete("/{job_id}", operation_id="deleteJob", status_code=204)
 def delete_job(job_id: str, state: StateDependency) -> None:
     """Forget a job that is over, and its result. Cached features stay."""
-    with state.database.writing() as session:
+    with state.database.write_transaction() as session:
         lifecycle.delete_job(session, job_id)
 
 

@@ -13,7 +13,9 @@ from sqlalchemy import select
 from api.problems import RESPONSES
 from api.state import State, StateDependency
 from api.times import instant
-from models import EventRow, Status, lifecycle
+from frontrunner.status import Status
+from jobs import lifecycle
+from models import EventRow
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=RESPONSES)
 
@@ -25,7 +27,7 @@ _LOOK_AGAIN_S = 15.0
 
 def _known_job(job_id: str, state: StateDependency) -> str:
     """The id of a job that exists: a stream cannot answer 404 once it has begun."""
-    with state.database.reading() as session:
+    with state.database.read_transaction() as session:
         return lifecycle.find_job(session, job_id).id
 
 
@@ -53,7 +55,7 @@ async def watch_job(
 
 
 def _after(state: State, job_id: str, number: int) -> tuple[int, bool, list[EventRow]]:
-    with state.database.reading() as session:
+    with state.database.read_transaction() as session:
         job = lifecycle.find_job(session, job_id)
         rows = session.scalars(
             select(EventRow)

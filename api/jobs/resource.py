@@ -9,8 +9,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from api.times import instant
-from frontrunner.ranking import Failure
-from models import JobRow, Status, StepRow, lifecycle
+from frontrunner.status import Failure, Status
+from jobs import lifecycle
+from models import JobRow, StepRow
 
 # How soon a client that polls should ask again.
 RETRY_AFTER_S = 1

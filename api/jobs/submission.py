@@ -12,10 +12,10 @@ from sqlalchemy.exc import IntegrityError
 from api.jobs.resource import RETRY_AFTER_S, JobResource, job_resource
 from api.requests import correlation_id
 from api.state import State, StateDependency
-from frontrunner.doorbell import ring
-from models import lifecycle
-from models.kinds import NewJob
-from models.lifecycle import IdempotencyKey, Terms
+from jobs import lifecycle
+from jobs.kinds import NewJob
+from jobs.lifecycle import IdempotencyKey, Terms
+from jobs.notification import notify_workers
 
 # Two processes that write the same key or the same work at once: the second finds what the first wrote.
 _TRIES = 3
@@ -52,12 +52,12 @@ class Submission:
 
     def _write(self, new: NewJob) -> JobResource:
         state = self._state
-        with state.database.writing() as session:
+        with state.database.write_transaction() as session:
             submitted = lifecycle.submit(session, new, self._terms(new))
             queues = lifecycle.queues_of(session, submitted.job.id) if submitted.is_new else []
             session.refresh(submitted.job)
             resource = job_resource(session, submitted.job)
-        ring(state.bell, queues)
+        notify_workers(state.broker, queues)
         return resource
 
     def _terms(self, new: NewJob) -> Terms:

@@ -60,6 +60,6 @@ class Watcher:
                     waiter.changed.set()
 
     def _versions(self, job_ids: Collection[str]) -> dict[str, int]:
-        with self._database.reading() as session:
+        with self._database.read_transaction() as session:
             rows = session.execute(select(JobRow.id, JobRow.version).where(JobRow.id.in_(job_ids)))
             return {row.id: row.version for row in rows}

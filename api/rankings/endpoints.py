@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import Field, ValidationError
 
-from api.datasets.endpoints import READING_FIELDS, form_schema
-from api.datasets.service import accept_dataset, get_dataset, reading_options
-from api.jobs.reading import ReadingDependency, show_result
+from api.datasets.endpoints import DATASET_OPTION_FIELDS, form_schema
+from api.datasets.service import accept_dataset, dataset_options, get_dataset
+from api.jobs.conditional import ConditionalGetDependency, show_result
 from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES, MalformedRequest
@@ -17,7 +17,7 @@ from api.state import State, StateDependency
 from api.uploads import receive_upload
 from frontrunner.ranking import Ranking, RankingRequest
 from frontrunner.tuning import TuningRequest
-from models.kinds import TuningToFollow
+from jobs.kinds import TuningToFollow
 
 router = APIRouter(tags=["rankings"], responses=RESPONSES)
 
@@ -46,7 +46,7 @@ class RankingOptions(RankingRequest):
         return tuning_to_follow(state, request, self.then.top)
 
 
-class RankingOrder(RankingOptions):
+class RankingSubmission(RankingOptions):
     """A ranking of a dataset that was uploaded before."""
 
     dataset: str = Field(max_length=64, description="Id of the dataset.")
@@ -54,7 +54,7 @@ class RankingOrder(RankingOptions):
 
 @router.post("/v1/rankings", operation_id="createRanking", status_code=202)
 def create_ranking(
-    order: RankingOrder, response: Response, state: StateDependency, submission: SubmissionDependency
+    order: RankingSubmission, response: Response, state: StateDependency, submission: SubmissionDependency
 ) -> JobResource:
     """Rank checkpoints for a dataset. Answers at once with the job; poll `Location` for the ranking."""
     dataset = get_dataset(state, order.dataset)
@@ -67,7 +67,7 @@ def create_ranking(
     status_code=202,
     response_model=JobResource,
     openapi_extra=form_schema(
-        **READING_FIELDS,
+        **DATASET_OPTION_FIELDS,
         options={"type": "string", "contentMediaType": "application/json", "description": "Ranking options as JSON."},
     ),
 )
@@ -83,13 +83,13 @@ async def create_recommendation(
         raise MalformedRequest(f"options: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
     def accept() -> JobResource:
-        dataset, _ = accept_dataset(state, upload, reading_options(upload.fields))
+        dataset, _ = accept_dataset(state, upload, dataset_options(upload.fields))
         return submission.accept(response, plan_ranking(state, dataset, options.ranking, options.following(state)))
 
     return await run_in_threadpool(accept)
 
 
 @router.get("/v1/rankings/{ranking_id}", operation_id="getRanking", response_model=Ranking)
-async def read_ranking(ranking_id: str, reading: ReadingDependency) -> Response:
+async def read_ranking(ranking_id: str, conditional: ConditionalGetDependency) -> Response:
     """Read a ranking; while its job runs, what is known so far. `Prefer: wait=n` waits for its end."""
-    return await reading.answer(ranking_id, show_result)
+    return await conditional.answer(ranking_id, show_result)

@@ -13,12 +13,12 @@ from frontrunner.ranking import (
     SourceStore,
     nothing_ranked_reason,
     plan,
+    ranking_payloads,
     require_classification,
-    step_orders,
 )
 from frontrunner.tuning import ADAPTATION, TuningRequest
+from jobs.kinds import NewJob, TuningToFollow, ranking_job
 from models import DatasetRow
-from models.kinds import NewJob, TuningToFollow, ranking_job
 
 
 def tuning_to_follow(state: State, request: TuningRequest, top: int) -> TuningToFollow:
@@ -62,5 +62,7 @@ def plan_ranking(
     planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
     if not planned.steps:
         raise NothingRanked(nothing_ranked_reason(planned.skipped))
-    orders = step_orders(request, reference, planned.steps, settings.cache.resolve(), SourceStore(settings.sources))
+    orders = ranking_payloads(
+        request, reference, planned.steps, settings.cache.resolve(), SourceStore(settings.sources)
+    )
     return ranking_job(dataset, request, planned, orders, forward_queue=settings.forward_queue, then=then)

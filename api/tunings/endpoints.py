@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse
 from pydantic import Field
 
 from api.datasets.service import get_dataset
-from api.jobs.reading import ReadingDependency, show_result
+from api.jobs.conditional import ConditionalGetDependency, show_result
 from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES
@@ -17,7 +17,7 @@ from api.state import StateDependency
 from api.tunings.service import file_of, plan_tuning
 from frontrunner.data import DatasetReport
 from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
-from models.kinds import tuning_job
+from jobs.kinds import tuning_job
 
 router = APIRouter(prefix="/v1/tunings", tags=["tunings"], responses=RESPONSES)
 
@@ -52,9 +52,9 @@ def create_tuning(
 
 
 @router.get("/{tuning_id}", operation_id="getTuning", response_model=Tuning)
-async def read_tuning(tuning_id: str, reading: ReadingDependency) -> Response:
+async def read_tuning(tuning_id: str, conditional: ConditionalGetDependency) -> Response:
     """Read a tuning; `output` is null until it is over, its curves come as events of the job."""
-    return await reading.answer(tuning_id, show_result)
+    return await conditional.answer(tuning_id, show_result)
 
 
 @router.get("/{tuning_id}/files/{name:path}", operation_id="getTuningFile", response_class=FileResponse)

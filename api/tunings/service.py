@@ -11,14 +11,15 @@ from frontrunner.data import DatasetReport
 from frontrunner.errors import CheckpointNotFound
 from frontrunner.hub import CheckpointDescription
 from frontrunner.ranking import Ranking, require_classification, the_checkpoint
-from frontrunner.tuning import BestOfRanking, TuningOrder, TuningRequest, order_tuning, take_best
-from models import DatasetRow, StepRow, lifecycle
-from models.kinds import RankingKind
+from frontrunner.tuning import BestOfRanking, TuningPayload, TuningRequest, take_best, tuning_payload
+from jobs import lifecycle
+from jobs.kinds import RankingKind
+from models import DatasetRow, StepRow
 
 
 def plan_tuning(
     state: State, dataset: DatasetRow, request: TuningRequest, best: BestOfRanking | None, source_id: str | None
-) -> TuningOrder:
+) -> TuningPayload:
     """The order of a tuning, refused where that can be seen without opening anything.
 
     Raises:
@@ -37,7 +38,7 @@ def plan_tuning(
         known |= {name: the_checkpoint(name, [report], catalogue) for name in unknown}
     source = None if source_id is None else dataset_reference(state, get_dataset(state, source_id))
     folder = state.settings.tunings.resolve()
-    return order_tuning(request, dataset_reference(state, dataset), known, folder, source)
+    return tuning_payload(request, dataset_reference(state, dataset), known, folder, source)
 
 
 def file_of(state: State, job_id: str, name: str) -> Path:
@@ -46,7 +47,7 @@ def file_of(state: State, job_id: str, name: str) -> Path:
     Raises:
         NotFound: no such tuning, or no such file of it.
     """
-    with state.database.reading() as session:
+    with state.database.read_transaction() as session:
         job = lifecycle.find_job(session, job_id)
         step = session.query(StepRow).filter_by(job_id=job.id).one_or_none()
         output = None if step is None or job.kind != "tuning" else step.output
@@ -62,7 +63,7 @@ def file_of(state: State, job_id: str, name: str) -> Path:
 
 def _ranked(state: State, ranking_id: str) -> list[CheckpointDescription]:
     """The checkpoints of a ranking, best first, as they were when it was made."""
-    with state.database.reading() as session:
+    with state.database.read_transaction() as session:
         job = lifecycle.find_job(session, ranking_id)
         if job.kind != RankingKind.name:
             raise NotFound(f"'{ranking_id}' is a {job.kind}, not a ranking")

@@ -16,8 +16,9 @@ from api.paging import CreatedDependency, Cursor, Limit, Page
 from api.problems import RESPONSES, NotFound
 from api.state import StateDependency
 from api.times import instant
-from frontrunner.egress import resolve_target
-from models import DeliveryRow, WebhookRow, new_id, outbox
+from jobs.webhooks import outbox
+from jobs.webhooks.sending import resolve_target
+from models import DeliveryRow, WebhookRow, new_id
 from models.job import DEFAULT_TENANT
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=RESPONSES)
@@ -84,7 +85,7 @@ def create_webhook(order: WebhookOrder, response: Response, state: StateDependen
     resolve_target(order.url, allow_private=state.settings.webhook_allow_private)
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     row = WebhookRow(id=new_id("hook"), tenant=DEFAULT_TENANT, url=order.url, secret=secret, enabled=True, failures=0)
-    with state.database.writing() as session:
+    with state.database.write_transaction() as session:
         session.add(row)
         session.flush()
         session.refresh(row)
@@ -98,7 +99,7 @@ def read_webhooks(state: StateDependency, limit: Limit = 50, cursor: Cursor = No
     query = select(WebhookRow).order_by(WebhookRow.id).limit(limit + 1)
     if cursor:
         query = query.where(WebhookRow.id > cursor)
-    with state.database.reading() as session:
+    with state.database.read_transaction() as session:
         items = [WebhookResource.of(row) for row in session.scalars(query)]
     return Page(items=items[:limit], next=items[limit - 1].id if len(items) > limit else None)
 
@@ -106,7 +107,7 @@ def read_webhooks(state: StateDependency, limit: Limit = 50, cursor: Cursor = No
 @router.get("/{webhook_id}", operation_id="getWebhook")
 def read_webhook(webhook_id: str, state: StateDependency) -> WebhookResource:
     """Read one address."""
-    with state.database.reading() as session:
+    with state.database.read_transaction() as session:
         return WebhookResource.of(_find(session, webhook_id))
 
 
@@ -125,7 +126,7 @@ def disable_webhook(webhook_id: str, state: StateDependency) -> WebhookResource:
 @router.delete("/{webhook_id}", operation_id="deleteWebhook", status_code=204)
 def delete_webhook(webhook_id: str, state: StateDependency) -> None:
     """Forget an address, and the log of what was sent to it."""
-    with state.database.writing() as session:
+    with state.database.write_transaction() as session:
         session.delete(_find(session, webhook_id))
 
 
@@ -145,7 +146,7 @@ def read_deliveries(
         query = query.where(DeliveryRow.status == status)
     if cursor:
         query = query.where(DeliveryRow.id < cursor)
-    with state.database.reading() as session:
+    with state.database.read_transaction() as session:
         _find(session, webhook_id)
         items = [DeliveryResource.of(row) for row in session.scalars(query)]
     return Page(items=items[:limit], next=items[limit - 1].id if len(items) > limit else None)
@@ -154,7 +155,7 @@ def read_deliveries(
 @router.post("/{webhook_id}/deliveries/{delivery_id}/redeliver", operation_id="redeliver", status_code=202)
 def redeliver(webhook_id: str, delivery_id: str, state: StateDependency) -> DeliveryResource:
     """Send a message again, whatever became of it; its id stays the same."""
-    with state.database.writing() as session:
+    with state.database.write_transaction() as session:
         row = session.get(DeliveryRow, delivery_id, with_for_update=True)
         if row is None or row.webhook_id != webhook_id:
             raise NotFound(f"there is no delivery '{delivery_id}' of webhook '{webhook_id}'")
@@ -163,7 +164,7 @@ def redeliver(webhook_id: str, delivery_id: str, state: StateDependency) -> Deli
 
 
 def _switch(state: StateDependency, webhook_id: str, *, enabled: bool) -> WebhookResource:
-    with state.database.writing() as session:
+    with state.database.write_transaction() as session:
         row = _find(session, webhook_id)
         row.enabled, row.failures = enabled, 0
         return WebhookResource.of(row)

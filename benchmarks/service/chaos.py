@@ -33,7 +33,7 @@ def main() -> None:
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     print(state_of_the_machine())
     # Short leases, so that the run is about killing and not about waiting.
-    with production(lease_s=3, heartbeat_s=0.5, reaper_period_s=1, patrol_period_s=1, max_attempts=20) as service:
+    with production(lease_s=3, heartbeat_s=0.5, reaper_period_s=1, poll_period_s=1, max_attempts=20) as service:
         print(report(service, count, seed))
 
 
@@ -59,12 +59,12 @@ def report(service: Fleet, count: int, seed: int) -> str:
         over.set()
         killer.join()
     elapsed = time.perf_counter() - began
-    with service.database.reading() as session:
+    with service.database.read_transaction() as session:
         rows = session.scalars(select(JobRow)).all()
         scores = session.scalar(select(func.count()).select_from(ScoreRow).where(ScoreRow.name == "logme"))
         attempts = session.scalar(select(func.sum(StepRow.attempt)))
     right = sum(row.status == "succeeded" and is_right(row, expected) for row in rows)
-    accepted = int(service.tallies().get(("steps", "ranking:succeeded"), 0))
+    accepted = int(service.counters().get(("steps", "ranking:succeeded"), 0))
     return (
         f"{count} jobs submitted in {submitted:.1f} s, over after {elapsed:.1f} s; "
         f"killed: {killed.count('worker')} workers, {killed.count('runner')} runners\n"
@@ -83,7 +83,7 @@ def wait(service: Fleet, count: int) -> None:
     """Wait until every job is over."""
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
-        with service.database.reading() as session:
+        with service.database.read_transaction() as session:
             done = session.scalar(select(func.count()).select_from(JobRow).where(JobRow.finished_at.is_not(None)))
         if done == count:
             return

@@ -15,7 +15,7 @@ from tests.servers import postgres_server, redis_server
 
 # As installed: none of the shortened times of the tests.
 AS_INSTALLED: dict[str, object] = {
-    "lease_s": 30, "heartbeat_s": 1, "reaper_period_s": 5, "patrol_period_s": 2, "retry_delay_s": 1,
+    "lease_s": 30, "heartbeat_s": 1, "reaper_period_s": 5, "poll_period_s": 2, "retry_delay_s": 1,
 }  # fmt: skip
 
 

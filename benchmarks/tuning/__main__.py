@@ -12,7 +12,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks.tuning.cells import Protocol, add_cell, read_cells, run_cell
+from benchmarks.tuning.runs import Protocol, add_cell, read_cells, run_cell
 from benchmarks.tuning.table import table, write_between_marks
 
 DATASETS = "dtd10,flowers5,trashnet,signdigits"

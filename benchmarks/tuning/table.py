@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.tuning.cells import Cell, Protocol
+from benchmarks.tuning.runs import Cell, Protocol
 
 BASELINE = "finetune"
 _MARKS = ("<!-- results -->", "<!-- end of results -->")

@@ -55,8 +55,8 @@ def search(
     """Search the catalogue: what the hubs hold, and what `sync` heard of."""
     with refusals():
         from frontrunner.display import show_listed
-        from frontrunner.hub.listing import CatalogueFilter, CatalogueMatches, ListedCheckpoint
-        from models.catalogue import refresh_catalogue, search_catalogue
+        from frontrunner.hub.describing.listing import CatalogueFilter, CatalogueMatches, ListedCheckpoint
+        from jobs.catalogue import refresh_catalogue, search_catalogue
 
         wanted = CatalogueFilter(
             search=" ".join(words or ()) or None,
@@ -69,7 +69,7 @@ def search(
         )
         database = _database()
         refresh_catalogue(database, get_settings())
-        with database.reading() as session:
+        with database.read_transaction() as session:
             rows = search_catalogue(session, wanted, limit=limit)
             found = CatalogueMatches(
                 checkpoints=tuple(
@@ -95,20 +95,20 @@ def sync(
     """Fill the catalogue from timm's list and the hub's."""
     with refusals():
         from frontrunner.hub import HubAccess
-        from frontrunner.hub.sync import PIPELINES, listed_by_hub, listed_by_timm
-        from models.catalogue import store_listed
+        from frontrunner.hub.finding.sync import PIPELINES, listed_by_hub, listed_by_timm
+        from jobs.catalogue import store_listed
 
         database = _database()
         stored = 0
         if source in ("timm", "all"):
             listed = list(listed_by_timm(pattern))
-            with database.writing() as session:
+            with database.write_transaction() as session:
                 stored += store_listed(session, listed)
         if source in ("hub", "all"):
             access = HubAccess.of(get_settings())
             for modality in PIPELINES:
                 listed = list(listed_by_hub(access, modality, limit))
-                with database.writing() as session:
+                with database.write_transaction() as session:
                     stored += store_listed(session, listed)
         database.close()
         typer.echo(f"the catalogue knows {stored:,} checkpoints of these lists")

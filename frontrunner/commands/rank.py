@@ -51,8 +51,8 @@ def rank(
         str | None,
         typer.Option("--rank-by", help="A score asked for, or `combined`: the mean of the ranks."),
     ] = None,
-    yardsticks: Annotated[
-        bool, typer.Option("--yardsticks/--no-yardsticks", help="kNN and a linear probe beside the scores.")
+    baselines: Annotated[
+        bool, typer.Option("--baselines/--no-baselines", help="kNN and a linear probe beside the scores.")
     ] = True,
     max_parameters: MaxParametersOption = None,
     max_latency_ms: MaxLatencyOption = None,
@@ -71,7 +71,7 @@ def rank(
             checkpoints=tuple(checkpoint) if checkpoint else None,
             scores=tuple(score or ("logme",)),
             rank_by=rank_by,
-            yardsticks=yardsticks,
+            baselines=baselines,
             max_examples=max_examples,
             seed=seed,
             constraints=constraints(max_parameters, max_latency_ms, max_memory_mb, license),

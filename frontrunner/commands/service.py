@@ -27,7 +27,7 @@ def worker(
     until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
 ) -> None:
     """Start one worker: takes steps from the queues until SIGTERM."""
-    from frontrunner.doorbell import QUEUES
+    from jobs.notification import QUEUES
     from workers.app import run_worker
 
     run_worker(get_settings(), tuple(queue) if queue else QUEUES, until_stdin_closes=until_stdin_closes)

@@ -10,12 +10,14 @@ from frontrunner.data.dataset import (
     dataset_id,
 )
 from frontrunner.data.opening import digest_dataset, open_dataset
+from frontrunner.data.reference import DatasetReference
 from frontrunner.data.report import DatasetReport, check_dataset
 from frontrunner.data.sampling import stratified_order
 
 __all__ = [
     "Dataset",
     "DatasetOptions",
+    "DatasetReference",
     "DatasetReport",
     "FeatureInputs",
     "ImageInputs",

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from frontrunner.hub.checkpoint import Checkpoint
+from frontrunner.hub.opening.checkpoint import Checkpoint
 
 # Folding changes rounding only: float32 through some fifty layers stays well inside this.
 _TOLERANCE = 1e-4

@@ -18,8 +18,8 @@ from frontrunner.extraction.cache import Extracted
 from frontrunner.extraction.folding import lay_out_for_reading
 from frontrunner.extraction.memory import PeakMemory
 from frontrunner.hub import CheckpointDescription, HubAccess, ReadingCost
-from frontrunner.hub.checkpoint import Batch, Checkpoint, Inputs
-from frontrunner.hub.opening import open_checkpoint
+from frontrunner.hub.opening.checkpoint import Batch, Checkpoint, Inputs
+from frontrunner.hub.opening.open import open_checkpoint
 
 # Examples that the folded layers are compared on.
 _PROBE = 2

@@ -1,10 +1,10 @@
-"""Where checkpoints come from. Describing is light; `frontrunner.hub.opening` imports torch."""
+"""Where checkpoints come from. Describing is light; `frontrunner.hub.opening.open` imports torch."""
 
 from frontrunner.hub.access import HubAccess
-from frontrunner.hub.catalogue import Catalogue, SkippedCheckpoint, feature_sets, find_checkpoints
-from frontrunner.hub.constraints import Constraints
-from frontrunner.hub.description import CheckpointDescription, ReadingCost, TextReading, describe_directory
-from frontrunner.hub.selection import choose, with_remote
+from frontrunner.hub.describing.constraints import Constraints
+from frontrunner.hub.describing.description import CheckpointDescription, ReadingCost, TextPooling, describe_directory
+from frontrunner.hub.finding.catalogue import Catalogue, SkippedCheckpoint, feature_sets, find_checkpoints
+from frontrunner.hub.finding.selection import choose, with_remote
 
 __all__ = [
     "Catalogue",
@@ -13,7 +13,7 @@ __all__ = [
     "HubAccess",
     "ReadingCost",
     "SkippedCheckpoint",
-    "TextReading",
+    "TextPooling",
     "choose",
     "describe_directory",
     "feature_sets",

@@ -11,19 +11,18 @@ from frontrunner.ranking.local import (
 )
 from frontrunner.ranking.planner import Plan, assemble, plan
 from frontrunner.ranking.request import (
-    DatasetReference,
+    RankingPayload,
     RankingRequest,
     ScoreOutput,
-    StepOrder,
     StepOutput,
-    step_orders,
+    ranking_payloads,
 )
-from frontrunner.ranking.result import Failure, RankedCheckpoint, Ranking, Status
+from frontrunner.ranking.result import RankedCheckpoint, Ranking
 from frontrunner.ranking.sources import SourceReference, SourceStore
 from frontrunner.ranking.step import run_step
 from frontrunner.ranking.task_distances import (
     TaskDistanceMatrix,
-    TaskDistanceOrder,
+    TaskDistancePayload,
     TaskDistanceRequest,
     TaskDistances,
     compare_tasks,
@@ -33,22 +32,19 @@ from frontrunner.ranking.task_distances import (
 __all__ = [
     "COMBINED",
     "DISCREPANCY",
-    "DatasetReference",
-    "Failure",
     "Listener",
     "Plan",
     "RankedCheckpoint",
     "Ranking",
+    "RankingPayload",
     "RankingRequest",
     "ScoreList",
     "ScoreOutput",
     "SourceReference",
     "SourceStore",
-    "Status",
-    "StepOrder",
     "StepOutput",
     "TaskDistanceMatrix",
-    "TaskDistanceOrder",
+    "TaskDistancePayload",
     "TaskDistanceRequest",
     "TaskDistances",
     "assemble",
@@ -58,9 +54,9 @@ __all__ = [
     "nothing_ranked_reason",
     "plan",
     "rank",
+    "ranking_payloads",
     "register_source",
     "require_classification",
     "run_step",
-    "step_orders",
     "the_checkpoint",
 ]

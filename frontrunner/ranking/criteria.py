@@ -80,12 +80,12 @@ def describe(name: str) -> ScoreDescription:
         raise UnknownScore(f"there is no score '{name}'; choose from: {', '.join(_KNOWN)}") from None
 
 
-def measured_names(asked: tuple[str, ...], task: Task, *, yardsticks: bool) -> tuple[str, ...]:
+def measured_names(asked: tuple[str, ...], task: Task, *, with_baselines: bool) -> tuple[str, ...]:
     """Every score that a step computes: those asked for, what every ranking carries, and the honest baselines.
 
     The baselines are neighbours and the best linear probe that the task admits; the number of parameters is known
     without computing.
     """
     probe = "linear_probe" if task == "classification" else "ridge_probe"
-    baselines = ("knn", probe) if yardsticks else ()
+    baselines = ("knn", probe) if with_baselines else ()
     return tuple(dict.fromkeys((*asked, LOGME, DISCREPANCY, *baselines)))

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from frontrunner.data import Dataset, DatasetOptions, DatasetReport, check_dataset, open_dataset, stratified_order
+from frontrunner.data import (
+    Dataset,
+    DatasetOptions,
+    DatasetReference,
+    DatasetReport,
+    check_dataset,
+    open_dataset,
+    stratified_order,
+)
 from frontrunner.errors import FrontrunnerError, NothingRanked, error_of
 from frontrunner.extraction import FeatureShards
 from frontrunner.files import whole_file
@@ -25,23 +33,23 @@ from frontrunner.hub import (
 from frontrunner.ranking.planner import assemble, plan
 from frontrunner.ranking.request import (
     DEFAULT_MAX_EXAMPLES,
-    DatasetReference,
+    RankingPayload,
     RankingRequest,
-    StepOrder,
     StepOutput,
-    step_orders,
+    ranking_payloads,
 )
 from frontrunner.ranking.result import Ranking
 from frontrunner.ranking.sources import SourceReference, SourceStore
 from frontrunner.ranking.step import run_step
 from frontrunner.ranking.task_distances import (
     TaskDistanceMatrix,
-    TaskDistanceOrder,
+    TaskDistancePayload,
     TaskDistanceRequest,
     compare_tasks,
 )
 from frontrunner.settings import Settings, get_settings
 from frontrunner.shard import fold
+from frontrunner.status import Status
 
 # Part of the name of a cached check: raise it whenever the report of the same bytes would differ.
 _REPORT_VERSION = 1
@@ -102,13 +110,13 @@ def rank(
 
     reference = DatasetReference.of(Path(dataset).resolve(), report, options)
     outcomes: dict[str, StepOutput | SkippedCheckpoint] = {}
-    for order in step_orders(request, reference, planned.steps, settings.cache, SourceStore(settings.sources)):
+    for order in ranking_payloads(request, reference, planned.steps, settings.cache, SourceStore(settings.sources)):
         outcome = _outcome(order, opened, listener, access)
         outcomes[order.checkpoint.id] = outcome
         listener.on_outcome(order.checkpoint.id, outcome)
 
     identity = hashlib.sha256(f"{report.digest}\n{request.model_dump_json()}".encode()).hexdigest()[:24]
-    ranking = assemble(f"local_{identity}", "succeeded", request, report, planned, outcomes)
+    ranking = assemble(f"local_{identity}", Status.SUCCEEDED, request, report, planned, outcomes)
     if not ranking.ranking:
         raise NothingRanked(nothing_ranked_reason(ranking.skipped))
     return ranking
@@ -144,7 +152,7 @@ def compare_datasets(
     request = request or TaskDistanceRequest(checkpoint=checkpoint)
     opened = [open_checked(path, options, settings) for path in datasets]
     catalogue = find_catalogue(hub, settings, checkpoint)
-    order = TaskDistanceOrder(
+    order = TaskDistancePayload(
         datasets=tuple(
             DatasetReference.of(Path(path).resolve(), report, options)
             for path, (_, report) in zip(datasets, opened, strict=True)
@@ -237,7 +245,7 @@ def load_report(dataset: Dataset, cache: Path, on_progress: Callable[[int, int],
 
 
 def _outcome(
-    order: StepOrder, dataset: Dataset, listener: Listener, access: HubAccess
+    order: RankingPayload, dataset: Dataset, listener: Listener, access: HubAccess
 ) -> StepOutput | SkippedCheckpoint:
     name = order.checkpoint.id
 

@@ -22,7 +22,7 @@ from frontrunner.extraction import FeatureCache, FeatureShards
 from frontrunner.ranking.criteria import DISCREPANCY, describe
 from frontrunner.ranking.request import DiscrepancyOutput, MeasuredScore, Refusal
 from frontrunner.ranking.sources import SourceReference
-from frontrunner.scores import Case, ScoreValue
+from frontrunner.scores import ScoreValue, ScoringInput
 from frontrunner.scores.logme import evidence_of
 from frontrunner.shard import fold
 
@@ -45,7 +45,7 @@ class Measurement:
         self.reading_seconds = 0.0
 
     @functools.cached_property
-    def case(self) -> Case:
+    def case(self) -> ScoringInput:
         """The shards folded, and what the scores share.
 
         Raises:
@@ -54,7 +54,7 @@ class Measurement:
         started = time.perf_counter()
         statistics = fold(self._shards)
         self.reading_seconds = time.perf_counter() - started
-        return Case(statistics, self._shards)
+        return ScoringInput(statistics, self._shards)
 
     def scores(self, names: Sequence[str]) -> tuple[dict[str, MeasuredScore], dict[str, Refusal]]:
         """The named scores that can be computed, and why the others cannot."""
@@ -101,7 +101,7 @@ class Measurement:
                 if raw is None:
                     raise ScoreNotApplicable("the discrepancy of these features is not finite")
                 return MeasuredScore(value=-raw, raw=raw)
-            return _measured(scores.evaluate_case([scores.describe(name)], case)[name])
+            return _measured(scores.evaluate_input([scores.describe(name)], case)[name])
         except FrontrunnerError as refusal:
             return Refusal(code=refusal.code, reason=refusal.reason)
 

@@ -17,8 +17,9 @@ from frontrunner.extraction import EXTRACTOR_VERSION
 from frontrunner.hub import Catalogue, CheckpointDescription, SkippedCheckpoint, choose
 from frontrunner.ranking.criteria import describe, measured_names
 from frontrunner.ranking.request import RankingRequest, StepOutput
-from frontrunner.ranking.result import Provenance, RankedDataset, Ranking, Status
+from frontrunner.ranking.result import Provenance, RankedDataset, Ranking
 from frontrunner.ranking.standings import standings, summary
+from frontrunner.status import Status
 
 _LIBRARIES = ("numpy", "pillow", "timm", "torch", "torchvision", "transformers")
 
@@ -107,7 +108,7 @@ def _ranked_dataset(report: DatasetReport) -> RankedDataset:
 
 
 def _provenance(request: RankingRequest, dataset: DatasetReport) -> Provenance:
-    names = measured_names(request.scores, dataset.task, yardsticks=request.yardsticks)
+    names = measured_names(request.scores, dataset.task, with_baselines=request.baselines)
     return Provenance(
         frontrunner=_version("frontrunner") or "unknown",
         extractor=EXTRACTOR_VERSION,

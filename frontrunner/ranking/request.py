@@ -8,8 +8,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from frontrunner.data import Dataset, DatasetOptions, DatasetReport, open_dataset
-from frontrunner.data.dataset import Key
+from frontrunner.data.reference import DatasetReference
 from frontrunner.discrepancy import NoiseModel, Reference, Space
 from frontrunner.errors import UnknownScore
 from frontrunner.hub import CheckpointDescription, Constraints, ReadingCost
@@ -40,7 +39,7 @@ class RankingRequest(BaseModel):
         description="What orders the ranking: one of `scores`, or `combined`, the mean of the ranks under each of "
         "`scores` and under the discrepancy. The first of `scores` by default.",
     )
-    yardsticks: bool = Field(
+    baselines: bool = Field(
         default=True, description="Compute kNN and a linear probe beside the scores, as honest baselines."
     )
     max_examples: int = Field(
@@ -72,35 +71,7 @@ class RankingRequest(BaseModel):
         return self.rank_by or self.scores[0]
 
 
-class DatasetReference(BaseModel):
-    """Where a runner finds the dataset, and what its check left out."""
-
-    model_config = ConfigDict(frozen=True)
-
-    path: Path
-    name: str
-    digest: str
-    options: DatasetOptions = DatasetOptions()
-    unreadable: tuple[Key, ...] = ()
-
-    def open(self) -> Dataset:
-        """The dataset without the inputs that its check left out."""
-        opened = open_dataset(self.path, self.options, digest=self.digest, name=self.name)
-        return opened.without(self.unreadable)
-
-    @classmethod
-    def of(cls, path: Path, report: DatasetReport, options: DatasetOptions) -> DatasetReference:
-        """The dataset at `path` as checked by `report`."""
-        return cls(
-            path=path,
-            name=report.name,
-            digest=report.digest,
-            options=options,
-            unreadable=tuple(file.key for file in report.unreadable),
-        )
-
-
-class StepOrder(BaseModel):
+class RankingPayload(BaseModel):
     """One checkpoint to read and score on one dataset."""
 
     model_config = ConfigDict(frozen=True)
@@ -109,28 +80,28 @@ class StepOrder(BaseModel):
     checkpoint: CheckpointDescription
     scores: tuple[str, ...]
     ordered_by: str
-    yardsticks: bool
+    baselines: bool
     max_examples: int
     seed: int
     cache: Path
     source: SourceReference | None = None
 
 
-def step_orders(
+def ranking_payloads(
     request: RankingRequest,
     dataset: DatasetReference,
     checkpoints: Sequence[CheckpointDescription],
     cache: Path,
     sources: SourceStore,
-) -> list[StepOrder]:
+) -> list[RankingPayload]:
     """One order for each checkpoint, in the order given."""
     return [
-        StepOrder(
+        RankingPayload(
             dataset=dataset,
             checkpoint=checkpoint,
             scores=request.scores,
             ordered_by=request.ordered_by,
-            yardsticks=request.yardsticks,
+            baselines=request.baselines,
             max_examples=request.max_examples,
             seed=request.seed,
             cache=cache,

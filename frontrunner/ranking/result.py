@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from frontrunner.data.dataset import Modality, Task
 from frontrunner.hub import ReadingCost, SkippedCheckpoint
 from frontrunner.ranking.request import DiscrepancyOutput, Refusal, ScoreOutput
-
-Status: TypeAlias = Literal["queued", "running", "succeeded", "failed", "lost", "cancelling", "cancelled"]
+from frontrunner.status import Failure, Status
 
 
 class RankedDataset(BaseModel):
@@ -32,7 +31,7 @@ class RankedCheckpoint(BaseModel):
     rank: int
     checkpoint: str
     scores: dict[str, ScoreOutput] = Field(
-        description="Those asked for, LogME, the discrepancy, and the yardsticks kNN and linear or ridge probe."
+        description="Those asked for, LogME, the discrepancy, and the baselines kNN and linear or ridge probe."
     )
     not_applicable: dict[str, Refusal] = Field(default={}, description="Why a score asked for could not be computed.")
     ranks: dict[str, int] = Field(
@@ -74,13 +73,6 @@ class Provenance(BaseModel):
     seed: int
     max_examples: int
     libraries: dict[str, str]
-
-
-class Failure(BaseModel):
-    """Why a job failed."""
-
-    code: str
-    reason: str
 
 
 class Ranking(BaseModel):

@@ -11,11 +11,11 @@ from frontrunner.extraction import FeatureShards
 from frontrunner.hub import HubAccess
 from frontrunner.ranking.criteria import COMBINED, describe, measured_names
 from frontrunner.ranking.measurement import Measurement
-from frontrunner.ranking.request import StepOrder, StepOutput
+from frontrunner.ranking.request import RankingPayload, StepOutput
 
 
 def run_step(
-    order: StepOrder,
+    order: RankingPayload,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     *,
     dataset: Dataset | None = None,
@@ -36,7 +36,7 @@ def run_step(
     """
     started = time.perf_counter()
     dataset = order.dataset.open() if dataset is None else dataset
-    names = measured_names(order.scores, dataset.task, yardsticks=order.yardsticks)
+    names = measured_names(order.scores, dataset.task, with_baselines=order.baselines)
     shards = FeatureShards(
         order.checkpoint,
         dataset,

@@ -11,15 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from frontrunner.data import Dataset, stratified_order
 from frontrunner.data.dataset import Task
+from frontrunner.data.reference import DatasetReference
 from frontrunner.discrepancy import VERSION, task_distances
 from frontrunner.discrepancy.tasks import BETA
 from frontrunner.errors import InvalidDataset
 from frontrunner.extraction import EXTRACTOR_VERSION, FeatureShards
 from frontrunner.hub import CheckpointDescription, HubAccess
-from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES, DatasetReference
-from frontrunner.ranking.result import Failure, Status
+from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES
 from frontrunner.shard import fold
 from frontrunner.statistics import FeatureStatistics
+from frontrunner.status import Failure, Status
 
 MAX_TASKS = 64
 
@@ -41,7 +42,7 @@ class TaskDistanceRequest(BaseModel):
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Seed of the samples.")
 
 
-class TaskDistanceOrder(BaseModel):
+class TaskDistancePayload(BaseModel):
     """Everything that a process needs to compare tasks."""
 
     model_config = ConfigDict(frozen=True)
@@ -84,7 +85,7 @@ class TaskDistances(BaseModel):
 
 
 def compare_tasks(
-    order: TaskDistanceOrder,
+    order: TaskDistancePayload,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     *,
     datasets: Sequence[Dataset] | None = None,

@@ -1,6 +1,5 @@
 """Transferability scores: how well a checkpoint's features suit a dataset, before any fine-tuning."""
 
-from frontrunner.scores.case import Case
 from frontrunner.scores.intervals import jackknife_over_shards, probability_first_beats_second, tied
 from frontrunner.scores.logme import (
     Evidence,
@@ -13,7 +12,7 @@ from frontrunner.scores.registry import (
     Evaluation,
     describe,
     evaluate,
-    evaluate_case,
+    evaluate_input,
     names,
     registered,
     score,
@@ -21,18 +20,19 @@ from frontrunner.scores.registry import (
     statistics_of,
 )
 from frontrunner.scores.score import Score, ScoreDescription, ScoreValue
+from frontrunner.scores.scoring_input import ScoringInput
 
 __all__ = [
-    "Case",
     "Evaluation",
     "Evidence",
     "Posterior",
     "Score",
     "ScoreDescription",
     "ScoreValue",
+    "ScoringInput",
     "describe",
     "evaluate",
-    "evaluate_case",
+    "evaluate_input",
     "fixed_point_evidence",
     "jackknife_over_shards",
     "logme_from_statistics",

@@ -11,12 +11,12 @@ import numpy as np
 from scipy.special import logsumexp
 
 from frontrunner.errors import ScoreNotApplicable
-from frontrunner.scores.case import Case
 from frontrunner.scores.intervals import leave_group_out_of_mean
 from frontrunner.scores.score import EVERY_TASK, Estimate, Score
+from frontrunner.scores.scoring_input import ScoringInput
 
 
-def _estimate(case: Case) -> Estimate:
+def _estimate(case: ScoringInput) -> Estimate:
     if not case.has_rows:
         raise ScoreNotApplicable("the energy is a sum over rows, and only sums of features are at hand")
     negative_energy = np.concatenate([logsumexp(b.astype(np.float64), axis=1) for b in case.feature_blocks()])

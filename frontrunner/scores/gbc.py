@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from frontrunner.scores.case import INTERVAL_ROWS, Case
 from frontrunner.scores.intervals import leave_group_out
 from frontrunner.scores.scatter import Scatter
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
+from frontrunner.scores.scoring_input import INTERVAL_ROWS, ScoringInput
 from frontrunner.statistics import Floats
 
 # A class without spread of its own (one row, or copies) is given this share of the features' overall variance.
 _SMALLEST_VARIANCE = 1e-12
 
 
-def _class_variances(case: Case, scatter: Scatter) -> tuple[Floats, Floats]:
+def _class_variances(case: ScoringInput, scatter: Scatter) -> tuple[Floats, Floats]:
     """(C,) variance per feature of each class, and which of them are its own rather than borrowed."""
     means, counts = scatter.class_means, scatter.counts
     norms = case.statistics.norm_cross[case.columns]
@@ -38,7 +38,7 @@ def _class_variances(case: Case, scatter: Scatter) -> tuple[Floats, Floats]:
     return np.maximum(variances, _SMALLEST_VARIANCE * total), (~borrowed).astype(np.float64)
 
 
-def _estimate(case: Case) -> Estimate:
+def _estimate(case: ScoringInput) -> Estimate:
     scatter = Scatter.of(case.statistics)
     means, dimension = scatter.offsets, case.dimension
     variances, own = _class_variances(case, scatter)

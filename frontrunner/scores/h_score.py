@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from frontrunner.scores.case import INTERVAL_ROWS, Case
 from frontrunner.scores.intervals import leave_group_out
 from frontrunner.scores.scatter import LeftOut, PivotedFactor, Scatter
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
+from frontrunner.scores.scoring_input import INTERVAL_ROWS, ScoringInput
 from frontrunner.statistics import Floats
 
 
-def _estimate(case: Case) -> Estimate:
+def _estimate(case: ScoringInput) -> Estimate:
     scatter = Scatter.of(case.statistics)
     factor = PivotedFactor.of(scatter.total(), scatter.rounding)
     offsets = scatter.offsets

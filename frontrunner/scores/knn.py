@@ -1,6 +1,6 @@
 """k nearest neighbours: leave-one-out accuracy (or R^2) with k = 5 by cosine similarity.
 
-Cover & Hart 1967. No parameters, no training: an honest yardstick beside every score. Votes are weighted by
+Cover & Hart 1967. No parameters, no training: an honest baseline beside every score. Votes are weighted by
 1 + cosine, so ties between classes go to the nearer one.
 """
 
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from frontrunner.scores.case import Case, require_varying_targets
+from frontrunner.scores.baseline import judge
 from frontrunner.scores.score import EVERY_TASK, Estimate, Score
-from frontrunner.scores.yardstick import judge
+from frontrunner.scores.scoring_input import ScoringInput, require_varying_targets
 
 LARGEST_SAMPLE = 4096
 NEIGHBOURS = 5
 _ROWS_AT_ONCE = 1024
 
 
-def _estimate(case: Case) -> Estimate:
+def _estimate(case: ScoringInput) -> Estimate:
     if not case.is_classification:
         require_varying_targets(case.statistics)
     rows = case.rows(LARGEST_SAMPLE)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
-from frontrunner.scores.case import Case, Rows
+from frontrunner.scores.baseline import judge
 from frontrunner.scores.scatter import Scatter
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
-from frontrunner.scores.yardstick import judge
+from frontrunner.scores.scoring_input import Rows, ScoringInput
 from frontrunner.statistics import Floats
 
 LARGEST_SAMPLE = 4096
@@ -63,7 +63,7 @@ def leave_one_out_discriminants(scatter: Scatter, rows: Rows) -> Floats:
         return np.asarray(np.log(np.maximum(others, 0.0)) - 0.5 * distance)
 
 
-def _estimate(case: Case) -> Estimate:
+def _estimate(case: ScoringInput) -> Estimate:
     rows = case.rows(LARGEST_SAMPLE)
     return judge(leave_one_out_discriminants(Scatter.of(case.statistics), rows), rows, case)
 

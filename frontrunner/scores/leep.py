@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from frontrunner.scores.case import Case
 from frontrunner.scores.intervals import leave_group_out
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
+from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.statistics import Floats
 
 
@@ -62,7 +62,7 @@ def _predicted(theta: Floats, codes: NDArray[np.int64], conditional: Floats) -> 
     return np.asarray(np.einsum("bz,bz->b", theta, conditional[codes]))
 
 
-def _estimate(case: Case) -> Estimate:
+def _estimate(case: ScoringInput) -> Estimate:
     return log_expected_prediction(case.probability_blocks, case.class_count, case.groups)
 
 

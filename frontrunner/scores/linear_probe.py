@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from frontrunner.scores.case import Case
+from frontrunner.scores.baseline import accuracy
 from frontrunner.scores.sampling import deal_into_groups
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
+from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.scores.symmetric import eigen
-from frontrunner.scores.yardstick import accuracy
 from frontrunner.statistics import Floats
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _ROUNDS = 100
 _TOLERANCE = 1e-3
 
 
-def _estimate(case: Case) -> Estimate:
+def _estimate(case: ScoringInput) -> Estimate:
     rows = case.rows(LARGEST_SAMPLE)
     codes = np.asarray(rows.codes)
     folds = deal_into_groups(codes, codes.size, FOLDS)

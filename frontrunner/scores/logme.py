@@ -26,9 +26,9 @@ from math import pi
 
 import numpy as np
 
-from frontrunner.scores.case import INTERVAL_ROWS, Case, Rows, occurring_columns
 from frontrunner.scores.intervals import leave_group_out
 from frontrunner.scores.score import EVERY_TASK, Estimate, Score
+from frontrunner.scores.scoring_input import INTERVAL_ROWS, Rows, ScoringInput, occurring_columns
 from frontrunner.scores.spectrum import Eigenbasis, Moments, Spectrum, decompose
 from frontrunner.statistics import FeatureStatistics, Floats
 
@@ -154,7 +154,7 @@ def logme_from_statistics(
     return solver(decompose(moments_of(statistics)))
 
 
-def evidence_of(case: Case) -> tuple[Spectrum, Evidence]:
+def evidence_of(case: ScoringInput) -> tuple[Spectrum, Evidence]:
     """The features' spectrum and LogME's maximum on it; from rows where there are no more of them than features.
 
     Ask through `case.once(evidence_of)`: it is the dear part of LogME, and the discrepancy needs nothing else.
@@ -167,7 +167,7 @@ def evidence_of(case: Case) -> tuple[Spectrum, Evidence]:
     return spectrum, maximise_evidence(spectrum)
 
 
-def _estimate(case: Case) -> Estimate:
+def _estimate(case: ScoringInput) -> Estimate:
     spectrum, evidence = case.once(evidence_of)
 
     def replicates() -> Floats:

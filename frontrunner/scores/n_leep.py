@@ -12,10 +12,10 @@ import warnings
 
 import numpy as np
 
-from frontrunner.scores.case import Case
 from frontrunner.scores.leep import log_expected_prediction
 from frontrunner.scores.sampling import SEED
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
+from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.scores.symmetric import eigen
 from frontrunner.statistics import Floats
 
@@ -25,7 +25,7 @@ COMPONENTS_PER_CLASS = 5
 ROWS_PER_COMPONENT = 10
 
 
-def _estimate(case: Case) -> Estimate:
+def _estimate(case: ScoringInput) -> Estimate:
     rows = case.rows(LARGEST_SAMPLE)
     codes = np.asarray(rows.codes)
     theta = responsibilities(rows.features, case.class_count)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from frontrunner.scores.case import Case
 from frontrunner.scores.intervals import leave_group_out_of_mean
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
+from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.statistics import Floats
 
 
-def _estimate(case: Case) -> Estimate:
+def _estimate(case: ScoringInput) -> Estimate:
     if case.statistics.source_counts is not None:
         counts = case.statistics.source_counts[:, case.columns]
     else:

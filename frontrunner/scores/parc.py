@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from frontrunner.scores.case import Case
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
+from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.statistics import Floats
 
 # 1024 rows are half a million pairs; the paper takes 500 rows.
@@ -60,7 +60,7 @@ def _correlation(sums: Floats) -> float:
     return float((rd - r * d / count) / np.sqrt(spread))
 
 
-def _estimate(case: Case) -> Estimate:
+def _estimate(case: ScoringInput) -> Estimate:
     rows = case.rows(LARGEST_SAMPLE)
     codes = np.asarray(rows.codes)
     m = codes.size

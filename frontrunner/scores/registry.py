@@ -25,9 +25,9 @@ from frontrunner.scores import (
     sfda,
     transrate,
 )
-from frontrunner.scores.case import Case
 from frontrunner.scores.intervals import interval
 from frontrunner.scores.score import Estimate, Score, ScoreValue
+from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.shard import Shard
 from frontrunner.statistics import FeatureStatistics
 
@@ -121,10 +121,10 @@ def evaluate(names: Sequence[str], statistics: FeatureStatistics, shards: Sequen
         >>> found.not_applicable["leep"].code
         'score_not_applicable'
     """
-    return evaluate_case([describe(name) for name in names], Case(statistics, shards))
+    return evaluate_input([describe(name) for name in names], ScoringInput(statistics, shards))
 
 
-def evaluate_case(scores: Sequence[Score], case: Case) -> Evaluation:
+def evaluate_input(scores: Sequence[Score], case: ScoringInput) -> Evaluation:
     """The same for scores and a case at hand; what the case has computed before is not computed again."""
     found = Evaluation()
     for score in scores:
@@ -161,7 +161,7 @@ def score(name: str, features: ArrayLike, labels: ArrayLike, *, source_probabili
     """
     wanted = describe(name)
     shard = shard_of(features, labels, source_probabilities)
-    return _estimate(wanted, Case(shard.statistics(), [shard])).value
+    return _estimate(wanted, ScoringInput(shard.statistics(), [shard])).value
 
 
 def shard_of(features: ArrayLike, labels: ArrayLike, source_probabilities: ArrayLike | None = None) -> Shard:
@@ -178,7 +178,7 @@ def statistics_of(features: ArrayLike, labels: ArrayLike) -> FeatureStatistics:
     return shard_of(features, labels).statistics()
 
 
-def _estimate(score: Score, case: Case) -> Estimate:
+def _estimate(score: Score, case: ScoringInput) -> Estimate:
     if score.tasks == frozenset({"classification"}) and not case.is_classification:
         raise ScoreNotApplicable(f"{score.title} is defined for classes, and the targets are real")
     try:

@@ -12,10 +12,10 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.linalg.blas import dsymm
 
-from frontrunner.scores.case import INTERVAL_ROWS, Case
 from frontrunner.scores.intervals import leave_group_out
 from frontrunner.scores.scatter import LeftOut, Scatter
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
+from frontrunner.scores.scoring_input import INTERVAL_ROWS, ScoringInput
 from frontrunner.statistics import FeatureStatistics, Floats
 
 
@@ -65,7 +65,7 @@ def _centred_fourth_moment(statistics: FeatureStatistics, total_lower: Floats, m
     return fourth + 4 * along - 3 * n * square**2 - 4 * weighted + 2 * square * trace
 
 
-def _estimate(case: Case) -> Estimate:
+def _estimate(case: ScoringInput) -> Estimate:
     scatter, n, dimension = Scatter.of(case.statistics), case.n, case.dimension
     intensity = ledoit_wolf_intensity(case.statistics)
     if intensity >= 1.0:

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from frontrunner.scores.case import Case, Rows, require_varying_targets
+from frontrunner.scores.baseline import judge
 from frontrunner.scores.logme import leave_one_out, maximise_evidence
 from frontrunner.scores.scatter import total_scatter
 from frontrunner.scores.score import EVERY_TASK, Estimate, Score
+from frontrunner.scores.scoring_input import Rows, ScoringInput, require_varying_targets
 from frontrunner.scores.spectrum import Moments, Spectrum, decompose
-from frontrunner.scores.yardstick import judge
 from frontrunner.statistics import FeatureStatistics
 
 LARGEST_SAMPLE = 4096
@@ -37,12 +37,12 @@ def centred_moments(statistics: FeatureStatistics) -> Moments:
     return Moments(n, total_scatter(statistics), cross, square)
 
 
-def penalty_of(case: Case) -> float:
+def penalty_of(case: ScoringInput) -> float:
     """The ridge penalty that the evidence prefers, one for all columns: the geometric mean of alpha/beta."""
     return _penalty(_decomposition(case)[1])
 
 
-def _decomposition(case: Case) -> tuple[Rows, Spectrum]:
+def _decomposition(case: ScoringInput) -> tuple[Rows, Spectrum]:
     """The rows to be judged, centred, and the spectrum of all of them."""
     statistics, n = case.statistics, case.n
     rows = case.rows(n if n <= case.dimension else LARGEST_SAMPLE)
@@ -64,7 +64,7 @@ def _penalty(spectrum: Spectrum) -> float:
     return max(float(np.exp(np.log(evidence.alpha / evidence.beta).mean())), smallest)
 
 
-def _estimate(case: Case) -> Estimate:
+def _estimate(case: ScoringInput) -> Estimate:
     if not case.is_classification:
         require_varying_targets(case.statistics)
     centred, spectrum = _decomposition(case)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack, solve_triangular
 from scipy.linalg.blas import dsyrk
 
-from frontrunner.scores.case import occurring_columns
+from frontrunner.scores.scoring_input import occurring_columns
 from frontrunner.statistics import FeatureStatistics, Floats
 
 

@@ -1,7 +1,7 @@
 """What a transferability score says about itself, and what it gives back.
 
-A score is a value with a name, a source and a range; how it is computed is one function of a `Case`. The spread of
-a value is asked for separately, so that a caller who wants only the number pays only for the number.
+A score is a value with a name, a citation and a range; one function of a `ScoringInput` computes it. The spread of a
+value is asked for separately, so that a caller who wants only the number pays only for the number.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from frontrunner.scores.case import Case
+from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.statistics import Floats
 
 Task: TypeAlias = Literal["classification", "multi-label", "regression"]
@@ -96,6 +96,6 @@ class Score(ScoreDescription):
         highest: no value lies above.
     """
 
-    estimate: Callable[[Case], Estimate]
+    estimate: Callable[[ScoringInput], Estimate]
     lowest: float = float("-inf")
     highest: float = float("inf")

@@ -19,9 +19,9 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse.linalg import eigsh
 from scipy.special import softmax
 
-from frontrunner.scores.case import Case
 from frontrunner.scores.intervals import leave_group_out_of_mean
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
+from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.statistics import Floats
 
 LARGEST_SAMPLE = 4096
@@ -86,7 +86,7 @@ def self_challenging_posterior(features: Floats, codes: NDArray[np.int64], shrin
     return np.asarray(fisher_posterior(mixed, codes, shrinkage)[own])
 
 
-def _estimate(case: Case) -> Estimate:
+def _estimate(case: ScoringInput) -> Estimate:
     rows = case.rows(LARGEST_SAMPLE)
     codes = np.asarray(rows.codes)
     # A common offset changes nothing in exact arithmetic and costs digits.

@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
-from frontrunner.scores.case import Case
 from frontrunner.scores.intervals import leave_group_out
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
+from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.statistics import Floats
 
 EPSILON = 1e-4
@@ -62,7 +62,7 @@ def _left_out(features: Floats) -> tuple[Floats, Floats]:
     return -np.log1p(-leverage) - leverage.mean(), cho_solve(factor, features.mean(axis=0))
 
 
-def _estimate(case: Case) -> Estimate:
+def _estimate(case: ScoringInput) -> Estimate:
     rows = case.rows(LARGEST_SAMPLE)
     features = rows.features - rows.features.mean(axis=0)
     members = [np.flatnonzero(rows.codes == c) for c in range(case.class_count)]

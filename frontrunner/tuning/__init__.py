@@ -3,7 +3,7 @@
 from frontrunner.tuning.answer import Tuning
 from frontrunner.tuning.choosing import BestOfRanking, take_best
 from frontrunner.tuning.options import ADAPTATION, MADE_OF_TEACHERS, TEACHERS_NEEDED, MethodOptions
-from frontrunner.tuning.request import TuningOrder, TuningRequest, order_tuning
+from frontrunner.tuning.request import TuningPayload, TuningRequest, tuning_payload
 from frontrunner.tuning.result import CurvePoint, ExportedModel, Int8, Interval, Metrics, Onnx, TuningOutput
 
 __all__ = [
@@ -19,9 +19,9 @@ __all__ = [
     "Metrics",
     "Onnx",
     "Tuning",
-    "TuningOrder",
     "TuningOutput",
+    "TuningPayload",
     "TuningRequest",
-    "order_tuning",
     "take_best",
+    "tuning_payload",
 ]

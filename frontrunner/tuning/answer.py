@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from frontrunner.ranking.result import Failure, Status
+from frontrunner.status import Failure, Status
 from frontrunner.tuning.options import MethodOptions
 from frontrunner.tuning.result import TuningOutput
 

@@ -14,10 +14,10 @@ from frontrunner.discrepancy.subspace import ClassifierHead, GaussianHead, measu
 from frontrunner.errors import FrontrunnerError, StudentUnsupported
 from frontrunner.scores.posterior import posterior
 from frontrunner.statistics import FeatureStatistics
-from frontrunner.tuning.classifier import Classifier
-from frontrunner.tuning.examples import Examples
-from frontrunner.tuning.image_classifier import ImageClassifier, open_timm
-from frontrunner.tuning.images import Images
+from frontrunner.tuning.examples.examples import Examples
+from frontrunner.tuning.examples.images import Images
+from frontrunner.tuning.networks.classifier import Classifier
+from frontrunner.tuning.networks.image_classifier import ImageClassifier, open_timm
 
 # Curvature takes a loop over single examples: 32 images of 224 pixels through a small network take some ten seconds.
 _CURVATURE_EXAMPLES = 32

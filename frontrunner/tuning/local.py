@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from frontrunner.data import DatasetOptions
-from frontrunner.ranking import DatasetReference, RankingRequest, rank, require_classification, the_checkpoint
+from frontrunner.data import DatasetOptions, DatasetReference
+from frontrunner.ranking import RankingRequest, rank, require_classification, the_checkpoint
 from frontrunner.ranking.local import Hub, find_catalogue, open_checked
 from frontrunner.settings import Settings, get_settings
 from frontrunner.tuning.choosing import take_best
-from frontrunner.tuning.request import TuningRequest, order_tuning
+from frontrunner.tuning.request import TuningRequest, tuning_payload
 from frontrunner.tuning.result import CurvePoint, TuningOutput
 
 
@@ -52,7 +52,7 @@ def tune(
     require_classification(report.name, report.task)
     catalogue = find_catalogue(hub, settings, *request.named)
     if top is not None:
-        ranking = rank(dataset, hub=hub, request=RankingRequest(yardsticks=False), options=options, settings=settings)
+        ranking = rank(dataset, hub=hub, request=RankingRequest(baselines=False), options=options, settings=settings)
         known = {found.id: found for found in catalogue.checkpoints}
         request = take_best(request, [known[line.checkpoint] for line in ranking.ranking], top)
     checkpoints = {name: the_checkpoint(name, [report], catalogue) for name in request.named}
@@ -60,7 +60,7 @@ def tune(
     if source is not None:
         _, source_report = open_checked(source, options, settings)
         source_reference = DatasetReference.of(Path(source).resolve(), source_report, options)
-    order = order_tuning(
+    order = tuning_payload(
         request,
         DatasetReference.of(Path(dataset).resolve(), report, options),
         checkpoints,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from frontrunner.data.reference import DatasetReference
 from frontrunner.errors import (
     ArchitecturesDiffer,
     ConstraintViolated,
@@ -18,7 +19,7 @@ from frontrunner.errors import (
     TuningError,
 )
 from frontrunner.hub import CheckpointDescription, Constraints
-from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES, DatasetReference
+from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES
 from frontrunner.tuning.options import (
     ADAPTATION,
     MADE_OF_TEACHERS,
@@ -105,7 +106,7 @@ class TuningRequest(BaseModel):
         return tuple(dict.fromkeys((*self.teachers, *(() if self.student is None else (self.student,)))))
 
 
-class TuningOrder(BaseModel):
+class TuningPayload(BaseModel):
     """Everything that a process needs to do a tuning.
 
     Attributes:
@@ -160,13 +161,13 @@ def has_tuned_form(checkpoint: CheckpointDescription) -> bool:
     return TUNED_FORM.get(checkpoint.modality) == checkpoint.library
 
 
-def order_tuning(
+def tuning_payload(
     request: TuningRequest,
     dataset: DatasetReference,
     checkpoints: dict[str, CheckpointDescription],
     folder: Path,
     source: DatasetReference | None = None,
-) -> TuningOrder:
+) -> TuningPayload:
     """The order of a request, refused here where that can be seen without opening anything.
 
     Args:
@@ -204,7 +205,7 @@ def order_tuning(
         raise SourceUnfit(
             f"{name} needs a labelled source dataset" if name in ADAPTATION else f"{name} uses no source dataset"
         )
-    order = TuningOrder(
+    order = TuningPayload(
         dataset=dataset, student=student, teachers=teachers, source=source, request=request, folder=folder
     )
     for found in order.checkpoints:

@@ -15,23 +15,23 @@ from statistics import fmean
 import torch
 
 from frontrunner.files import whole_file
-from frontrunner.tuning.budget import affordable_epochs
-from frontrunner.tuning.card import licence, write_card
-from frontrunner.tuning.classifier import Classifier
-from frontrunner.tuning.export import save_tensors, write_model
+from frontrunner.tuning.context import TuningContext
+from frontrunner.tuning.examples.preparation import Prepared, prepare
+from frontrunner.tuning.export.card import licence, write_card
+from frontrunner.tuning.export.models import save_tensors, write_model
+from frontrunner.tuning.export.onnx_files import NotExportable, is_available, write_int8, write_onnx
 from frontrunner.tuning.generalisation import bounds
-from frontrunner.tuning.loop import OPTIMISERS, Listener, Plan, TrainingData, answers, train
-from frontrunner.tuning.material import Material
 from frontrunner.tuning.measurement import measure
-from frontrunner.tuning.memory import SMALLEST, micro_batch
-from frontrunner.tuning.method import Batch, Method
 from frontrunner.tuning.methods import build
-from frontrunner.tuning.onnx_files import NotExportable, is_available, write_int8, write_onnx
-from frontrunner.tuning.preparation import Prepared, prepare
-from frontrunner.tuning.request import TuningOrder
+from frontrunner.tuning.networks.classifier import Classifier
+from frontrunner.tuning.request import TuningPayload
 from frontrunner.tuning.result import CurvePoint, ExportedModel, Metrics, TuningOutput
-from frontrunner.tuning.state import Reached, StateFile
-from frontrunner.tuning.sweep import RATES, best_rate, sweep, trial
+from frontrunner.tuning.training.budget import affordable_epochs
+from frontrunner.tuning.training.loop import OPTIMISERS, Listener, Schedule, TrainingData, answers, train
+from frontrunner.tuning.training.memory import SMALLEST, micro_batch
+from frontrunner.tuning.training.method import Batch, Method
+from frontrunner.tuning.training.state import Reached, StateFile
+from frontrunner.tuning.training.sweep import RATES, best_rate, sweep, trial
 
 WEIGHTS_FILE = "tuned.safetensors"
 OUTPUT_FILE = "output.json"
@@ -54,7 +54,7 @@ class Fitted:
 
     data: Prepared
     method: Method
-    plan: Plan
+    schedule: Schedule
     reached: Reached
     sweep: dict[str, float | None]
     total: int
@@ -66,7 +66,7 @@ class Fitted:
 
 
 def run_tuning(
-    order: TuningOrder,
+    order: TuningPayload,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     *,
     on_event: Callable[[CurvePoint], None] = lambda point: None,
@@ -97,7 +97,7 @@ def run_tuning(
 
 
 def fit(
-    order: TuningOrder,
+    order: TuningPayload,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     *,
     on_event: Callable[[CurvePoint], None] = lambda point: None,
@@ -112,7 +112,7 @@ def fit(
     data, n = prepared.data, len(prepared.data.train)
     optimiser = OPTIMISERS[order.modality]
     method = build(
-        Material(
+        TuningContext(
             options=request.method,
             student=order.student,
             teachers=order.teachers,
@@ -125,7 +125,7 @@ def fit(
         )
     )
     limit = None if request.memory_limit_mb is None else request.memory_limit_mb * 1e6
-    plan = Plan(
+    schedule = Schedule(
         epochs=request.epochs,
         batch_size=request.batch_size,
         micro_batch=micro_batch(method, limit, request.batch_size, lambda: _probe(data)),
@@ -136,12 +136,12 @@ def fit(
         flip=request.flip,
         optimiser=optimiser,
     )
-    short = trial(plan, n)
+    short = trial(schedule, n)
     sweeps = 0 if request.learning_rate else len(RATES[optimiser]) * short.epochs
     if request.budget_s is not None:
-        epochs = affordable_epochs(method, data, plan, request.budget_s, sweeps, folder, order.identity)
-        plan = replace(plan, epochs=epochs)
-    swept, total = sweeps * n, (sweeps + plan.epochs) * n
+        epochs = affordable_epochs(method, data, schedule, request.budget_s, sweeps, folder, order.identity)
+        schedule = replace(schedule, epochs=epochs)
+    swept, total = sweeps * n, (sweeps + schedule.epochs) * n
 
     def listener(before: int) -> Listener:
         return Listener(lambda done, _: on_progress(before + done, total), on_event)
@@ -149,10 +149,10 @@ def fit(
     found: dict[str, list[float] | None] = {}
     if sweeps:
         found = sweep(method, data, short, folder, order.identity, lambda place: listener(place * short.epochs * n))
-        plan = replace(plan, learning_rate=best_rate(found))
-    reached = train(method, data, plan, StateFile(folder / "state.pt", order.identity), listener(swept))
+        schedule = replace(schedule, learning_rate=best_rate(found))
+    reached = train(method, data, schedule, StateFile(folder / "state.pt", order.identity), listener(swept))
     means = {name: None if losses is None else fmean(losses) for name, losses in found.items()}
-    return Fitted(prepared, method, plan, reached, means, total)
+    return Fitted(prepared, method, schedule, reached, means, total)
 
 
 def _probe(data: TrainingData) -> Batch:
@@ -161,9 +161,15 @@ def _probe(data: TrainingData) -> Batch:
     return Batch(rows, views, data.train.labels[rows], None if data.unlabelled is None else views, 0.0)
 
 
-def _report(order: TuningOrder, fitted: Fitted, alive: Callable[[], None]) -> TuningOutput:
+def _report(order: TuningPayload, fitted: Fitted, alive: Callable[[], None]) -> TuningOutput:
     """Measure on the test split and write every file."""
-    folder, prepared, method, plan, reached = order.work_dir, fitted.data, fitted.method, fitted.plan, fitted.reached
+    folder, prepared, method, schedule, reached = (
+        order.work_dir,
+        fitted.data,
+        fitted.method,
+        fitted.schedule,
+        fitted.reached,
+    )
     data = prepared.data
     metrics = fitted.metrics()
     alive()
@@ -178,8 +184,8 @@ def _report(order: TuningOrder, fitted: Fitted, alive: Callable[[], None]) -> Tu
             data.train,
             train_accuracy=seen,
             test_accuracy=metrics.accuracy.value,
-            learning_rate=plan.learning_rate,
-            batch=plan.batch_size,
+            learning_rate=schedule.learning_rate,
+            batch=schedule.batch_size,
         )
         alive()
     assert reached.ended is not None  # noqa: S101 - train returns at the end
@@ -192,11 +198,11 @@ def _report(order: TuningOrder, fitted: Fitted, alive: Callable[[], None]) -> Tu
         ended_because=_ENDINGS[reached.ended],
         best_epoch=reached.best_epoch,
         epochs=reached.epoch,
-        learning_rate=plan.learning_rate,
+        learning_rate=schedule.learning_rate,
         sweep=fitted.sweep,
         train_examples=len(data.train),
         validation_examples=0 if data.validation is None else len(data.validation),
-        micro_batch=plan.micro_batch,
+        micro_batch=schedule.micro_batch,
         parameters=sum(weight.numel() for weight in method.parameters()),
         held_norms=method.held_norms,
         metrics=metrics,
@@ -212,7 +218,7 @@ def _report(order: TuningOrder, fitted: Fitted, alive: Callable[[], None]) -> Tu
 
 
 def _export(
-    order: TuningOrder, prepared: Prepared, model: Classifier, folder: Path, alive: Callable[[], None]
+    order: TuningPayload, prepared: Prepared, model: Classifier, folder: Path, alive: Callable[[], None]
 ) -> ExportedModel:
     provenance = {
         "license": licence(order.checkpoints),

@@ -46,7 +46,7 @@ def upgrade() -> None:
     _create_events_and_keys()
     _create_webhooks()
     op.create_table(
-        "tallies",
+        "counters",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("label", sa.String(length=128), nullable=False),
         sa.Column("value", sa.Float(), nullable=False),
@@ -59,7 +59,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Undo. Lost jobs and steps become failed ones; what is new is dropped."""
     op.execute("DELETE FROM duties WHERE name IN ('maintenance', 'webhooks')")
-    for table in ("tallies", "deliveries", "webhooks", "idempotency_keys", "events"):
+    for table in ("counters", "deliveries", "webhooks", "idempotency_keys", "events"):
         op.drop_table(table)
     op.execute("UPDATE steps SET status = 'failed' WHERE status = 'lost'")
     op.execute("UPDATE jobs SET status = 'failed' WHERE status = 'lost'")

@@ -20,7 +20,8 @@ import pytest
 from sqlalchemy import select
 
 import migrations
-from models import Database, JobRow, Status, StepRow, TallyRow
+from frontrunner.status import Status
+from models import CounterRow, Database, JobRow, StepRow
 from tests.servers import Postgres, Redis, free_port, wait_until
 
 # Steps of a job: enough that it is under way for a second or two.
@@ -28,7 +29,7 @@ SETS = 30
 LEASE_S = 3.0
 REAPER_S = 0.5
 QUICK = {
-    "LEASE_S": LEASE_S, "HEARTBEAT_S": 0.2, "REAPER_PERIOD_S": REAPER_S, "PATROL_PERIOD_S": 1.0, "RETRY_DELAY_S": 0.2,
+    "LEASE_S": LEASE_S, "HEARTBEAT_S": 0.2, "REAPER_PERIOD_S": REAPER_S, "POLL_PERIOD_S": 1.0, "RETRY_DELAY_S": 0.2,
     "PACKAGES": "false",
 }  # fmt: skip
 
@@ -115,12 +116,12 @@ class Fleet:
 
     def job(self, job_id: str) -> JobRow:
         """The job's row."""
-        with self.database.reading() as session:
+        with self.database.read_transaction() as session:
             return session.get_one(JobRow, job_id)
 
     def steps(self, job_id: str) -> list[StepRow]:
         """The job's steps, in order."""
-        with self.database.reading() as session:
+        with self.database.read_transaction() as session:
             return list(session.scalars(select(StepRow).where(StepRow.job_id == job_id).order_by(StepRow.ordinal)))
 
     def wait(self, *job_ids: str, timeout_s: float = 90.0) -> None:
@@ -130,16 +131,16 @@ class Fleet:
                 lambda job_id=job_id: self.job(job_id).finished_at is not None, timeout_s, f"the end of {job_id}"
             )
 
-    def tallies(self) -> dict[tuple[str, str], float]:
+    def counters(self) -> dict[tuple[str, str], float]:
         """Everything that was counted, by name and label."""
-        with self.database.reading() as session:
-            return {(row.name, row.label): row.value for row in session.scalars(select(TallyRow))}
+        with self.database.read_transaction() as session:
+            return {(row.name, row.label): row.value for row in session.scalars(select(CounterRow))}
 
     def workers_seen(self) -> int:
         """How many workers have beaten."""
         from models import WorkerRow
 
-        with self.database.reading() as session:
+        with self.database.read_transaction() as session:
             return len(session.scalars(select(WorkerRow.id)).all())
 
     def runners(self) -> list[psutil.Process]:

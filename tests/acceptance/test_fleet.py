@@ -15,8 +15,8 @@ import pytest
 from kombu import Connection
 
 from frontrunner.client import Client
-from frontrunner.doorbell import LOOK_FOR_WORK, celery_app, ring
 from frontrunner.settings import Settings
+from jobs.notification import LOOK_FOR_WORK, celery_app, notify_workers
 from tests.acceptance.fleet import LEASE_S, REAPER_S, SETS, fleet, is_right, write_features
 from tests.servers import wait_until
 
@@ -39,7 +39,7 @@ def dataset(service, features):
 
 def accepted(service):
     """Outputs that were ever accepted, of all jobs."""
-    return service.tallies().get(("steps", "ranking:succeeded"), 0)
+    return service.counters().get(("steps", "ranking:succeeded"), 0)
 
 
 def some_steps_done(service, job_id, at_least=2):
@@ -131,7 +131,7 @@ def test_messages_that_come_ten_times_do_no_step_twice(service, dataset, expecte
     job = service.rank(dataset, seed=7)
     bell = celery_app(Settings(broker_url=service.redis.url))
     for _ in range(10):
-        ring(bell, ["io"] * SETS)
+        notify_workers(bell, ["io"] * SETS)
     service.wait(job)
     is_right(service, job, expected)
     assert {step.attempt for step in service.steps(job)} == {1}

@@ -44,7 +44,7 @@ def test_workers_whose_clocks_are_wrong_by_a_day_neither_steal_nor_lose_steps(
         service.wait(job)
         is_right(service, job, expected)
         assert {step.attempt for step in service.steps(job)} == {1}
-        assert not [label for name, label in service.tallies() if name == "attempts_lost"]
+        assert not [label for name, label in service.counters() if name == "attempts_lost"]
 
 
 def test_a_step_that_kills_its_runner_is_lost_and_the_rest_of_its_job_is_not(postgres, redis, tmp_path, hub, colours):
@@ -131,7 +131,7 @@ def test_a_step_that_finds_the_disk_full_is_done_once_there_is_room(postgres, re
         service.start_api()
         worker = service.start_worker(limit_bytes=ROOM)
         job = service.rank(service.upload(large))
-        wait_until(lambda: ("attempts_lost", "disk_full") in service.tallies(), 60, "a lost attempt")
+        wait_until(lambda: ("attempts_lost", "disk_full") in service.counters(), 60, "a lost attempt")
         psutil.Process(worker.pid).rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
         service.wait(job)
         (step,) = service.steps(job)

@@ -38,7 +38,7 @@ def test_a_named_checkpoint_is_fetched_by_the_runner_and_scores_as_its_folder_do
 
 def test_the_library_ranks_it_alike_and_a_hub_that_is_away_costs_that_checkpoint_alone(tmp_path, hub, colours, away):
     settings = Settings(home=tmp_path / "home", packages=False, hub_endpoint=away.address, hub_token=away.token)
-    request = RankingRequest(checkpoints=(ID, "local:vit"), yardsticks=False)
+    request = RankingRequest(checkpoints=(ID, "local:vit"), baselines=False)
     ranking = rank(colours, hub=hub, request=request, settings=settings)
     assert {line.checkpoint for line in ranking.ranking} == {ID, "local:vit"}
     gone = settings.model_copy(update={"home": tmp_path / "other", "hub_endpoint": "http://127.0.0.1:9"})

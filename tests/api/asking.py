@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from frontrunner.doorbell import QUEUES
-from models import lifecycle
-from tests.models.material import output
+from jobs import lifecycle
+from jobs.notification import QUEUES
+from tests.jobs.rows import output
 
 
 def upload(client, path, **fields):
@@ -34,11 +34,11 @@ def upload_features(client, tmp_path, seed=0):
 
 def claim(database):
     """Claim the best step."""
-    with database.writing() as session:
+    with database.write_transaction() as session:
         return lifecycle.claim_best(session, QUEUES, 30.0)
 
 
 def finish(database, held, value=0.5):
     """Accept an output for a claimed step."""
-    with database.writing() as session:
+    with database.write_transaction() as session:
         return lifecycle.succeed_step(session, held, output(value))

@@ -91,7 +91,7 @@ def test_a_ranking_is_accepted_with_a_job_to_poll(client, colours, settings):
     partial = client.get(answer.headers["location"]).json()
     assert (partial["status"], partial["ranking"]) == ("queued", [])
     database = Database(settings.resolved_database_url)
-    with database.reading() as session:
+    with database.read_transaction() as session:
         assert session.query(JobRow).count() == 1
         assert session.query(StepRow).count() == 3
     assert len(list(settings.messages.glob("*.cpu.msg"))) == 3

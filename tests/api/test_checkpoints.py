@@ -11,10 +11,10 @@ from fastapi.testclient import TestClient
 import migrations
 from api.app import create_app
 from frontrunner.hub import ReadingCost, describe_directory
-from frontrunner.hub.listing import ListedCheckpoint
+from frontrunner.hub.describing.listing import ListedCheckpoint
 from frontrunner.settings import Settings
+from jobs.catalogue import store_cost, store_listed
 from models import Database
-from models.catalogue import store_cost, store_listed
 
 LISTED = (
     ListedCheckpoint(
@@ -66,7 +66,7 @@ def database(settings):
 def client(settings, database):
     with TestClient(create_app(settings), raise_server_exceptions=False) as client:
         client.get("/v1/checkpoints")
-        with database.writing() as session:
+        with database.write_transaction() as session:
             store_listed(session, LISTED)
         yield client
 
@@ -127,7 +127,7 @@ def test_an_unknown_parameter_is_refused(client):
 
 def test_one_checkpoint_tells_its_labels_and_what_reading_took(client, database, settings):
     digest = describe_directory(settings.hub[0] / "vit").digest
-    with database.writing() as session:
+    with database.write_transaction() as session:
         store_cost(session, digest, ReadingCost(device="cpu", latency_ms=9.0, memory_mb=100.0))
         store_cost(session, digest, ReadingCost(device="cpu", latency_ms=3.5, memory_mb=120.0))
     body = client.get("/v1/checkpoints/local:vit").json()

@@ -8,7 +8,8 @@ import time
 import pytest
 from sqlalchemy import update
 
-from models import Database, IdempotencyRow, JobRow, lifecycle
+from jobs import lifecycle
+from models import Database, IdempotencyRow, JobRow
 from tests.api.asking import claim, finish, is_problem, upload_features
 
 
@@ -50,7 +51,7 @@ def test_the_same_key_with_another_request_is_refused(client, dataset):
 def test_a_key_is_forgotten_when_it_expires(client, database, dataset):
     first = rank(client, dataset, key="k").json()
     finish(database, claim(database))
-    with database.writing() as session:
+    with database.write_transaction() as session:
         session.execute(update(IdempotencyRow).values(expires_at=database.now() - 1))
     assert rank(client, dataset, key="k").json()["id"] != first["id"]
 
@@ -177,7 +178,7 @@ def test_a_job_is_retried_over_http(client, database, dataset):
     job = rank(client, dataset).json()
     is_problem(client.post(f"/v1/jobs/{job['id']}/retry"), 409, "nothing_to_retry")
     held = claim(database)
-    with database.writing() as session:
+    with database.write_transaction() as session:
         lifecycle.fail_step(session, held, "checkpoint_unreadable", "r")
     assert client.get(f"/v1/jobs/{job['id']}").json()["status"] == "failed"
     again = client.post(f"/v1/jobs/{job['id']}/retry")
@@ -210,7 +211,7 @@ def test_jobs_are_listed_by_pages_and_narrowed(client, database, dataset, tmp_pa
     assert jobs(client, status="succeeded") == [made[0]]
     assert jobs(client, status=["succeeded", "queued"]) == made[::-1]
     assert (jobs(client, kind="ranking"), jobs(client, kind="tuning")) == (made[::-1], [])
-    with database.writing() as session:
+    with database.write_transaction() as session:
         session.execute(update(JobRow).where(JobRow.id == made[1]).values(created_at=1_000_000_000.0))
     assert jobs(client, created_until="2001-09-10T00:00:00Z") == [made[1]]
     assert jobs(client, created_since="2001-09-10T00:00:00Z") == [made[3], made[2], made[0]]
@@ -219,7 +220,7 @@ def test_jobs_are_listed_by_pages_and_narrowed(client, database, dataset, tmp_pa
 def test_a_request_keeps_its_name_in_the_answer_and_in_the_job(client, database, dataset):
     answer = client.post("/v1/rankings", json={"dataset": dataset}, headers={"X-Request-ID": "deploy-42"})
     assert answer.headers["x-request-id"] == "deploy-42"
-    with database.reading() as session:
+    with database.read_transaction() as session:
         assert session.get(JobRow, answer.json()["id"]).correlation_id == "deploy-42"
     assert claim(database).correlation_id == "deploy-42"
     for unfit in ("", "x" * 129, 'a"b'):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from models import Database, lifecycle
+from jobs import lifecycle
+from models import Database
 from tests.api.asking import claim, finish, upload_features
 
 
@@ -38,10 +39,10 @@ def test_metrics_follow_jobs_through_queues_claims_and_ends(client, database, tm
     assert before["frontrunner_workers",] == 0
     finish(database, claim(database))
     held = claim(database)
-    with database.writing() as session:
+    with database.write_transaction() as session:
         lifecycle.fail_step(session, held, "checkpoint_unreadable", "r")
     lost = claim(database)
-    with database.writing() as session:
+    with database.write_transaction() as session:
         lifecycle.give_up_attempt(session, lost, "runner_crashed", "r")
     claim(database)
     after = scrape(client)

@@ -10,7 +10,7 @@ from tests.acceptance.service import serving
 from tests.api.asking import is_problem, upload, upload_features
 from tests.api.conftest import serving_here
 from tests.conftest import write_text_checkpoint
-from tests.tuning.material import measured_checkpoint
+from tests.tuning.builders import measured_checkpoint
 
 # Random weights have no statistics that are worth holding.
 SHORT = {"epochs": 1, "learning_rate": 0.001, "image_size": 32, "onnx": False, "hold_statistics": False}

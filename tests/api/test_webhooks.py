@@ -48,7 +48,7 @@ def test_the_log_tells_what_is_to_be_sent_and_a_message_can_be_sent_again(client
     finish(database, claim(database))
     (entry,) = client.get(f"/v1/webhooks/{hook}/deliveries").json()["items"]
     assert (entry["status"], entry["attempts"], entry["event"]["subject"]) == ("pending", 0, job)
-    with database.writing() as session:
+    with database.write_transaction() as session:
         row = session.get(DeliveryRow, entry["id"])
         row.status, row.attempt = "failed", 10
     assert client.get(f"/v1/webhooks/{hook}/deliveries", params={"status": "pending"}).json()["items"] == []

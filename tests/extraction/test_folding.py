@@ -9,12 +9,12 @@ from torch import nn
 
 from frontrunner.extraction.folding import fold_normalisation
 from frontrunner.hub import describe_directory
-from frontrunner.hub.checkpoint import Checkpoint, Reading
-from frontrunner.hub.opening import open_checkpoint
+from frontrunner.hub.opening.checkpoint import Checkpoint, ForwardOutput
+from frontrunner.hub.opening.open import open_checkpoint
 
 
 def wrapped(module: nn.Module) -> Checkpoint:
-    forward = lambda pixels: Reading(module(pixels), None)  # noqa: E731
+    forward = lambda pixels: ForwardOutput(module(pixels), None)  # noqa: E731
     return Checkpoint(None, module.eval(), None, forward, 0)  # type: ignore[arg-type]
 
 

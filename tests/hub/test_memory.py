@@ -16,7 +16,7 @@ import json, sys
 from pathlib import Path
 from frontrunner.extraction.memory import PeakMemory
 from frontrunner.hub import describe_directory
-from frontrunner.hub.opening import open_checkpoint
+from frontrunner.hub.opening.open import open_checkpoint
 
 small, large = map(Path, sys.argv[1:])
 open_checkpoint(describe_directory(small))

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from frontrunner import errors
 from frontrunner.hub import describe_directory, find_checkpoints
-from frontrunner.hub.opening import open_checkpoint
+from frontrunner.hub.opening.open import open_checkpoint
 from tests.conftest import write_timm_checkpoint
 
 

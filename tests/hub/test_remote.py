@@ -16,8 +16,8 @@ from frontrunner.data import open_dataset
 from frontrunner.extraction import FeatureShards
 from frontrunner.hub import describe_directory
 from frontrunner.hub.access import HubAccess
-from frontrunner.hub.opening import open_checkpoint
-from frontrunner.hub.remote import describe_remote, fetch
+from frontrunner.hub.fetching.remote import describe_remote, fetch
+from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.settings import Settings
 from tests.hub.loopback import Hub, Repository, serving
 
@@ -287,7 +287,7 @@ def test_the_clients_other_transport_finds_the_bars_it_tells():
     """Its reporter, fed by hand: a file of 100 bytes in two parts."""
     from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressReporter
 
-    from frontrunner.hub.remote import _meter
+    from frontrunner.hub.fetching.remote import _meter
 
     heard = []
     options = {"reconstruction_desc": "file", "total": 100, "log_level": 30, "tqdm_class": _meter(heard.append)}

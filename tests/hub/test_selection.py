@@ -6,8 +6,8 @@ import pytest
 
 from frontrunner import errors
 from frontrunner.hub import Catalogue, Constraints, HubAccess, ReadingCost, choose, describe_directory, with_remote
-from frontrunner.hub.curated import curated
-from frontrunner.hub.identifiers import repository_of
+from frontrunner.hub.fetching.identifiers import repository_of
+from frontrunner.hub.finding.curated import curated
 from frontrunner.settings import Settings
 from tests.hub.loopback import Hub, Repository, serving
 
@@ -40,7 +40,7 @@ def test_named_checkpoints_of_a_hub_join_those_at_hand(server, access, own):
     assert [entry.id for entry in found.checkpoints] == ["hf:org/mobilenet", "local:resnet", "hf:org/e#layer=2"]
     assert [(entry.checkpoint, entry.code) for entry in found.skipped] == [("hf:org/nothing", "checkpoint_not_found")]
     variant = found.checkpoints[-1]
-    assert (variant.reading.layer, len(variant.layer_parameters)) == (2, 2)
+    assert (variant.text_pooling.layer, len(variant.layer_parameters)) == (2, 2)
 
 
 def test_a_request_that_names_none_asks_no_hub_unless_the_machine_is_set_to(server, access, own):

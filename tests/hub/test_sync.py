@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from frontrunner import errors
 from frontrunner.cli import app
 from frontrunner.hub import HubAccess, describe_directory
-from frontrunner.hub.listing import ListedCheckpoint, family_of, label_names
-from frontrunner.hub.sync import listed_by_hub, listed_by_timm
+from frontrunner.hub.describing.listing import ListedCheckpoint, family_of, label_names
+from frontrunner.hub.finding.sync import listed_by_hub, listed_by_timm
 from frontrunner.settings import Settings, get_settings
 from tests.hub.loopback import Hub, Repository, serving
 

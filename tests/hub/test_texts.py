@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from frontrunner import errors
 from frontrunner.data import TextInputs
 from frontrunner.hub import Catalogue, choose, describe_directory
-from frontrunner.hub.opening import open_checkpoint
-from frontrunner.hub.texts import PADDING_SHARE, length_batches
+from frontrunner.hub.opening.open import open_checkpoint
+from frontrunner.hub.opening.texts import PADDING_SHARE, length_batches
 from tests.conftest import WORDS
 
 CPU = torch.device("cpu")
@@ -107,7 +107,7 @@ def test_families_of_encoders_and_decoders_read_alike_in_batches_and_alone(text_
         shutil.copy(text_hub / ("decoder" if family in ("distilbert", "t5") else "encoder") / name, tmp_path / family)
     whole = describe_directory(tmp_path / family)
     decodes = family in ("llama", "qwen2", "qwen3", "gemma")
-    assert whole.reading.pooling == ("last" if decodes else "mean")
+    assert whole.text_pooling.pooling == ("last" if decodes else "mean")
     first, *_ = choose([f"{whole.id}#layer=1"], Catalogue(checkpoints=(whole,))).checkpoints
     rows = {}
     for found in (whole, first):
@@ -147,8 +147,8 @@ def test_a_sentence_encoders_own_pooling_is_read(text_hub, tmp_path):
     (tmp_path / "own" / "1_Pooling").mkdir()
     (tmp_path / "own" / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
     own, plain = describe_directory(tmp_path / "own"), describe_directory(text_hub / "encoder")
-    assert (own.reading.pooling, plain.reading.pooling) == ("cls", "mean")
-    assert describe_directory(text_hub / "decoder").reading.pooling == "last"
+    assert (own.text_pooling.pooling, plain.text_pooling.pooling) == ("cls", "mean")
+    assert describe_directory(text_hub / "decoder").text_pooling.pooling == "last"
     assert own.digest != plain.digest
 
 

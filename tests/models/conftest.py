@@ -31,11 +31,3 @@ def database(request: pytest.FixtureRequest, tmp_path) -> Iterator[Database]:
     migrations.upgrade(database)
     yield database
     database.close()
-
-
-@pytest.fixture
-def job(database: Database) -> str:
-    """A queued ranking of three checkpoints; its id."""
-    from tests.models.material import submit
-
-    return submit(database)

@@ -11,12 +11,12 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 import migrations
-from models import Base, DutyRow, JobRow, ScoreRow, StepRow, database_now
+from models import Base, JobRow, RoleRow, ScoreRow, StepRow, database_now
 
 
 def test_upgrading_to_head_leaves_nothing_to_autogenerate(database):
     assert migrations.is_current(database)
-    with database.reading() as session:
+    with database.read_transaction() as session:
         assert compare_metadata(MigrationContext.configure(session.connection()), Base.metadata) == []
 
 
@@ -43,7 +43,7 @@ def test_what_an_older_schema_held_survives_the_way_to_the_newest_and_back(datab
         for statement in OLD_ROWS.split(";"):
             connection.exec_driver_sql(statement)
     migrations.upgrade(database)
-    with database.reading() as session:
+    with database.read_transaction() as session:
         job = session.get(JobRow, "job")
         assert (job.plan, job.tenant, job.priority) == ({"skipped": [{"checkpoint": "c"}]}, "default", 5)
         steps = session.query(StepRow).order_by(StepRow.ordinal).all()
@@ -52,7 +52,7 @@ def test_what_an_older_schema_held_survives_the_way_to_the_newest_and_back(datab
             ("local:b", "ranking", ["digest"], 6.0),
         ]
         assert session.query(ScoreRow).count() == 1
-    with pytest.raises(IntegrityError), database.writing() as session:
+    with pytest.raises(IntegrityError), database.write_transaction() as session:
         session.execute(update(JobRow).values(steps_left=-1))
     migrations.downgrade(database, "0001")
     with database.engine.begin() as connection:
@@ -71,13 +71,13 @@ def test_the_databases_clock_runs(database):
 
 def test_concurrent_read_modify_writes_lose_nothing(database):
     """The SQLite driver's own transactions lost about half of these."""
-    with database.writing() as session:
-        session.add(DutyRow(name="counter", holder="", held_until=0.0))
+    with database.write_transaction() as session:
+        session.add(RoleRow(name="counter", holder="", held_until=0.0))
 
     def add() -> None:
         for _ in range(25):
-            with database.writing() as session:
-                row = session.get(DutyRow, "counter", with_for_update=True)
+            with database.write_transaction() as session:
+                row = session.get(RoleRow, "counter", with_for_update=True)
                 row.held_until += 1
 
     threads = [threading.Thread(target=add) for _ in range(4)]
@@ -85,23 +85,23 @@ def test_concurrent_read_modify_writes_lose_nothing(database):
         thread.start()
     for thread in threads:
         thread.join()
-    with database.reading() as session:
-        assert session.get(DutyRow, "counter").held_until == 100
+    with database.read_transaction() as session:
+        assert session.get(RoleRow, "counter").held_until == 100
 
 
 def test_a_block_that_raises_writes_nothing(database):
 
     def half_write() -> None:
-        with database.writing() as session:
-            session.execute(update(DutyRow).values(holder="half-written"))
+        with database.write_transaction() as session:
+            session.execute(update(RoleRow).values(holder="half-written"))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         half_write()
-    with database.reading() as session:
-        assert session.scalar(select(DutyRow.holder)) == ""
+    with database.read_transaction() as session:
+        assert session.scalar(select(RoleRow.holder)) == ""
 
 
 def test_a_running_step_without_a_lease_cannot_be_stored(database, job):
-    with pytest.raises(IntegrityError), database.writing() as session:
+    with pytest.raises(IntegrityError), database.write_transaction() as session:
         session.execute(update(StepRow).values(status="running", lease_until=database_now()))

@@ -1,4 +1,4 @@
-"""What a ranking carries beside its score: yardsticks, discrepancy, dimensions, source statistics."""
+"""What a ranking carries beside its score: baselines, discrepancy, dimensions, source statistics."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def test_every_line_carries_the_discrepancy_the_dimensions_and_the_yardsticks(ma
         assert line.scores["discrepancy"].value == -found["dimension_dependent_per_parameter"]
         assert line.intrinsic_dimension == pytest.approx(intrinsic_dimension(features), rel=1e-3)
         read = stratified_order(open_dataset(path).train, seed=0)  # the probe's folds follow the order of reading
-        for yardstick in ("knn", "linear_probe"):
-            expected_score = scores.score(yardstick, features[read], labels[read])
-            assert line.scores[yardstick].value == pytest.approx(expected_score, abs=1e-9)
+        for baseline in ("knn", "linear_probe"):
+            expected_score = scores.score(baseline, features[read], labels[read])
+            assert line.scores[baseline].value == pytest.approx(expected_score, abs=1e-9)
     assert ranking.provenance.score_versions.keys() == {"logme", "discrepancy", "knn", "linear_probe"}
 
 
 def test_yardsticks_can_be_left_out(material, settings):
-    ranking = rank(material[0], settings=settings, request=RankingRequest(yardsticks=False))
+    ranking = rank(material[0], settings=settings, request=RankingRequest(baselines=False))
     assert all(line.scores.keys() == {"logme", "discrepancy"} for line in ranking.ranking)
 
 

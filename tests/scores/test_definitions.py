@@ -12,19 +12,19 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.neighbors import KNeighborsClassifier
 
 from frontrunner import FeatureStatistics, scores
-from frontrunner.scores.case import Case
 from frontrunner.scores.lda import leave_one_out_discriminants, oracle_approximating_intensity
 from frontrunner.scores.logme import leave_one_out, log_predictive_density, moments_of
 from frontrunner.scores.regularized_h_score import ledoit_wolf_intensity
 from frontrunner.scores.ridge_probe import penalty_of
 from frontrunner.scores.scatter import Scatter
+from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.scores.spectrum import Eigenbasis, Moments, Tridiagonal, decompose
-from tests.scores.material import oracle, separable
+from tests.scores.inputs import oracle, separable
 
 
-def statistics_and_case(data: dict[str, Any]) -> tuple[FeatureStatistics, Case]:
+def statistics_and_case(data: dict[str, Any]) -> tuple[FeatureStatistics, ScoringInput]:
     shard = scores.shard_of(data["features"], data["labels"], data.get("source_probabilities"))
-    return shard.statistics(), Case(shard.statistics(), [shard])
+    return shard.statistics(), ScoringInput(shard.statistics(), [shard])
 
 
 def test_log_evidence_is_the_gaussian_marginal_density_of_the_labels() -> None:
@@ -187,7 +187,7 @@ def test_ridge_probe_leaves_each_row_out_exactly(shape: tuple[int, int]) -> None
     features, y = data["features"], np.eye(3)[data["labels"]]
     shard = scores.shard_of(features, data["labels"])
     found = scores.score("ridge_probe", features, data["labels"])
-    penalty = penalty_of(Case(shard.statistics(), [shard]))
+    penalty = penalty_of(ScoringInput(shard.statistics(), [shard]))
     hits = []
     for i in range(n):
         keep = np.arange(n) != i

@@ -21,7 +21,7 @@ from frontrunner.errors import (
     UnknownScore,
 )
 from frontrunner.shard import Shard
-from tests.scores.material import separable
+from tests.scores.inputs import separable
 
 CHEAP = [name for name in scores.names() if name not in ("n_leep", "linear_probe")]
 

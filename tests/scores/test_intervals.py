@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from frontrunner import FeatureStatistics, scores
 from frontrunner.scores import ScoreValue, jackknife_over_shards, probability_first_beats_second, tied
-from frontrunner.scores.case import Case
 from frontrunner.scores.intervals import interval, leave_group_out, leave_group_out_of_mean, standard_error
 from frontrunner.scores.logme import leave_one_out, log_predictive_density, moments_of
 from frontrunner.scores.sampling import GROUPS, deal_into_groups, stratified_sample
+from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.scores.spectrum import decompose
-from tests.scores.material import separable
+from tests.scores.inputs import separable
 
 SHAPES = [(640, 24, 4), (192, 16, 3), (320, 100, 10)]
 # How far the linearised standard error may be from the exact one; the last shape has only 3.2 rows a feature.
@@ -29,7 +29,7 @@ def test_replicates_are_those_of_leaving_each_group_out_and_scoring_the_rest(
 ) -> None:
     data = separable(*shape)
     shard = scores.shard_of(**data)
-    groups = Case(shard.statistics(), [shard]).groups
+    groups = ScoringInput(shard.statistics(), [shard]).groups
     found = np.array(scores.evaluate([name], shard.statistics(), [shard])[name].replicates)
     exact = []
     for group in range(GROUPS):
@@ -47,7 +47,7 @@ def test_the_influence_on_logme_agrees_with_the_exact_jackknife_over_shards() ->
     exact = jackknife_over_shards(lambda s: scores.logme_from_statistics(s).score, whole, shards)
 
     shard = scores.shard_of(data["features"], data["labels"])
-    rows = Case(shard.statistics(), [shard]).rows(640)
+    rows = ScoringInput(shard.statistics(), [shard]).rows(640)
     spectrum = decompose(moments_of(whole))
     evidence = scores.maximise_evidence(spectrum)
     left = leave_one_out(spectrum, rows, evidence.alpha / evidence.beta)

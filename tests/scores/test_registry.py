@@ -37,7 +37,7 @@ def test_the_documentation_says_what_the_registry_says(name: str) -> None:
     assert f"| `{name}` | {score.title} | `{score.needs}` | {tasks} | {score.range} | {score.source} |" in PAGE
     if score.largest_sample is not None:
         assert f"`{name}` {score.largest_sample:,}" in " ".join(PAGE.split())
-    assert f"(`{name}`)" in PAGE or f"`{name}`" in PAGE.split("**Yardsticks**")[1]
+    assert f"(`{name}`)" in PAGE or f"`{name}`" in PAGE.split("**Baselines**")[1]
 
 
 def test_the_documentation_lists_no_score_that_does_not_exist() -> None:

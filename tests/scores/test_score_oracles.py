@@ -10,7 +10,7 @@ from frontrunner import logme, scores
 from frontrunner.scores import fixed_point_evidence, logme_from_statistics, maximise_evidence
 from frontrunner.scores.parc import row_correlations
 from frontrunner.scores.sfda import adaptive_shrinkage, self_challenging_posterior
-from tests.scores.material import CLASSIFICATION_ORACLES, EXPECTED, oracle
+from tests.scores.inputs import CLASSIFICATION_ORACLES, EXPECTED, oracle
 
 SOLVERS = [maximise_evidence, fixed_point_evidence]
 

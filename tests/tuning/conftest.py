@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from frontrunner.hub import CheckpointDescription
-from tests.tuning.material import coloured_zip, measured_checkpoint
+from tests.tuning.builders import coloured_zip, measured_checkpoint
 
 
 @pytest.fixture(autouse=True)

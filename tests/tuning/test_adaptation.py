@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from frontrunner.tuning.method import Batch
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.methods.dan import squared_mmd
 from frontrunner.tuning.methods.dann import domain_loss
 from frontrunner.tuning.methods.mdd import margin_disparity
 from frontrunner.tuning.methods.reversal import reverse_gradient, warmed_up
 from frontrunner.tuning.options import DANNOptions, MDDOptions
-from tests.tuning.material import coloured_images, material
+from frontrunner.tuning.training.method import Batch
+from tests.tuning.builders import coloured_images, material
 
 
 def test_reversal_is_the_identity_forward_and_minus_the_strength_backward():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.tuning.cells import Cell, Protocol, add_cell, read_cells
+from benchmarks.tuning.runs import Cell, Protocol, add_cell, read_cells
 from benchmarks.tuning.table import table, write_between_marks
 
 PROTOCOL = Protocol(epochs=2, images=40, size=64)

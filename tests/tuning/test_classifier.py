@@ -11,15 +11,15 @@ from torch import nn
 
 from frontrunner.errors import StudentUnsupported
 from frontrunner.hub import describe_directory
-from frontrunner.hub.opening import open_checkpoint
-from frontrunner.tuning.image_classifier import Normalise, open_image_classifier
-from frontrunner.tuning.images import Images
-from frontrunner.tuning.loop import Listener, TrainingData, train
+from frontrunner.hub.opening.open import open_checkpoint
+from frontrunner.tuning.examples.images import Images
 from frontrunner.tuning.methods import build
+from frontrunner.tuning.networks.image_classifier import Normalise, open_image_classifier
 from frontrunner.tuning.options import FinetuneOptions
-from frontrunner.tuning.state import StateFile
+from frontrunner.tuning.training.loop import Listener, TrainingData, train
+from frontrunner.tuning.training.state import StateFile
 from tests.conftest import write_timm_checkpoint
-from tests.tuning.material import coloured_images, material, plan
+from tests.tuning.builders import coloured_images, material, plan
 
 
 def norms(module):

@@ -9,12 +9,12 @@ import torch
 
 from frontrunner.errors import TuningError
 from frontrunner.hub import describe_directory
-from frontrunner.tuning.image_classifier import open_image_classifier
-from frontrunner.tuning.method import Batch
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.methods.hub_pathway import Pathway, entropy
+from frontrunner.tuning.networks.image_classifier import open_image_classifier
 from frontrunner.tuning.options import HubPathwayOptions
-from tests.tuning.material import coloured_images, material
+from frontrunner.tuning.training.method import Batch
+from tests.tuning.builders import coloured_images, material
 
 N = 10
 

@@ -9,11 +9,11 @@ from PIL import Image
 
 from frontrunner.data import open_dataset
 from frontrunner.errors import ModalityMismatch, TooFewExamples, UnreadableDataset
-from frontrunner.tuning.images import Images, decode_images
+from frontrunner.tuning.examples.images import Images, decode_images
+from frontrunner.tuning.examples.splits import split_training
 from frontrunner.tuning.randomness import CROPS, epoch_order, generator_at
-from frontrunner.tuning.splits import split_training
 from tests.conftest import class_images, encode, write_zip
-from tests.tuning.material import coloured_images
+from tests.tuning.builders import coloured_images
 
 
 def test_images_are_decoded_once(tmp_path, colours):

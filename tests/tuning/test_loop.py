@@ -12,21 +12,21 @@ import torch
 from safetensors.torch import load_file
 
 from frontrunner.errors import TuningDiverged
-from frontrunner.tuning.loop import Listener, TrainingData, train
-from frontrunner.tuning.method import Outcome, cross_entropy
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.options import FinetuneOptions
 from frontrunner.tuning.run import run_tuning
-from frontrunner.tuning.state import StateFile
-from tests.tuning.material import coloured_images, linear_method, material, order, plan
+from frontrunner.tuning.training.loop import Listener, TrainingData, train
+from frontrunner.tuning.training.method import Outcome, cross_entropy
+from frontrunner.tuning.training.state import StateFile
+from tests.tuning.builders import coloured_images, linear_method, material, order, plan
 
 KILLED = """
 import os, signal, sys
 import torch
 torch.set_num_threads(1)
 from pathlib import Path
-import frontrunner.tuning.loop as loop
-from frontrunner.tuning import TuningOrder
+import frontrunner.tuning.training.loop as loop
+from frontrunner.tuning import TuningPayload
 from frontrunner.tuning.run import run_tuning
 
 loop.SAVE_EVERY_S = 0.0
@@ -38,7 +38,7 @@ def die_in_the_middle(done, total):
     if steps == 5:
         os.kill(os.getpid(), signal.SIGKILL)
 
-run_tuning(TuningOrder.model_validate_json(Path(sys.argv[1]).read_bytes()), die_in_the_middle)
+run_tuning(TuningPayload.model_validate_json(Path(sys.argv[1]).read_bytes()), die_in_the_middle)
 """
 
 

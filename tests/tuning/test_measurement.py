@@ -9,11 +9,11 @@ from scipy.stats import binomtest
 
 from frontrunner.errors import MemoryLimitTooLow
 from frontrunner.tuning.measurement import calibration_error, measure, wilson
-from frontrunner.tuning.memory import kept_for_backward, micro_batch
-from frontrunner.tuning.method import Batch, Outcome, cross_entropy
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.options import FinetuneOptions, LiteZooTuningOptions
-from tests.tuning.material import coloured_images, linear_method, material
+from frontrunner.tuning.training.memory import kept_for_backward, micro_batch
+from frontrunner.tuning.training.method import Batch, Outcome, cross_entropy
+from tests.tuning.builders import coloured_images, linear_method, material
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 12), (7, 12), (12, 12), (431, 500)])

@@ -10,9 +10,8 @@ import torch
 from timm.layers import Conv2dSame
 
 from frontrunner.hub import describe_directory
-from frontrunner.tuning.examples import LabelledTexts, Texts
-from frontrunner.tuning.image_classifier import open_image_classifier
-from frontrunner.tuning.onnx_files import (
+from frontrunner.tuning.examples.examples import LabelledTexts, Texts
+from frontrunner.tuning.export.onnx_files import (
     INT8_FILE,
     MODEL_FILE,
     NotExportable,
@@ -21,10 +20,11 @@ from frontrunner.tuning.onnx_files import (
     write_int8,
     write_onnx,
 )
+from frontrunner.tuning.networks.image_classifier import open_image_classifier
+from frontrunner.tuning.networks.text_classifier import open_text_classifier
 from frontrunner.tuning.run import run_tuning
-from frontrunner.tuning.text_classifier import open_text_classifier
 from tests.conftest import WORDS, write_text_checkpoint
-from tests.tuning.material import coloured_images, measured_checkpoint, order
+from tests.tuning.builders import coloured_images, measured_checkpoint, order
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="the extra `export` is not installed")
 
@@ -93,7 +93,7 @@ def test_both_files_of_a_model_of_texts_answer_as_it_does_whatever_batch_and_len
 
 
 def test_a_model_too_large_for_one_file_says_so(tmp_path, zoo, monkeypatch):
-    monkeypatch.setattr("frontrunner.tuning.onnx_files._LARGEST_BYTES", 1000)
+    monkeypatch.setattr("frontrunner.tuning.export.onnx_files._LARGEST_BYTES", 1000)
     model = open_image_classifier(zoo[0], 3, 32, seed=0)
     with pytest.raises(NotExportable, match="GB of weights"):
         write_onnx(model, tmp_path, coloured_images(2))

@@ -10,7 +10,6 @@ from torch import nn
 
 from frontrunner.errors import StudentUnsupported
 from frontrunner.hub import describe_directory
-from frontrunner.tuning.method import Batch, cross_entropy, divergence
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.methods.anchors import Anchors
 from frontrunner.tuning.methods.bss import smallest_squared_singular_values
@@ -25,8 +24,9 @@ from frontrunner.tuning.options import (
     LinearProbeOptions,
     LwFOptions,
 )
+from frontrunner.tuning.training.method import Batch, cross_entropy, divergence
 from tests.conftest import write_timm_checkpoint
-from tests.tuning.material import coloured_images, material
+from tests.tuning.builders import coloured_images, material
 
 
 def batch(images, n=6):

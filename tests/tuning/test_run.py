@@ -15,19 +15,19 @@ from safetensors.torch import load_file
 
 from frontrunner import errors
 from frontrunner.hub import describe_directory
-from frontrunner.hub.card import read_card
-from frontrunner.hub.opening import open_checkpoint
+from frontrunner.hub.describing.card import read_card
+from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.ranking import RankingRequest, rank
 from frontrunner.settings import Settings
 from frontrunner.tuning import MADE_OF_TEACHERS, TEACHERS_NEEDED, TuningOutput, TuningRequest
-from frontrunner.tuning.image_classifier import open_image_classifier
-from frontrunner.tuning.images import decode_images
+from frontrunner.tuning.examples.images import decode_images
 from frontrunner.tuning.methods import METHODS
+from frontrunner.tuning.networks.image_classifier import open_image_classifier
 from frontrunner.tuning.options import ADAPTATION
 from frontrunner.tuning.run import fit, run_tuning
-from frontrunner.tuning.sweep import RATES, best_rate, trial
+from frontrunner.tuning.training.sweep import RATES, best_rate, trial
 from tests.conftest import encode, write_zip
-from tests.tuning.material import coloured_pixels, coloured_zip, order, plan, reference
+from tests.tuning.builders import coloured_pixels, coloured_zip, order, plan, reference
 
 # Bytes that the little transformer keeps of one image for its backward pass: its linear maps' inputs, above all.
 ACTIVATIONS = 123_150
@@ -87,7 +87,7 @@ def test_a_tuned_model_can_be_ranked_and_tuned_again(tmp_path, zoo, colour_task)
     run_tuning(work)
     settings = Settings(home=tmp_path / "home", packages=False)
     ranking = rank(
-        colour_task, hub=[work.work_dir / "model"], settings=settings, request=RankingRequest(yardsticks=False)
+        colour_task, hub=[work.work_dir / "model"], settings=settings, request=RankingRequest(baselines=False)
     )
     assert [line.checkpoint for line in ranking.ranking] == ["local:model"]
     again = order("l2_sp", colour_task, describe_directory(work.work_dir / "model"), (), tmp_path, epochs=1)
@@ -181,7 +181,7 @@ def test_a_timing_that_was_cut_off_is_done_again(tmp_path, zoo, colour_task, mon
     """Killed after its last step: the state that it left behind says that there is nothing to do."""
     work = order("finetune", colour_task, zoo[0], (), tmp_path, budget_s=1e6)
     with monkeypatch.context() as killed:
-        killed.setattr("frontrunner.tuning.budget.answers", lambda *_: pytest.fail("killed"))
+        killed.setattr("frontrunner.tuning.training.budget.answers", lambda *_: pytest.fail("killed"))
         killed.setattr(Path, "unlink", lambda path, **_: None)
         with pytest.raises(pytest.fail.Exception):
             run_tuning(work)

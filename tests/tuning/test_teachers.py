@@ -10,16 +10,16 @@ from frontrunner.errors import TooFewExamples
 from frontrunner.hub import describe_directory
 from frontrunner.scores.posterior import posterior
 from frontrunner.statistics import FeatureStatistics
-from frontrunner.tuning.loop import Listener, TrainingData, train
-from frontrunner.tuning.material import read_plain
-from frontrunner.tuning.method import Batch
+from frontrunner.tuning.context import read_plain
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.methods.b_tuning import teachers_prediction
 from frontrunner.tuning.methods.distill import probe_answers
 from frontrunner.tuning.methods.ensemble import log_mean_probability
 from frontrunner.tuning.options import BTuningOptions, DistillOptions, EnsembleOptions, FinetuneOptions
-from frontrunner.tuning.state import StateFile
-from tests.tuning.material import coloured_images, material, plan
+from frontrunner.tuning.training.loop import Listener, TrainingData, train
+from frontrunner.tuning.training.method import Batch
+from frontrunner.tuning.training.state import StateFile
+from tests.tuning.builders import coloured_images, material, plan
 
 N = 30
 

@@ -14,16 +14,16 @@ from safetensors.torch import load_file, save_file
 from frontrunner import errors
 from frontrunner.data import open_dataset
 from frontrunner.hub import describe_directory
-from frontrunner.hub.configuration import HEAD_WEIGHTS_FILE
-from frontrunner.hub.opening import open_checkpoint
-from frontrunner.hub.variants import variants
+from frontrunner.hub.describing.configuration import HEAD_WEIGHTS_FILE
+from frontrunner.hub.describing.variants import variants
+from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.ranking import RankingRequest, rank
-from frontrunner.tuning.examples import Texts
+from frontrunner.tuning.examples.examples import Texts
 from frontrunner.tuning.methods.hub_pathway import Skim
 from frontrunner.tuning.options import MADE_OF_TEACHERS, TEACHERS_NEEDED, TEXT_METHODS
 from frontrunner.tuning.run import run_tuning
 from tests.conftest import WORDS, write_text_checkpoint
-from tests.tuning.material import order
+from tests.tuning.builders import order
 
 TRAIN, TEST = 36, 12
 
@@ -113,7 +113,7 @@ def test_a_tuned_model_is_ranked_by_the_answers_of_its_head_and_tuned_again(tmp_
     run_tuning(work)
     (tmp_path / "hub").mkdir()
     shutil.copytree(work.work_dir / "model", tmp_path / "hub" / "tuned")
-    ranking = rank(word_task, hub=tmp_path / "hub", request=RankingRequest(scores=("leep",), yardsticks=False))
+    ranking = rank(word_task, hub=tmp_path / "hub", request=RankingRequest(scores=("leep",), baselines=False))
     assert [line.checkpoint for line in ranking.ranking] == ["local:tuned"]
     tuned = describe_directory(tmp_path / "hub" / "tuned")
     again = run_tuning(order("l2_sp", word_task, tuned, (), tmp_path / "again"))
@@ -132,7 +132,7 @@ def test_a_student_of_its_first_layers_is_written_as_one_of_so_many(tmp_path, en
     work = order("finetune", word_task, first, (), tmp_path)
     run_tuning(work)
     written = describe_directory(work.work_dir / "model")
-    assert (len(written.layer_parameters), written.reading.pooling, written.reading.layer) == (1, "cls", None)
+    assert (len(written.layer_parameters), written.text_pooling.pooling, written.text_pooling.layer) == (1, "cls", None)
 
 
 class TestRefusals:

@@ -9,8 +9,6 @@ from torch import nn
 
 from frontrunner import logme
 from frontrunner.errors import ArchitecturesDiffer
-from frontrunner.tuning.image_classifier import ImageClassifier, open_image_classifier
-from frontrunner.tuning.loop import Listener, TrainingData, train
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.methods.zoo_layers import Gates, ZooConv2d, ZooLayer
 from frontrunner.tuning.methods.zoo_tuning import (
@@ -20,9 +18,11 @@ from frontrunner.tuning.methods.zoo_tuning import (
     measure_statistics,
     require_one_architecture,
 )
+from frontrunner.tuning.networks.image_classifier import ImageClassifier, open_image_classifier
 from frontrunner.tuning.options import LiteZooTuningOptions
-from frontrunner.tuning.state import StateFile
-from tests.tuning.material import coloured_images, material, measured_checkpoint, plan
+from frontrunner.tuning.training.loop import Listener, TrainingData, train
+from frontrunner.tuning.training.state import StateFile
+from tests.tuning.builders import coloured_images, material, measured_checkpoint, plan
 
 # Residual, depthwise with squeeze and excitation, a transformer, and channels last with gated depthwise convolutions.
 ARCHITECTURES = ("test_resnet", "test_efficientnet", "test_vit", "test_mambaout", "mobilenetv3_small_050")

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from sqlalchemy import update
 
-from frontrunner.data import DatasetOptions
-from frontrunner.ranking import DatasetReference
-from frontrunner.tuning import TuningRequest, order_tuning
-from models import DatasetRow, FeatureRow, IdempotencyRow, JobRow, lifecycle
-from models.kinds import tuning_job
-from models.lifecycle import IdempotencyKey
-from tests.models.material import DIGEST, REPORT, apply, claim, description, job_row, new_job, output, submit
+from frontrunner.data import DatasetOptions, DatasetReference
+from frontrunner.tuning import TuningRequest, tuning_payload
+from jobs import lifecycle
+from jobs.kinds import tuning_job
+from jobs.lifecycle import IdempotencyKey
+from models import DatasetRow, FeatureRow, IdempotencyRow, JobRow
+from tests.jobs.rows import DIGEST, REPORT, apply, claim, description, job_row, new_job, output, submit
 from workers.maintenance import ORPHAN_AGE_S, Maintenance
 
 OTHER = "e" * 64
@@ -33,7 +33,7 @@ def finish_a_job(database, seed=0):
 
 
 def age(database, job, days):
-    with database.writing() as session:
+    with database.write_transaction() as session:
         session.execute(update(JobRow).where(JobRow.id == job).values(finished_at=database.now() - 86400 * days))
 
 
@@ -53,14 +53,14 @@ def test_the_files_of_a_tuning_go_with_the_last_job_that_ordered_them(database, 
     jobs, folders = [], []
     for seed in (0, 0, 1):
         request = TuningRequest(student="local:a", seed=seed)
-        work = order_tuning(request, reference, {"local:a": description("a")}, tmp_path)
+        work = tuning_payload(request, reference, {"local:a": description("a")}, tmp_path)
         work.work_dir.mkdir(exist_ok=True)
         (work.work_dir / "tuned.safetensors").write_bytes(b"x")
         folders.append(work.work_dir)
-        with database.writing() as session:
+        with database.write_transaction() as session:
             submitted = tuning_job(work, "ds_" + DIGEST[:32], 100, forward_queue="cpu")
             jobs.append(lifecycle.submit(session, submitted, lifecycle.Terms(max_attempts=1)).job.id)
-        with database.writing() as session:
+        with database.write_transaction() as session:
             session.execute(update(JobRow).where(JobRow.id == jobs[-1]).values(status="succeeded"))
     age(database, jobs[0], 91)
     age(database, jobs[2], 91)
@@ -75,7 +75,7 @@ def test_expired_keys_are_removed(database, settings):
     submit(database, idempotency=IdempotencyKey("old", "d", kept_s=-1.0))
     submit(database, seed=1, idempotency=IdempotencyKey("new", "d", kept_s=60.0))
     assert go_round(database, settings).idempotency_keys == 1
-    with database.reading() as session:
+    with database.read_transaction() as session:
         assert [row.key for row in session.query(IdempotencyRow)] == ["new"]
 
 
@@ -83,7 +83,7 @@ def cache_features(database, settings, key, digest, used_at, size=1000):
     folder = settings.cache / "features" / key[:2] / key
     folder.mkdir(parents=True)
     (folder / "00000-1.npy").write_bytes(b"x" * size)
-    with database.writing() as session:
+    with database.write_transaction() as session:
         session.add(
             FeatureRow(
                 key=key,
@@ -105,7 +105,7 @@ def test_the_least_recently_used_features_are_evicted_until_the_rest_fits(databa
     assert (removed.features, removed.feature_bytes) == (2, 2000)
     assert [folder.exists() for folder in folders] == [True, False, False]
     assert list((settings.cache / "features").rglob(".evicted-*")) == []
-    with database.reading() as session:
+    with database.read_transaction() as session:
         assert [row.key for row in session.query(FeatureRow)] == ["aakey"]
 
 
@@ -135,7 +135,7 @@ def put(path, age_s):
 def test_files_that_no_row_names_are_removed_once_they_are_old(database, settings):
     finish_a_job(database)
     old = ORPHAN_AGE_S + 60
-    with database.writing() as session:
+    with database.write_transaction() as session:
         session.execute(update(DatasetRow).values(blob="aa11"))
     named = put(settings.blobs / "aa" / "aa11", old)
     young = put(settings.blobs / "bb" / "bb22", 60)
@@ -151,7 +151,7 @@ def test_files_that_no_row_names_are_removed_once_they_are_old(database, setting
 
 def test_shards_of_a_job_that_is_not_over_are_no_orphans(database, settings):
     job = submit(database, names=("a",))
-    with database.writing() as session:
+    with database.write_transaction() as session:
         session.execute(update(JobRow).values(created_at=database.now() - 10 * ORPHAN_AGE_S))
     shard = put(settings.cache / "features" / "ee" / "ee44" / "00000-1.npy", 2 * ORPHAN_AGE_S)
     assert go_round(database, settings).orphans == 0

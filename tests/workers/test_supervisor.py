@@ -11,15 +11,16 @@ import psutil
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from frontrunner.data import DatasetOptions, check_dataset, open_dataset
-from frontrunner.doorbell import QUEUES, celery_app
+from frontrunner.data import DatasetOptions, DatasetReference, check_dataset, open_dataset
 from frontrunner.hub import feature_sets, find_checkpoints
-from frontrunner.ranking import DatasetReference, RankingRequest, SourceStore, plan, step_orders
-from models import DatasetRow, JobRow, lifecycle
-from models.kinds import ranking_job
+from frontrunner.ranking import RankingRequest, SourceStore, plan, ranking_payloads
+from jobs import lifecycle
+from jobs.kinds import ranking_job
+from jobs.notification import QUEUES, celery_app
+from models import DatasetRow, JobRow
 from tests.acceptance.fleet import write_features
 from tests.conftest import class_images
-from tests.models.material import events_of, steps_of
+from tests.jobs.rows import events_of, steps_of
 from tests.servers import wait_until
 from workers.reaper import Reaper
 from workers.supervisor import Supervisor
@@ -38,7 +39,7 @@ def submit(database, settings, path, hub, tenant="default", **more):
     known = feature_sets(dataset) or find_checkpoints([hub], packages=False).checkpoints
     planned = plan(request, report, known)
     reference = DatasetReference.of(path, report, DatasetOptions())
-    orders = step_orders(request, reference, planned.steps, settings.cache, SourceStore(settings.sources))
+    orders = ranking_payloads(request, reference, planned.steps, settings.cache, SourceStore(settings.sources))
     row = DatasetRow(
         id=dataset.id,
         digest=dataset.digest,
@@ -48,7 +49,7 @@ def submit(database, settings, path, hub, tenant="default", **more):
         options={},
         report=report.model_dump(mode="json"),
     )
-    with database.writing() as session:
+    with database.write_transaction() as session:
         new = ranking_job(session.merge(row), request, planned, orders, forward_queue="cpu")
         return lifecycle.submit(session, new, lifecycle.Terms(max_attempts=3, tenant=tenant)).job.id
 
@@ -58,7 +59,7 @@ def runners():
 
 
 def job_status(database, job_id):
-    with database.reading() as session:
+    with database.read_transaction() as session:
         return session.get(JobRow, job_id).status
 
 
@@ -90,8 +91,8 @@ def test_a_runner_is_kept_for_its_tenant_and_never_handed_to_another(database, s
 
 
 def test_a_patrol_finds_work_that_no_message_told_of(database, settings, tmp_path):
-    supervisor = Supervisor(database, settings.model_copy(update={"patrol_period_s": 0.1}), QUEUES)
-    patrol = threading.Thread(target=supervisor.patrol)
+    supervisor = Supervisor(database, settings.model_copy(update={"poll_period_s": 0.1}), QUEUES)
+    patrol = threading.Thread(target=supervisor.poll)
     patrol.start()
     job = submit(database, settings, write_features(tmp_path / "f.npz"), None)
     wait_until(lambda: job_status(database, job) == "succeeded", 30, "the job's end")
@@ -194,7 +195,7 @@ def test_cancelling_kills_the_runner_within_two_seconds(database, settings, larg
     thread = start(supervisor)
     wait_until(lambda: steps_of(database, job)[0].examples_done > 0, 120, "progress")
     asked = time.monotonic()
-    with database.writing() as session:
+    with database.write_transaction() as session:
         lifecycle.cancel_job(session, job)
     wait_until(lambda: job_status(database, job) == "cancelled", 10, "the cancellation")
     assert time.monotonic() - asked < 2.0
@@ -214,7 +215,7 @@ def test_too_much_time_or_memory_fails_the_step_only(database, settings, colours
 def test_the_reaper_requeues_what_a_lost_worker_held(database, settings, colours, hub):
     job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
     (step,) = steps_of(database, job)
-    with database.writing() as session:
+    with database.write_transaction() as session:
         lifecycle.claim_best(session, QUEUES, -1.0)
     app = celery_app(settings)
     Reaper(database, app, settings, "worker-1").look()
@@ -226,7 +227,7 @@ def test_the_reaper_requeues_what_a_lost_worker_held(database, settings, colours
 def test_after_an_outage_the_living_get_a_lease_to_beat_before_steps_are_taken_from_them(database, settings, tmp_path):
     reaper = Reaper(database, celery_app(settings), settings, "worker-1")
     job = submit(database, settings, write_features(tmp_path / "f.npz"), None)
-    with database.writing() as session:
+    with database.write_transaction() as session:
         lifecycle.claim_best(session, QUEUES, -1.0)
     stopping = threading.Event()
     looked = []
@@ -248,7 +249,7 @@ def test_one_worker_at_a_time_is_the_reaper(database, settings, colours, hub):
     one, two = (Reaper(database, app, settings, name) for name in ("worker-1", "worker-2"))
     one.look()
     job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
-    with database.writing() as session:
+    with database.write_transaction() as session:
         lifecycle.claim_best(session, QUEUES, -1.0)
     two.look()
     assert steps_of(database, job)[0].status == "running"

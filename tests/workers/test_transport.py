@@ -7,8 +7,8 @@ from queue import Empty
 
 import pytest
 
-from frontrunner.doorbell import celery_app, ring
 from frontrunner.settings import Settings
+from jobs.notification import celery_app, notify_workers
 
 
 @pytest.fixture
@@ -64,4 +64,4 @@ def test_nothing_is_left_of_taken_messages(channel, tmp_path):
 
 def test_a_broker_that_is_away_does_not_fail_the_request(tmp_path):
     app = celery_app(Settings(home=tmp_path, broker_url="redis://127.0.0.1:1/0"))
-    ring(app, ["cpu", "cpu"])
+    notify_workers(app, ["cpu", "cpu"])

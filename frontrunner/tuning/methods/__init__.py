@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from frontrunner.tuning.material import Material
-from frontrunner.tuning.method import Method
+from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.methods.b_tuning import b_tuning
 from frontrunner.tuning.methods.bss import bss
 from frontrunner.tuning.methods.dan import dan
@@ -23,12 +22,13 @@ from frontrunner.tuning.methods.lwf import lwf
 from frontrunner.tuning.methods.mdd import mdd
 from frontrunner.tuning.methods.zoo_tuning import lite_zoo_tuning, zoo_tuning
 from frontrunner.tuning.randomness import WEIGHTS, seeded
+from frontrunner.tuning.training.method import Method
 
 # Heads are drawn at the places from zero on; what else a method makes is drawn here.
 _MODULES = 1 << 16
 
 # By the name in `frontrunner.tuning.options`.
-METHODS: dict[str, Callable[[Material], Method]] = {
+METHODS: dict[str, Callable[[TuningContext], Method]] = {
     "finetune": finetune,
     "linear_probe": linear_probe,
     "l2_sp": l2_sp,
@@ -49,14 +49,14 @@ METHODS: dict[str, Callable[[Material], Method]] = {
 }
 
 
-def build(material: Material) -> Method:
-    """The method that the material's options name; its new weights are drawn by the material's seed.
+def build(context: TuningContext) -> Method:
+    """The method that the context's options name; its new weights are drawn by the context's seed.
 
     Raises:
         FrontrunnerError: a checkpoint cannot be used by it.
     """
-    with seeded(material.seed, WEIGHTS, _MODULES):
-        return METHODS[material.options.name](material)
+    with seeded(context.seed, WEIGHTS, _MODULES):
+        return METHODS[context.options.name](context)
 
 
 __all__ = ["METHODS", "build"]

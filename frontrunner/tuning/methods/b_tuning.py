@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from frontrunner.hub.description import CheckpointDescription
+from frontrunner.hub.describing.description import CheckpointDescription
 from frontrunner.scores.posterior import Posterior, posterior
 from frontrunner.statistics import FeatureStatistics, Floats
-from frontrunner.tuning.material import Material
-from frontrunner.tuning.method import Batch, Method, Outcome, cross_entropy, plain, rates
+from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.options import BTuningOptions
+from frontrunner.tuning.training.method import Batch, Method, Outcome, cross_entropy, plain, rates
 
 
-def b_tuning(material: Material) -> Method:
+def b_tuning(context: TuningContext) -> Method:
     """Loss: cross-entropy + lambda mean (phi_t m_t - sum_k pi_k phi_k m_k)^2, pi = softmax(LogME / T).
 
     The mean is over examples and classes, the cross-entropy's over examples only. So lambda, 100 in the source, whose
@@ -28,19 +28,19 @@ def b_tuning(material: Material) -> Method:
 
     Teachers see the plain views and are read once; the student's own m_t comes from its pretrained features and stays.
     """
-    options = material.options
+    options = context.options
     assert isinstance(options, BTuningOptions)  # noqa: S101 - the registry pairs them
-    student = material.open_student()
-    readings = {teacher.digest: material.readings(teacher).features for teacher in material.teachers}
-    models = {digest: _model(features, material) for digest, features in readings.items()}
+    student = context.open_student()
+    readings = {teacher.digest: context.readings(teacher).features for teacher in context.teachers}
+    models = {digest: _model(features, context) for digest, features in readings.items()}
     target = teachers_prediction(
         [models[digest].evidence.score for digest in readings],
         [models[digest].predict_mean(features) for digest, features in readings.items()],
         options.temperature,
     )
     wanted = torch.from_numpy(target).float()
-    strength = material.classes if options.strength is None else options.strength
-    weights = _Weights(_student_mean(material, material.student, models))
+    strength = context.classes if options.strength is None else options.strength
+    weights = _Weights(_student_mean(context, context.student, models))
 
     def loss(batch: Batch) -> Outcome:
         features, logits = student.both(batch.views)
@@ -67,11 +67,11 @@ class _Weights(nn.Module):
         self.register_buffer("mean", torch.from_numpy(mean).float(), persistent=False)
 
 
-def _model(features: np.ndarray, material: Material) -> Posterior:
-    return posterior(FeatureStatistics().update(features, labels=material.train.labels.numpy()))
+def _model(features: np.ndarray, context: TuningContext) -> Posterior:
+    return posterior(FeatureStatistics().update(features, labels=context.train.labels.numpy()))
 
 
-def _student_mean(material: Material, student: CheckpointDescription | None, known: dict[str, Posterior]) -> Floats:
+def _student_mean(context: TuningContext, student: CheckpointDescription | None, known: dict[str, Posterior]) -> Floats:
     assert student is not None  # noqa: S101 - orders of this method carry a student
-    model = known.get(student.digest) or _model(material.readings(student).features, material)
+    model = known.get(student.digest) or _model(context.readings(student).features, context)
     return model.mean

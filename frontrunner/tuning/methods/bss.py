@@ -9,16 +9,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from frontrunner.tuning.material import Material
-from frontrunner.tuning.method import Batch, Method, Outcome, cross_entropy, plain, rates
+from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.options import BSSOptions
+from frontrunner.tuning.training.method import Batch, Method, Outcome, cross_entropy, plain, rates
 
 
-def bss(material: Material) -> Method:
+def bss(context: TuningContext) -> Method:
     """Loss: cross-entropy + eta sum of the squares of the k smallest singular values of the batch's features (b, D)."""
-    options = material.options
+    options = context.options
     assert isinstance(options, BSSOptions)  # noqa: S101 - the registry pairs them
-    student = material.open_student()
+    student = context.open_student()
 
     def loss(batch: Batch) -> Outcome:
         features, logits = student.both(batch.views)

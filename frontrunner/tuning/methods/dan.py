@@ -9,18 +9,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from frontrunner.tuning.material import Material
-from frontrunner.tuning.method import Batch, Method, Outcome, cross_entropy, plain, rates
+from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.options import DANOptions
+from frontrunner.tuning.training.method import Batch, Method, Outcome, cross_entropy, plain, rates
 
 _BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
-def dan(material: Material) -> Method:
+def dan(context: TuningContext) -> Method:
     """Loss: cross-entropy on the source + lambda MMD^2(source's features, target's features)."""
-    options = material.options
+    options = context.options
     assert isinstance(options, DANOptions)  # noqa: S101 - the registry pairs them
-    student = material.open_student()
+    student = context.open_student()
 
     def loss(batch: Batch) -> Outcome:
         assert batch.unlabelled is not None  # noqa: S101 - orders of this method carry a target

@@ -8,11 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from frontrunner.tuning.classifier import Classifier
-from frontrunner.tuning.material import Material
-from frontrunner.tuning.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying, plain, rates
+from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.methods.reversal import reverse_gradient, warmed_up
+from frontrunner.tuning.networks.classifier import Classifier
 from frontrunner.tuning.options import DANNOptions
+from frontrunner.tuning.training.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying, plain, rates
 
 _WIDTH = 256
 
@@ -24,12 +24,12 @@ class _WithCritic(nn.Module):
         self.critic = critic
 
 
-def dann(material: Material) -> Method:
+def dann(context: TuningContext) -> Method:
     """Loss: cross-entropy on the source + the domain classifier's, whose gradient is reversed before the features."""
-    options = material.options
+    options = context.options
     assert isinstance(options, DANNOptions)  # noqa: S101 - the registry pairs them
-    student = material.open_student()
-    dimension = material.feature_dimension(student)
+    student = context.open_student()
+    dimension = context.feature_dimension(student)
     critic = nn.Sequential(nn.Linear(dimension, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, 1))
     module = _WithCritic(student, critic)
 

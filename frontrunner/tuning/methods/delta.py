@@ -21,24 +21,22 @@ from torch import Tensor, nn
 from frontrunner.errors import StudentUnsupported
 from frontrunner.scores.posterior import posterior
 from frontrunner.statistics import FeatureStatistics
-from frontrunner.tuning.classifier import Classifier
-from frontrunner.tuning.material import Material
-from frontrunner.tuning.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying, plain
+from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.methods.anchors import squared_norm
+from frontrunner.tuning.networks.classifier import Classifier
 from frontrunner.tuning.options import DeltaOptions
+from frontrunner.tuning.training.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying, plain
 
 _AT_ONCE = 16
 
 
-def delta(material: Material) -> Method:
+def delta(context: TuningContext) -> Method:
     """Loss: cross-entropy + lambda sum_layers sum_j a_j |FM_j - FM0_j|^2 (mean over examples) + beta/2 |head|^2."""
-    options = material.options
+    options = context.options
     assert isinstance(options, DeltaOptions)  # noqa: S101 - the registry pairs them
-    student, pretrained = material.open_student(), material.open_student()
+    student, pretrained = context.open_student(), context.open_student()
     pretrained.requires_grad_(False)
-    attention = [
-        torch.softmax(found / found.mean().clamp_min(1e-30), dim=0) for found in _importance(material, options)
-    ]
+    attention = [torch.softmax(found / found.mean().clamp_min(1e-30), dim=0) for found in _importance(context, options)]
     head = student.head()
 
     def loss(batch: Batch) -> Outcome:
@@ -97,14 +95,14 @@ def _as_positions(output: Tensor, channels_last: bool) -> Tensor:
     return output.flatten(1, -2)
 
 
-def _importance(material: Material, options: DeltaOptions) -> list[Tensor]:
+def _importance(context: TuningContext, options: DeltaOptions) -> list[Tensor]:
     """(channels,) of each stage: how much the loss would grow, to first order, were the channel switched off."""
-    assert material.student is not None  # noqa: S101 - orders of this method carry a student
-    features = material.readings(material.student).features
-    model = posterior(FeatureStatistics().update(features, labels=material.train.labels.numpy()))
+    assert context.student is not None  # noqa: S101 - orders of this method carry a student
+    features = context.readings(context.student).features
+    model = posterior(FeatureStatistics().update(features, labels=context.train.labels.numpy()))
     weights = torch.from_numpy(model.mean).float()
     columns = {label: column for column, label in enumerate(model.classes or ())}
-    reader, images = material.open_student().eval(), material.sample(options.importance_examples)
+    reader, images = context.open_student().eval(), context.sample(options.importance_examples)
     total: list[Tensor] = []
     for rows in torch.split(torch.arange(len(images)), _AT_ONCE):
         with feature_maps(reader) as maps:

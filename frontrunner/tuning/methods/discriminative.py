@@ -10,17 +10,26 @@ from collections import defaultdict
 from timm.models import group_parameters
 from torch import nn
 
-from frontrunner.tuning.classifier import Classifier
-from frontrunner.tuning.material import Material
-from frontrunner.tuning.method import HEAD_RATE, Batch, Method, Outcome, RateGroup, cross_entropy, decaying, plain
+from frontrunner.tuning.context import TuningContext
+from frontrunner.tuning.networks.classifier import Classifier
 from frontrunner.tuning.options import DiscriminativeOptions
+from frontrunner.tuning.training.method import (
+    HEAD_RATE,
+    Batch,
+    Method,
+    Outcome,
+    RateGroup,
+    cross_entropy,
+    decaying,
+    plain,
+)
 
 
-def discriminative(material: Material) -> Method:
+def discriminative(context: TuningContext) -> Method:
     """Loss: cross-entropy. A layer's rate is `decay` times that of the layer after it; timm says what a layer is."""
-    options = material.options
+    options = context.options
     assert isinstance(options, DiscriminativeOptions)  # noqa: S101 - the registry pairs them
-    student = material.open_student()
+    student = context.open_student()
 
     def loss(batch: Batch) -> Outcome:
         logits = student(batch.views)

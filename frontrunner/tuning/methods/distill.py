@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from frontrunner.errors import TooFewExamples
 from frontrunner.statistics import Floats
-from frontrunner.tuning.classifier import Classifier
-from frontrunner.tuning.material import Material
-from frontrunner.tuning.method import (
+from frontrunner.tuning.context import TuningContext
+from frontrunner.tuning.networks.classifier import Classifier
+from frontrunner.tuning.options import DistillOptions
+from frontrunner.tuning.training.method import (
     HEAD_RATE,
     Batch,
     Method,
@@ -31,7 +32,6 @@ from frontrunner.tuning.method import (
     plain,
     rates,
 )
-from frontrunner.tuning.options import DistillOptions
 
 _FOLDS = 5
 
@@ -43,19 +43,17 @@ class _WithProjections(nn.Module):
         self.projections = nn.ModuleList(projections)
 
 
-def distill(material: Material) -> Method:
+def distill(context: TuningContext) -> Method:
     """Loss: cross-entropy + lambda mean_k |phi_k - W_k phi_t|^2 + mu T^2 KL(teachers' answers || the student's)."""
-    options = material.options
+    options = context.options
     assert isinstance(options, DistillOptions)  # noqa: S101 - the registry pairs them
-    student = material.open_student()
-    readings = [_standardised(material.readings(teacher).features) for teacher in material.teachers]
-    labels = material.train.labels.numpy()
-    answers = np.mean(
-        [probe_answers(features, labels, material.classes, material.seed) for features in readings], axis=0
-    )
+    student = context.open_student()
+    readings = [_standardised(context.readings(teacher).features) for teacher in context.teachers]
+    labels = context.train.labels.numpy()
+    answers = np.mean([probe_answers(features, labels, context.classes, context.seed) for features in readings], axis=0)
     softened = torch.softmax(torch.from_numpy(np.log(np.maximum(answers, 1e-12))) / options.temperature, dim=1).float()
     wanted = [torch.from_numpy(features).float() for features in readings]
-    own = material.feature_dimension(student)
+    own = context.feature_dimension(student)
     projections = [nn.Linear(own, features.shape[1]) for features in wanted]
 
     def loss(batch: Batch) -> Outcome:

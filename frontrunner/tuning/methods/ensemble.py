@@ -10,13 +10,13 @@ import math
 import torch
 from torch import Tensor, nn
 
-from frontrunner.tuning.material import Material
-from frontrunner.tuning.method import Batch, Method, Outcome, cross_entropy, rates
+from frontrunner.tuning.context import TuningContext
+from frontrunner.tuning.training.method import Batch, Method, Outcome, cross_entropy, rates
 
 
-def ensemble(material: Material) -> Method:
+def ensemble(context: TuningContext) -> Method:
     """Loss: the sum of the members' cross-entropies."""
-    members = material.open_teachers()
+    members = context.open_teachers()
     module = nn.ModuleList(members)
 
     def loss(batch: Batch) -> Outcome:

@@ -5,13 +5,13 @@ Source: Yosinski et al., "How transferable are features in deep neural networks?
 
 from __future__ import annotations
 
-from frontrunner.tuning.material import Material
-from frontrunner.tuning.method import Batch, Method, Outcome, cross_entropy, plain, rates
+from frontrunner.tuning.context import TuningContext
+from frontrunner.tuning.training.method import Batch, Method, Outcome, cross_entropy, plain, rates
 
 
-def finetune(material: Material) -> Method:
+def finetune(context: TuningContext) -> Method:
     """Loss: cross-entropy."""
-    student = material.open_student()
+    student = context.open_student()
 
     def loss(batch: Batch) -> Outcome:
         logits = student(batch.views)

@@ -20,11 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from frontrunner.errors import TuningError
-from frontrunner.tuning.classifier import Classifier
-from frontrunner.tuning.examples import Texts, Views
-from frontrunner.tuning.material import Material
-from frontrunner.tuning.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying, rates
+from frontrunner.tuning.context import TuningContext
+from frontrunner.tuning.examples.examples import Texts, Views
+from frontrunner.tuning.networks.classifier import Classifier
 from frontrunner.tuning.options import HubPathwayOptions
+from frontrunner.tuning.training.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying, rates
 
 # What the generator sees: pixels a side, or rows of a table of words; and its width.
 _GLANCE = 32
@@ -32,14 +32,14 @@ _WORDS = 4096
 _WIDTH = 32
 
 
-def hub_pathway(material: Material) -> Method:
+def hub_pathway(context: TuningContext) -> Method:
     """Loss: cross-entropy of the mixture - exploration H(mean weights) + exploitation (each chosen one's own)."""
-    options = material.options
+    options = context.options
     assert isinstance(options, HubPathwayOptions)  # noqa: S101 - the registry pairs them
-    members = replace(material, hold_statistics=True).open_teachers()
+    members = replace(context, hold_statistics=True).open_teachers()
     if options.paths > len(members):
         raise TuningError(f"paths is {options.paths}, and there are {len(members)} teachers to choose from")
-    pathway = Pathway(members, options.paths, material.classes)
+    pathway = Pathway(members, options.paths, context.classes)
 
     def loss(batch: Batch) -> Outcome:
         taken = pathway.take(batch.views)

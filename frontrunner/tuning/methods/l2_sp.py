@@ -6,17 +6,17 @@ Source: Li, Grandvalet & Davoine, "Explicit Inductive Bias for Transfer Learning
 
 from __future__ import annotations
 
-from frontrunner.tuning.material import Material
-from frontrunner.tuning.method import HEAD_RATE, Batch, Method, Outcome, RateGroup, cross_entropy, plain
+from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.methods.anchors import Anchors, squared_norm
 from frontrunner.tuning.options import L2SPOptions
+from frontrunner.tuning.training.method import HEAD_RATE, Batch, Method, Outcome, RateGroup, cross_entropy, plain
 
 
-def l2_sp(material: Material) -> Method:
+def l2_sp(context: TuningContext) -> Method:
     """Loss: cross-entropy + alpha/2 |w - w0|^2 + beta/2 |head|^2; no other decay."""
-    options = material.options
+    options = context.options
     assert isinstance(options, L2SPOptions)  # noqa: S101 - the registry pairs them
-    student = material.open_student()
+    student = context.open_student()
     backbone, head = [weight for _, weight in student.backbone()], student.head()
     anchors = Anchors(backbone)
 

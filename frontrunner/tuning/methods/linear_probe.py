@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import torch
 
-from frontrunner.tuning.material import Material
-from frontrunner.tuning.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying, plain
+from frontrunner.tuning.context import TuningContext
+from frontrunner.tuning.training.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying, plain
 
 
-def linear_probe(material: Material) -> Method:
+def linear_probe(context: TuningContext) -> Method:
     """Loss: cross-entropy of the head on features that do not change."""
-    student = material.open_student()
+    student = context.open_student()
 
     def loss(batch: Batch) -> Outcome:
         student.eval()

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from frontrunner.errors import StudentUnsupported
-from frontrunner.tuning.classifier import Classifier
-from frontrunner.tuning.image_classifier import open_timm
-from frontrunner.tuning.material import Material
-from frontrunner.tuning.method import Batch, Method, Outcome, cross_entropy, decaying, divergence, plain, rates
+from frontrunner.tuning.context import TuningContext
+from frontrunner.tuning.networks.classifier import Classifier
+from frontrunner.tuning.networks.image_classifier import open_timm
 from frontrunner.tuning.options import LwFOptions
+from frontrunner.tuning.training.method import Batch, Method, Outcome, cross_entropy, decaying, divergence, plain, rates
 
 
 class _WithOldHead(nn.Module):
@@ -24,14 +24,14 @@ class _WithOldHead(nn.Module):
         self.old = old
 
 
-def lwf(material: Material) -> Method:
+def lwf(context: TuningContext) -> Method:
     """Loss: cross-entropy + lambda T^2 KL(old answers || new ones), both softened by T."""
-    options = material.options
+    options = context.options
     assert isinstance(options, LwFOptions)  # noqa: S101 - the registry pairs them
-    student, description = material.open_student(), material.student
+    student, description = context.open_student(), context.student
     assert description is not None  # noqa: S101 - orders of this method carry a student
-    old = open_timm(description, material.images.image_size).module.get_classifier()  # type: ignore[operator]
-    recorded = material.readings(description).source_probabilities
+    old = open_timm(description, context.images.image_size).module.get_classifier()  # type: ignore[operator]
+    recorded = context.readings(description).source_probabilities
     if recorded is None or not isinstance(old, nn.Linear):
         raise StudentUnsupported(f"{description.id} has no linear classifier of its own, whose answers LwF keeps")
     # softmax(log p / T) = softmax(logits / T): the constant between them cancels.

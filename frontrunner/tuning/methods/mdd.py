@@ -8,11 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from frontrunner.tuning.classifier import Classifier
-from frontrunner.tuning.material import Material
-from frontrunner.tuning.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying, plain, rates
+from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.methods.reversal import reverse_gradient, warmed_up
+from frontrunner.tuning.networks.classifier import Classifier
 from frontrunner.tuning.options import MDDOptions
+from frontrunner.tuning.training.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying, plain, rates
 
 
 class _WithAdversary(nn.Module):
@@ -22,13 +22,13 @@ class _WithAdversary(nn.Module):
         self.adversary = adversary
 
 
-def mdd(material: Material) -> Method:
+def mdd(context: TuningContext) -> Method:
     """Loss: cross-entropy on the source + the disparity that the adversary finds, reversed before the features."""
-    options = material.options
+    options = context.options
     assert isinstance(options, MDDOptions)  # noqa: S101 - the registry pairs them
-    student = material.open_student()
-    dimension = material.feature_dimension(student)
-    adversary = nn.Linear(dimension, material.classes)
+    student = context.open_student()
+    dimension = context.feature_dimension(student)
+    adversary = nn.Linear(dimension, context.classes)
     module = _WithAdversary(student, adversary)
 
     def loss(batch: Batch) -> Outcome:

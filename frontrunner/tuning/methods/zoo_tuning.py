@@ -25,44 +25,44 @@ from torch import nn
 from frontrunner.errors import ArchitecturesDiffer, StudentUnsupported
 from frontrunner.scores.logme import logme_from_statistics
 from frontrunner.statistics import FeatureStatistics
-from frontrunner.tuning.image_classifier import ImageClassifier, norms
-from frontrunner.tuning.images import Images
-from frontrunner.tuning.material import Material
-from frontrunner.tuning.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying
+from frontrunner.tuning.context import TuningContext
+from frontrunner.tuning.examples.images import Images
 from frontrunner.tuning.methods.zoo_layers import ZooLayer, replaceable, zoo_layer
+from frontrunner.tuning.networks.image_classifier import ImageClassifier, norms
 from frontrunner.tuning.options import LiteZooTuningOptions, ZooTuningOptions
 from frontrunner.tuning.randomness import NOISE, epoch_order
+from frontrunner.tuning.training.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying
 
 # Images that running statistics are measured on, and how many at a time.
 _MEASURED = 512
 _AT_ONCE = 32
 
 
-def zoo_tuning(material: Material) -> Method:
+def zoo_tuning(context: TuningContext) -> Method:
     """Loss: cross-entropy. Gates for each example; not one plain model."""
-    return _method(material, shared=False)
+    return _method(context, shared=False)
 
 
-def lite_zoo_tuning(material: Material) -> Method:
+def lite_zoo_tuning(context: TuningContext) -> Method:
     """Loss: cross-entropy. Gates for the whole batch; folds into one plain model."""
-    return _method(material, shared=True)
+    return _method(context, shared=True)
 
 
-def _method(material: Material, *, shared: bool) -> Method:
-    options = material.options
+def _method(context: TuningContext, *, shared: bool) -> Method:
+    options = context.options
     assert isinstance(options, (ZooTuningOptions, LiteZooTuningOptions))  # noqa: S101 - the registry pairs them
-    teachers = leader_first(material)
+    teachers = leader_first(context)
     others = len(teachers) - 1
     zoo = make_zoo(teachers, [options.leader] + [(1 - options.leader) / others] * others, shared=shared)
     try:
         with torch.no_grad():
-            zoo.eval()(material.images.plain(torch.zeros(1, dtype=torch.long)))
+            zoo.eval()(context.images.plain(torch.zeros(1, dtype=torch.long)))
     except AttributeError as error:
         raise StudentUnsupported(
             f"{zoo.description.architecture} reads its layers' weights directly: {error}"
         ) from error
-    if not material.hold_statistics:
-        measure_statistics(zoo, material.images, material.seed)
+    if not context.hold_statistics:
+        measure_statistics(zoo, context.images, context.seed)
 
     def loss(batch: Batch) -> Outcome:
         logits = zoo(batch.views)
@@ -74,18 +74,18 @@ def _method(material: Material, *, shared: bool) -> Method:
     return Method(zoo, groups, loss, zoo, lambda: {"model": fold(zoo, teachers[0])} if shared else {})
 
 
-def leader_first(material: Material) -> list[ImageClassifier]:
+def leader_first(context: TuningContext) -> list[ImageClassifier]:
     """The opened teachers, the one of the highest LogME on the training images before the others.
 
     Raises:
         ArchitecturesDiffer: their networks differ in more than their classifiers had.
     """
-    teachers = material.open_image_teachers()
+    teachers = context.open_image_teachers()
     require_one_architecture(teachers)
-    labels = material.train.labels.numpy()
+    labels = context.train.labels.numpy()
     scores = [
-        logme_from_statistics(FeatureStatistics().update(material.readings(teacher).features, labels=labels)).score
-        for teacher in material.teachers
+        logme_from_statistics(FeatureStatistics().update(context.readings(teacher).features, labels=labels)).score
+        for teacher in context.teachers
     ]
     leader = teachers.pop(scores.index(max(scores)))
     return [leader, *teachers]

@@ -1,0 +1,50 @@
+"""`/v1/task-distances`: how far datasets are from each other, as one checkpoint sees them."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+
+from api.datasets.service import dataset_reference, get_dataset
+from api.jobs.conditional import ConditionalGetDependency, show_result
+from api.jobs.resource import JobResource
+from api.jobs.submission import SubmissionDependency
+from api.problems import RESPONSES
+from api.state import StateDependency
+from frontrunner.data import DatasetReport
+from frontrunner.ranking import TaskDistancePayload, TaskDistanceRequest, TaskDistances, the_checkpoint
+from frontrunner.ranking.task_distances import MAX_TASKS, require_classification
+from jobs.kinds import task_distances_job
+
+router = APIRouter(prefix="/v1/task-distances", tags=["tasks"], responses=RESPONSES)
+
+
+class TaskDistanceSubmission(TaskDistanceRequest):
+    """Which datasets to compare."""
+
+    datasets: tuple[str, ...] = Field(min_length=2, max_length=MAX_TASKS, description="Ids of two or more datasets.")
+
+
+@router.post("", operation_id="createTaskDistances", status_code=202)
+def create_task_distances(
+    order: TaskDistanceSubmission, response: Response, state: StateDependency, submission: SubmissionDependency
+) -> JobResource:
+    """Measure asymmetric distances between classification datasets. Answers at once with the job."""
+    rows = [get_dataset(state, dataset_id) for dataset_id in order.datasets]
+    reports = [DatasetReport.model_validate(row.report) for row in rows]
+    for report in reports:
+        require_classification(report.name, report.task)
+    work = TaskDistancePayload(
+        datasets=tuple(dataset_reference(state, row) for row in rows),
+        checkpoint=the_checkpoint(order.checkpoint, reports, state.catalogue(order.checkpoint)),
+        request=TaskDistanceRequest.model_validate(order.model_dump(exclude={"datasets"})),
+        cache=state.settings.cache.resolve(),
+    )
+    examples = sum(min(order.max_examples, report.train_examples) for report in reports)
+    return submission.accept(response, task_distances_job(work, examples, forward_queue=state.settings.forward_queue))
+
+
+@router.get("/{job_id}", operation_id="getTaskDistances", response_model=TaskDistances)
+async def read_task_distances(job_id: str, conditional: ConditionalGetDependency) -> Response:
+    """Read the distances; `matrix` is null until the job is over. `Prefer: wait=n` waits for its end."""
+    return await conditional.answer(job_id, show_result)

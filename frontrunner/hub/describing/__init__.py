@@ -1,0 +1,1 @@
+"""What can be known of a checkpoint without opening it. Imports neither torch nor timm."""

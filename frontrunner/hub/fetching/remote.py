@@ -1,0 +1,274 @@
+"""Checkpoints on a hub: described from metadata alone, fetched by the process that opens them.
+
+A description pins a commit and a digest of every file; what is fetched later is compared with them before anything
+looks into it. Only files that a checkpoint consists of are fetched, each by its own name.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from huggingface_hub import HfApi
+from huggingface_hub.hf_api import ModelInfo
+
+from frontrunner.errors import CheckpointChanged, CheckpointTooLarge, CheckpointUnreadable, HubOffline
+from frontrunner.hub.access import HubAccess
+from frontrunner.hub.describing.card import Card
+from frontrunner.hub.describing.configuration import (
+    CONFIG_FILE,
+    DECIDING_FILES,
+    MAX_CONFIG_BYTES,
+    read_pooling,
+    refuse_unsafe_entries,
+)
+from frontrunner.hub.describing.description import (
+    CheckpointDescription,
+    PinnedRepository,
+    RemoteFile,
+    describe,
+    digest_once,
+    layer_count,
+)
+from frontrunner.hub.describing.weights import (
+    INDEX_FILE,
+    MAX_INDEX_BYTES,
+    PICKLE_FILE,
+    WEIGHTS_FILE,
+    Shapes,
+    layer_parameters,
+    parameters_of,
+    refuse_pickles,
+    shard_names,
+)
+from frontrunner.hub.fetching.client import REQUEST_TIMEOUT_S, ask, client, hub_errors_named
+from frontrunner.hub.fetching.identifiers import repository_of
+
+Progress = Callable[[int, int], None]
+
+
+def describe_remote(checkpoint_id: str, access: HubAccess) -> CheckpointDescription:
+    """Describe `hf:ORG/NAME@REVISION` or `timm:NAME.TAG` as the hub's metadata does; a few small requests.
+
+    Raises:
+        HubError: a subclass says how the hub failed: away, busy, unauthorized; or offline on this side.
+        CheckpointNotFound: no such repository or revision.
+        UnsafeCheckpoint: it offers only pickles, or its index names files elsewhere.
+        CheckpointTooLarge: more bytes than this machine fetches.
+    """
+    wanted = repository_of(checkpoint_id)
+    if access.mode == "offline":
+        raise HubOffline(f"{checkpoint_id}: this machine fetches nothing (FRONTRUNNER_HUB_MODE is offline)")
+    api = client(access)
+    info = ask(
+        lambda: api.model_info(wanted.name, revision=wanted.revision, files_metadata=True, timeout=REQUEST_TIMEOUT_S),
+        checkpoint_id,
+    )
+    if info.sha is None:
+        raise CheckpointUnreadable(f"{checkpoint_id}: the hub names no commit")
+    offered = _files(checkpoint_id, info)
+    small = _SmallFiles(checkpoint_id, wanted.name, info.sha, offered, access)
+    weights = _weights(checkpoint_id, offered, small, access)
+    chosen = [*weights, *(offered[name] for name in DECIDING_FILES if name in offered)]
+    if INDEX_FILE in offered and WEIGHTS_FILE not in offered:
+        chosen.append(offered[INDEX_FILE])
+    _require_size(checkpoint_id, sum(file.bytes for file in chosen), access)
+    config = small.json(CONFIG_FILE)
+    refuse_unsafe_entries(config, f"{checkpoint_id}/{CONFIG_FILE}")
+    shapes = _shapes(
+        checkpoint_id, api, wanted.name, info.sha, [file.name for file in weights if file.name != PICKLE_FILE]
+    )
+    size = sum(file.bytes for file in weights)
+    found = describe(
+        checkpoint_id,
+        config,
+        Card.of(vars(info.card_data) if info.card_data else {}),
+        pooling=read_pooling(lambda name: small.read(name, MAX_CONFIG_BYTES) if name in offered else None),
+        digests={file.name: file.sha256 or file.git_sha1 for file in chosen},
+        parameters=parameters_of(shapes, size),
+        size=size,
+    )
+    stack = layer_parameters(shapes, layer_count(config)) if found.modality == "text" else ()
+    source = PinnedRepository(repository=wanted.name, revision=info.sha, files=tuple(chosen))
+    return found.model_copy(update={"remote": source, "layer_parameters": stack})
+
+
+def fetch(
+    checkpoint_id: str, source: PinnedRepository, access: HubAccess, on_progress: Progress = lambda done, total: None
+) -> Path:
+    """The folder with exactly the pinned files, downloaded where they are not at hand; broken transfers resume.
+
+    Args:
+        checkpoint_id: for messages.
+        source: what to fetch.
+        access: from where, as whom, and where to keep it.
+        on_progress: hears (bytes so far, bytes in all).
+
+    Raises:
+        HubError: a subclass says how the hub failed, or that this machine is offline and the files are not at hand.
+        CheckpointTooLarge: more bytes than this machine fetches.
+        CheckpointChanged: a file is not what the description pinned.
+    """
+    total = sum(file.bytes for file in source.files)
+    _require_size(checkpoint_id, total, access)
+    api = client(access)
+    done = 0
+    paths = []
+    for file in source.files:
+        path = _download(checkpoint_id, api, source, file, access, _from(done, total, on_progress))
+        _require_pinned(checkpoint_id, file, path)
+        done += file.bytes
+        on_progress(done, total)
+        paths.append(path)
+    return next(path.parent for path, file in zip(paths, source.files, strict=True) if "/" not in file.name)
+
+
+def _from(before: int, total: int, on_progress: Progress) -> Callable[[int], None]:
+    return lambda count: on_progress(before + count, total)
+
+
+class _SmallFiles:
+    """Configurations of a repository at one commit, fetched when they are looked at."""
+
+    def __init__(
+        self, checkpoint_id: str, repository: str, commit: str, offered: Mapping[str, RemoteFile], access: HubAccess
+    ) -> None:
+        self._checkpoint_id = checkpoint_id
+        self._source = PinnedRepository(repository=repository, revision=commit, files=tuple(offered.values()))
+        self._offered = offered
+        self._access = access
+
+    def read(self, name: str, max_bytes: int) -> bytes:
+        file = self._offered.get(name)
+        if file is None:
+            raise CheckpointUnreadable(f"{self._checkpoint_id} has no {name}")
+        if file.bytes > max_bytes:
+            raise CheckpointUnreadable(f"{self._checkpoint_id}: {name} is larger than {max_bytes:,} bytes")
+        path = _download(self._checkpoint_id, client(self._access), self._source, file, self._access)
+        _require_pinned(self._checkpoint_id, file, path)
+        return path.read_bytes()
+
+    def json(self, name: str) -> dict[str, Any]:
+        try:
+            value = json.loads(self.read(name, MAX_CONFIG_BYTES))
+        except (ValueError, RecursionError) as error:
+            raise CheckpointUnreadable(f"{self._checkpoint_id}: {name} is not JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise CheckpointUnreadable(f"{self._checkpoint_id}: {name} must hold a JSON object")
+        return value
+
+
+def _files(checkpoint_id: str, info: ModelInfo) -> dict[str, RemoteFile]:
+    """Everything in the repository by name; only names that we know are ever asked for."""
+    found = {}
+    for sibling in info.siblings or ():
+        if sibling.size is not None and sibling.blob_id:
+            sha256 = sibling.lfs.sha256 if sibling.lfs else None
+            found[sibling.rfilename] = RemoteFile(
+                name=sibling.rfilename, bytes=sibling.size, sha256=sha256, git_sha1=sibling.blob_id
+            )
+    if CONFIG_FILE not in found:
+        raise CheckpointUnreadable(f"{checkpoint_id} has no {CONFIG_FILE}: not a checkpoint of timm or transformers")
+    return found
+
+
+def _weights(
+    checkpoint_id: str, offered: Mapping[str, RemoteFile], small: _SmallFiles, access: HubAccess
+) -> list[RemoteFile]:
+    if WEIGHTS_FILE in offered:
+        return [offered[WEIGHTS_FILE]]
+    if INDEX_FILE not in offered:
+        if access.pickles_allowed and PICKLE_FILE in offered:
+            return [offered[PICKLE_FILE]]
+        refuse_pickles(checkpoint_id, offered)
+        raise CheckpointUnreadable(f"{checkpoint_id} has no {WEIGHTS_FILE}")
+    names = shard_names(small.read(INDEX_FILE, MAX_INDEX_BYTES), checkpoint_id)
+    missing = [name for name in names if name not in offered]
+    if missing:
+        raise CheckpointUnreadable(f"{checkpoint_id} lacks {missing[0]}, which {INDEX_FILE} names")
+    return [offered[name] for name in names]
+
+
+def _shapes(checkpoint_id: str, api: HfApi, repository: str, commit: str, names: list[str]) -> Shapes:
+    """Shapes of all tensors, from the headers alone: two requests for ranges of bytes a file."""
+    shapes: Shapes = {}
+    for name in names:
+        read_header = functools.partial(api.parse_safetensors_file_metadata, repository, name, revision=commit)
+        header = ask(read_header, checkpoint_id)
+        shapes |= {tensor: tuple(entry.shape) for tensor, entry in header.tensors.items()}
+    return shapes
+
+
+def _download(
+    checkpoint_id: str,
+    api: HfApi,
+    source: PinnedRepository,
+    file: RemoteFile,
+    access: HubAccess,
+    on_bytes: Callable[[int], None] = lambda done: None,
+) -> Path:
+    with hub_errors_named(f"{checkpoint_id} ({file.name})"):
+        return Path(
+            api.hf_hub_download(
+                source.repository,
+                file.name,
+                revision=source.revision,
+                cache_dir=access.folder / "snapshots",
+                local_files_only=access.mode == "offline",
+                etag_timeout=REQUEST_TIMEOUT_S,
+                tqdm_class=_meter(on_bytes),
+            )
+        )
+
+
+def _meter(on_bytes: Callable[[int], None]) -> Any:
+    """A class that stands in for the bars that the client draws: it draws nothing, and tells how far a file is."""
+
+    class Meter:
+        def __init__(self, **options: Any) -> None:
+            self.n = int(options.get("initial") or 0)
+            self.total = options.get("total")
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_error: object) -> None:
+            pass
+
+        def update(self, count: int) -> None:
+            self.n += count
+            on_bytes(self.n)
+
+        def ignore(self, *_arguments: object, **_options: object) -> None:
+            pass
+
+        # What the client's other transport tells its bars besides.
+        update_transfer = set_postfix_str = set_transfer_postfix_str = refresh = close = ignore
+
+    return Meter
+
+
+def _require_size(checkpoint_id: str, size: int, access: HubAccess) -> None:
+    if size > access.max_bytes:
+        raise CheckpointTooLarge(
+            f"{checkpoint_id} takes {size:,} bytes; this machine fetches at most {access.max_bytes:,} "
+            "(FRONTRUNNER_HUB_MAX_BYTES)"
+        )
+
+
+def _require_pinned(checkpoint_id: str, file: RemoteFile, path: Path) -> None:
+    if file.sha256 is not None:
+        given, pinned = digest_once(path.resolve()), file.sha256
+    else:
+        data = path.read_bytes() if path.stat().st_size == file.bytes else b""
+        given, pinned = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest(), file.git_sha1
+    if given != pinned:
+        path.resolve().unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        raise CheckpointChanged(
+            f"{checkpoint_id}: {file.name} has digest {given[:12]}..., and the pinned revision has {pinned[:12]}..."
+        )

@@ -1,0 +1,1 @@
+"""Checkpoints with a new head, ready to be trained. Imports torch."""

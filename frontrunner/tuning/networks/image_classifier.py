@@ -1,0 +1,163 @@
+"""`ImageClassifier`: a checkpoint of images with a new head, which sees pixels as it was trained to.
+
+All networks of a tuning take pixels in [0, 1] and normalise them by themselves, so checkpoints that were trained with
+different means and deviations can look at one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from frontrunner.errors import StudentUnsupported
+from frontrunner.hub.describing.description import CheckpointDescription
+from frontrunner.hub.opening.checkpoint import Checkpoint
+from frontrunner.hub.opening.images import ImagePreparation
+from frontrunner.hub.opening.open import open_checkpoint
+from frontrunner.tuning.examples.examples import Views
+from frontrunner.tuning.networks.classifier import Classifier
+from frontrunner.tuning.randomness import WEIGHTS, seeded
+
+
+class Normalise(nn.Module):
+    """Pixels in [0, 1] as a checkpoint was trained to see them: (x - mean) / deviation, a channel each."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, mean: Tensor, deviation: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean.reshape(1, -1, 1, 1), persistent=False)
+        self.register_buffer("deviation", deviation.reshape(1, -1, 1, 1), persistent=False)
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> Normalise:
+        """As the checkpoint's own preparation does it, whatever library it comes from: asked with black and white."""
+        preparation = checkpoint.preparation
+        if not isinstance(preparation, ImagePreparation):
+            raise StudentUnsupported(f"{checkpoint.description.id} does not read images")
+        black, white = (
+            preparation.prepare(Image.fromarray(np.full((64, 64, 3), level, dtype=np.uint8))).mean(dim=(1, 2))
+            for level in (0, 255)
+        )
+        deviation = 1 / (white - black)
+        return cls(-black * deviation, deviation)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(b, 3, H, W) to the same shape."""
+        return (pixels - self.mean) / self.deviation
+
+
+class ImageClassifier(Classifier):
+    """A timm network; (b, 3, S, S) in [0, 1] to logits (b, C).
+
+    Held normalisation layers stay in evaluation mode while training. Those whose running statistics were never measured
+    (a mean of exactly zero and one variance for all channels, as conversion tools leave behind that folded them away)
+    are always held: batch statistics would be another function than the one that was pretrained.
+    """
+
+    def __init__(
+        self, description: CheckpointDescription, network: Any, normalise: Normalise, *, hold_statistics: bool = False
+    ) -> None:
+        super().__init__(description, network)
+        self.normalise = normalise
+        self.held = [part for part in norms(network) if hold_statistics or _has_unfit_statistics(part)]
+
+    def inputs(self, views: Views) -> dict[str, Tensor]:
+        """The pixels as they are."""
+        assert isinstance(views, Tensor)  # noqa: S101 - orders do not mix what checkpoints read
+        return {"pixels": views}
+
+    def read(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Feature maps, or whatever timm's `forward_head` takes."""
+        maps: Tensor = self.network.forward_features(self.normalise(inputs["pixels"]))
+        return maps
+
+    def pooled(self, hidden: Tensor) -> Tensor:
+        """See `Classifier.pooled`."""
+        features: Tensor = self.network.forward_head(hidden, pre_logits=True)
+        return features
+
+    def answer(self, hidden: Tensor) -> Tensor:
+        """See `Classifier.answer`."""
+        logits: Tensor = self.network.forward_head(hidden)
+        return logits
+
+    def head_layers(self) -> list[nn.Module]:
+        """timm's classifier."""
+        head = self.network.get_classifier()
+        return list(head) if isinstance(head, (tuple, list)) else [head]
+
+
+def norms(network: nn.Module) -> list[_BatchNorm]:
+    """The batch normalisation layers that keep running statistics."""
+    return [part for part in network.modules() if isinstance(part, _BatchNorm) and part.running_mean is not None]
+
+
+def open_image_classifier(
+    description: CheckpointDescription,
+    classes: int,
+    image_size: int,
+    seed: int,
+    *,
+    place: int = 0,
+    hold_statistics: bool = False,
+) -> ImageClassifier:
+    """Open a checkpoint and give it a new head.
+
+    Args:
+        description: a checkpoint of images in timm's form.
+        classes: C.
+        image_size: side of the views; set where the architecture must know it.
+        seed: of the head's first weights.
+        place: which of several heads of one tuning.
+        hold_statistics: hold every normalisation layer.
+
+    Raises:
+        CheckpointError: it cannot be opened.
+        StudentUnsupported: not timm's, or it does not read images of that size.
+    """
+    checkpoint = open_timm(description, image_size)
+    network: Any = checkpoint.module
+    with seeded(seed, WEIGHTS, place):
+        network.reset_classifier(classes)
+    classifier = ImageClassifier(description, network, Normalise.of(checkpoint), hold_statistics=hold_statistics)
+    with torch.inference_mode():
+        answered = classifier.eval()(torch.zeros(1, 3, image_size, image_size))
+    if answered.shape != (1, classes):
+        raise StudentUnsupported(f"{description.id} answers {tuple(answered.shape)} where (1, {classes}) is expected")
+    return classifier
+
+
+def open_timm(description: CheckpointDescription, image_size: int) -> Checkpoint:
+    """A timm checkpoint whose network reads images of `image_size`.
+
+    Raises:
+        CheckpointError: it cannot be opened.
+        StudentUnsupported: not timm's, or it does not read images of that size.
+    """
+    if description.library != "timm":
+        raise StudentUnsupported(f"{description.id} is in {description.library}'s form; only timm's can be tuned")
+    checkpoint = open_checkpoint(description)
+    network: Any = checkpoint.module
+    try:
+        if hasattr(network, "set_input_size") and description.input_size != image_size:
+            network.set_input_size(img_size=(image_size, image_size))
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, image_size, image_size))
+    except (AssertionError, RuntimeError, ValueError, TypeError) as error:
+        raise StudentUnsupported(f"{description.id} does not read images of {image_size} pixels: {error}") from error
+    return checkpoint
+
+
+def _has_unfit_statistics(part: _BatchNorm) -> bool:
+    mean, variance = part.running_mean, part.running_var
+    if mean is None or variance is None:
+        return False
+    return bool((mean == 0).all()) and float(variance.max() - variance.min()) < 1e-6

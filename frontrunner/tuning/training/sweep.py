@@ -1,0 +1,116 @@
+"""Finding a learning rate: a short trial of each of a few, all from the same start, and the highest good one wins.
+
+The rate stays at its height: annealed to zero within the trial, a rate looks good that ruins a longer training. So a
+trial underrates high rates, whose noise the training's own annealing will take away: of the rates whose losses do not
+differ beyond chance, the highest is taken. docs/tuning.md says what this was tried on.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frontrunner.errors import TuningDiverged
+from frontrunner.files import whole_file
+from frontrunner.tuning.training.loop import Listener, Optimiser, Schedule, TrainingData, train
+from frontrunner.tuning.training.method import Method
+from frontrunner.tuning.training.state import StateFile
+
+# Of the backbone; heads learn at ten times these. Half a decade apart: neighbours differ by less than seeds do.
+RATES: dict[Optimiser, tuple[float, ...]] = {
+    "sgd": (0.0003, 0.001, 0.003),
+    "adamw": (0.00003, 0.0001, 0.0003, 0.001),
+}
+# Of a trial, at least: after a dozen, what learns slowly is still at chance at every rate, and the lowest looks best.
+STEPS = 20
+# Standard errors within which losses count as equal.
+_ERRORS = 1.0  # the one-standard-error rule of Breiman et al., 1984
+# Of fewer losses the standard error is itself too uncertain: the lowest is taken.
+_FEWEST = 30
+
+
+def trial(schedule: Schedule, examples: int) -> Schedule:
+    """The schedule of one rate's trial: as few whole epochs as make up `STEPS` steps, and no more than are trained.
+
+    Example:
+        >>> trial(Schedule(epochs=5, batch_size=32, micro_batch=32, learning_rate=0.0, patience=5, seed=0), 340).epochs
+        2
+    """
+    steps = -(-examples // schedule.batch_size)
+    return replace(schedule, epochs=min(schedule.epochs, -(-STEPS // steps)), anneal=False)
+
+
+def sweep(
+    method: Method,
+    data: TrainingData,
+    schedule: Schedule,
+    folder: Path,
+    identity: str,
+    listener_of: Callable[[int], Listener],
+) -> dict[str, list[float] | None]:
+    """Losses after each rate's trial, one for each validation example; None if it diverged.
+
+    Without a validation split it is one loss, the training split's. The method's module is put back as it was. What was
+    found is kept in `folder`, a rate at a time.
+
+    Args:
+        method, data: as for `train`.
+        schedule: of a trial; its rate is not looked at.
+        folder: of the results.
+        identity: of the tuning.
+        listener_of: who hears of the i-th rate.
+
+    Raises:
+        TuningDiverged: with every rate.
+    """
+    path = folder / "trials.json"
+    found: dict[str, list[float] | None] = json.loads(path.read_bytes()) if path.is_file() else {}
+    start = copy.deepcopy(method.module.state_dict())
+    for place, rate in enumerate(RATES[schedule.optimiser]):
+        name = f"{rate:g}"
+        if name in found:
+            continue
+        state = StateFile(folder / f"sweep-{name}.pt", identity)
+        try:
+            named = replace(schedule, learning_rate=rate, stage=f"sweep {name}")
+            reached = train(method, data, named, state, listener_of(place))
+            losses = reached.losses or [sum(reached.curve[-1].loss.values())]
+            found[name] = None if reached.ended == "diverged" else losses
+        except TuningDiverged:
+            found[name] = None
+        method.module.load_state_dict(start)
+        with whole_file(path) as file:
+            file.write(json.dumps(found).encode())
+        state.path.unlink(missing_ok=True)
+    if all(losses is None for losses in found.values()):
+        raise TuningDiverged(f"the loss diverged at every learning rate of {', '.join(found)}; name a lower one")
+    return found
+
+
+def best_rate(found: dict[str, list[float] | None]) -> float:
+    """The highest rate whose mean loss is at most one standard error above the lowest one.
+
+    The errors are those of paired differences: rates are compared on the same examples.
+
+    Example:
+        >>> few, many = [0.4, 0.6], [0.4, 0.6] * 20
+        >>> best_rate({"0.001": many, "0.003": [loss + 0.01 for loss in reversed(many)], "0.01": None})
+        0.003
+        >>> best_rate({"0.001": few, "0.003": [loss + 0.01 for loss in reversed(few)], "0.01": None})
+        0.001
+    """
+    losses = {float(name): np.array(values) for name, values in found.items() if values is not None}
+    lowest = losses[min(losses, key=lambda rate: float(losses[rate].mean()))]
+    return max(rate for rate, values in losses.items() if _is_as_good(values - lowest))
+
+
+def _is_as_good(differences: NDArray[np.float64]) -> bool:
+    n = len(differences)
+    error = differences.std(ddof=1) / n**0.5 if n >= _FEWEST else 0.0
+    return bool(differences.mean() <= _ERRORS * error)

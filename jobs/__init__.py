@@ -1,0 +1,1 @@
+"""What a job is: kinds, states and transitions, claims and leases, webhooks, counters, telling workers."""

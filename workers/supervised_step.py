@@ -1,0 +1,152 @@
+"""One step seen to its end: a runner does it, we keep the lease alive and write what came of it.
+
+Whatever happens to the runner - a crash, too much memory, too much time, a lost lease, a cancelled job, a worker that
+stops - ends in exactly one of the transitions of `jobs.lifecycle`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from frontrunner.settings import Settings
+from jobs import lifecycle
+from jobs.lifecycle import Claim
+from models import Database
+from workers.runner_process import RunnerDied, RunnerProcess
+
+# How soon a cancellation or a stop is noticed while the runner says nothing.
+_LISTEN_S = 0.2
+# While the database is away, an outcome is tried again this often, and no longer than this: the lease has run out long
+# before, but the token still proves that nobody else has done the step.
+_SETTLE_AGAIN_S = 0.5
+_SETTLE_S = 600.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """How a worker stops: first asked to, after the shards in hand; then told to, at once."""
+
+    asked: threading.Event
+    told: threading.Event
+
+
+class SupervisedStep:
+    """Watches one claimed step. `run` is called once."""
+
+    def __init__(self, database: Database, settings: Settings, claim: Claim, runner: RunnerProcess, stop: Stop) -> None:
+        self._database = database
+        self._settings = settings
+        self._claim = claim
+        self._runner = runner
+        self._stop = stop
+        self._done = 0
+        self._next_beat = 0.0
+        self._deadline = time.monotonic() + settings.step_timeout_s
+        self._stop_deadline: float | None = None
+
+    def run(self) -> bool:
+        """Have the step done; whether the runner ended it well and may be used again."""
+        try:
+            self._runner.order(self._message())
+            while True:
+                message = self._runner.answer(timeout_s=min(_LISTEN_S, self._settings.heartbeat_s))
+                if message is not None and message["event"] == "told":
+                    self._pass_on(message)
+                elif message is not None and message["event"] == "progress":
+                    self._done = message["done"]
+                elif message is not None:
+                    return self._answered(message)
+                if (ending := self._interruption()) is not None:
+                    self._runner.kill()
+                    self._settle(ending)
+                    return False
+        except RunnerDied as death:
+            _log.warning("runner_crashed", returncode=death.returncode)
+            self._lose("runner_crashed", str(death))
+            return False
+
+    def _message(self) -> dict[str, Any]:
+        claim = self._claim
+        return {
+            "kind": claim.kind,
+            "order": claim.order,
+            "context": {"request_id": claim.correlation_id, "job": claim.job_id, "step": claim.step_id},
+            "log": {"level": self._settings.log_level, "as_json": self._settings.log_json},
+        }
+
+    def _answered(self, message: dict[str, Any]) -> bool:
+        claim, event = self._claim, message["event"]
+        if event == "finished":
+            return self._settle(lambda session: lifecycle.succeed_step(session, claim, message["output"]))
+        if event == "stopped":
+            self._settle(lambda session: lifecycle.return_step(session, claim))
+        elif event == "failed":
+            self._settle(lambda session: lifecycle.fail_step(session, claim, message["code"], message["reason"]))
+        else:
+            self._lose(message["code"], message["reason"])
+        return False
+
+    def _interruption(self) -> Callable[[Session], bool] | None:
+        """What ends the step from outside the runner, if anything does now."""
+        claim, settings, now = self._claim, self._settings, time.monotonic()
+        if self._stop.asked.is_set() and self._stop_deadline is None:
+            self._stop_deadline = now + settings.stop_grace_s
+            self._runner.stop_after_shard()
+        if self._stop.told.is_set() or (self._stop_deadline is not None and now > self._stop_deadline):
+            return lambda session: lifecycle.return_step(session, claim)
+        if now > self._deadline:
+            late = f"the step took longer than {settings.step_timeout_s:g} s"
+            return lambda session: lifecycle.fail_step(session, claim, "step_timed_out", late)
+        limit = settings.step_memory_bytes
+        if limit and (used := self._runner.resident_bytes()) > limit:
+            large = f"the step used {used:,} bytes of memory; {limit:,} are allowed"
+            return lambda session: lifecycle.fail_step(session, claim, "step_out_of_memory", large)
+        if now >= self._next_beat:
+            self._next_beat = now + settings.heartbeat_s
+            if not self._beat():
+                return lambda session: lifecycle.cancel_step(session, claim)
+        return None
+
+    def _pass_on(self, message: dict[str, Any]) -> None:
+        """Note what the runner tells; while the database is away it is lost, as the result holds it too."""
+        try:
+            with self._database.write_transaction() as session:
+                lifecycle.note_told(session, self._claim, message["type"], message["data"])
+        except OperationalError as error:
+            _log.warning("database_away", error=str(error.orig))
+
+    def _beat(self) -> bool:
+        """Extend the lease; True also while the database is away: the runner goes on meanwhile."""
+        try:
+            with self._database.write_transaction() as session:
+                return lifecycle.beat(session, self._claim, self._settings.lease_s, self._done)
+        except OperationalError as error:
+            _log.warning("database_away", error=str(error.orig))
+            return True
+
+    def _lose(self, code: str, reason: str) -> None:
+        delay_s = self._settings.retry_delay_s
+        self._settle(lambda session: lifecycle.give_up_attempt(session, self._claim, code, reason, delay_s=delay_s))
+
+    def _settle(self, ending: Callable[[Session], bool]) -> bool:
+        """Write how the step ended, as soon as the database can be reached; False where the lease was lost."""
+        give_up = time.monotonic() + _SETTLE_S
+        while True:
+            try:
+                with self._database.write_transaction() as session:
+                    return ending(session)
+            except OperationalError as error:
+                _log.warning("database_away", error=str(error.orig))
+                if time.monotonic() > give_up or self._stop.told.is_set():
+                    return False
+                time.sleep(_SETTLE_AGAIN_S)
