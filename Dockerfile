@@ -16,6 +16,7 @@ RUN if [ -n "$TORCH_INDEX" ]; then \
 COPY pyproject.toml README.md ./
 COPY api api
 COPY frontrunner frontrunner
+COPY jobs jobs
 COPY migrations migrations
 COPY models models
 COPY workers workers

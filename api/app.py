@@ -21,7 +21,7 @@ from api.rankings import endpoints as rankings
 from api.requests import NameRequests
 from api.scores import endpoints as scores
 from api.state import State
-from api.task_distances import endpoints as tasks
+from api.task_distances import endpoints as task_distances
 from api.tunings import endpoints as tunings
 from api.webhooks import endpoints as webhooks
 from frontrunner import __version__
@@ -75,6 +75,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Requests, registry=registry)
     app.add_middleware(NameRequests)
     problems.install(app)
-    for room in (datasets, rankings, tunings, tasks, scores, jobs, events, webhooks, checkpoints, health, metrics):
-        app.include_router(room.router)
+    for resource in (
+        datasets,
+        rankings,
+        tunings,
+        task_distances,
+        scores,
+        jobs,
+        events,
+        webhooks,
+        checkpoints,
+        health,
+        metrics,
+    ):
+        app.include_router(resource.router)
     return app

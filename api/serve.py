@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 import threading
 import time
 
@@ -14,6 +13,7 @@ import uvicorn
 
 from api.app import create_app
 from frontrunner.logs import configure_logs
+from frontrunner.processes import module_command
 from frontrunner.settings import Settings
 from migrations import upgrade
 from models import Database
@@ -32,14 +32,14 @@ _FINISH_S = 5
 _log = structlog.get_logger(__name__)
 
 
-class WorkerKeeper:
+class WorkerMonitor:
     """Keeps one worker process alive. It holds the other end of the worker's stdin, so it cannot be outlived."""
 
     def __init__(self, stop_grace_s: float) -> None:
-        self._patience_s = stop_grace_s + _STOP_S
+        self._stop_timeout_s = stop_grace_s + _STOP_S
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(target=self._keep, daemon=True, name="worker-keeper")
+        self._thread = threading.Thread(target=self._keep, daemon=True, name="worker-monitor")
 
     def start(self) -> None:
         """Start the worker, and keep starting it."""
@@ -52,7 +52,7 @@ class WorkerKeeper:
         if process is not None and process.poll() is None:
             process.terminate()
             try:
-                process.wait(self._patience_s)
+                process.wait(self._stop_timeout_s)
             except subprocess.TimeoutExpired:
                 process.kill()
 
@@ -61,7 +61,7 @@ class WorkerKeeper:
         while not self._stopping.is_set():
             started = time.monotonic()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "frontrunner.cli", "worker", "--until-stdin-closes"],
+                module_command("frontrunner.cli", "worker", "--until-stdin-closes"),
                 stdin=subprocess.PIPE,
                 env=dict(os.environ),
             )
@@ -81,8 +81,8 @@ def serve(settings: Settings) -> None:
     database = Database(settings.resolved_database_url)
     upgrade(database)
     database.close()
-    keeper = WorkerKeeper(settings.stop_grace_s)
-    keeper.start()
+    monitor = WorkerMonitor(settings.stop_grace_s)
+    monitor.start()
     _log.info("serving", url=f"http://{settings.host}:{settings.port}", home=str(settings.home))
     try:
         with contextlib.suppress(KeyboardInterrupt):
@@ -96,4 +96,4 @@ def serve(settings: Settings) -> None:
                 timeout_graceful_shutdown=_FINISH_S,
             )
     finally:
-        keeper.stop()
+        monitor.stop()

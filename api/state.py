@@ -1,4 +1,4 @@
-"""What every request shares: settings, database, doorbell, blob store; and how an endpoint asks for them."""
+"""What every request shares: settings, database, broker, blob store; and how an endpoint asks for them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from api.jobs.watcher import Watcher
 from frontrunner.blobs import BlobStore
-from frontrunner.hub import Catalogue, Constraints, HubAccess, with_remote
+from frontrunner.hub import Catalogue, HubAccess, with_named
 from frontrunner.settings import Settings
 from jobs.catalogue import load_catalogue, refresh_catalogue
 from models import Database
@@ -36,13 +36,13 @@ class State:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def catalogue(self, *names: str) -> Catalogue:
-        """The checkpoints on offer, and `names` that lie on a hub away from here."""
-        self.look_into_hubs()
+        """The checkpoints on offer, and those in `names` of hubs that are not at hand."""
+        self.refresh_catalogue()
         with self.database.read_transaction() as session:
             found = load_catalogue(session)
-        return with_remote(found, names, "", Constraints(), HubAccess.of(self.settings)) if names else found
+        return with_named(found, names, HubAccess.of(self.settings))
 
-    def look_into_hubs(self) -> None:
+    def refresh_catalogue(self) -> None:
         """Bring the catalogue up to what the hubs hold that this machine sees, at most every few seconds."""
         with self._lock:
             if time.monotonic() - self._looked_at > CATALOGUE_PERIOD_S:

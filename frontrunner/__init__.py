@@ -1,8 +1,8 @@
 """Frontrunner: which pretrained checkpoint will do best on your data, before you fine-tune any.
 
-This package is the library: `frontrunner.rank`, `frontrunner.logme`, `frontrunner.scores`,
-`frontrunner.FeatureStatistics`, `frontrunner.discrepancy`. Names are loaded on first use, and torch only when a
-checkpoint is opened.
+This package is the library: `frontrunner.rank`, `frontrunner.open_checkpoint`, `frontrunner.logme`,
+`frontrunner.scores`, `frontrunner.FeatureStatistics`, `frontrunner.discrepancy`. Names are loaded on first use, and
+torch only when a checkpoint is opened.
 """
 
 from __future__ import annotations
@@ -16,13 +16,18 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from frontrunner import discrepancy, scores
+    from frontrunner.hub.opening.open import open_checkpoint
     from frontrunner.ranking import rank
     from frontrunner.statistics import FeatureStatistics
 
-__all__ = ["FeatureStatistics", "FrontrunnerError", "discrepancy", "logme", "rank", "scores"]
+__all__ = ["FeatureStatistics", "FrontrunnerError", "discrepancy", "logme", "open_checkpoint", "rank", "scores"]
 __version__ = "0.1.0"
 
-_LAZY = {"FeatureStatistics": "frontrunner.statistics", "rank": "frontrunner.ranking"}
+_LAZY = {
+    "FeatureStatistics": "frontrunner.statistics",
+    "open_checkpoint": "frontrunner.hub.opening.open",
+    "rank": "frontrunner.ranking",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,8 @@
-"""The command line. Each command imports what it needs when it runs, so that `--help` is instant.
+"""The command line: it finds its commands through the entry-point group `frontrunner.commands`.
+
+Every room brings its own, and so may any installed package. An entry point is named as the command is called: `rank`,
+or `checkpoints sync` for a command of a group. It stands for a function, or for a `typer.Typer` where it is a group.
+Only the command that is asked for is imported, and it imports what it needs when it runs.
 
 Exit codes: 0 done; 2 the command line is wrong; 3 the dataset is refused; 4 no checkpoint could be ranked; 5 any
 other refused input.
@@ -6,36 +10,63 @@ other refused input.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+
 import typer
 
-from frontrunner.commands.checkpoints import checkpoints
-from frontrunner.commands.datasets import datasets
-from frontrunner.commands.jobs import jobs
-from frontrunner.commands.rank import demo, rank
-from frontrunner.commands.scores import scores
-from frontrunner.commands.service import admin, serve, worker
-from frontrunner.commands.sources import source
-from frontrunner.commands.tasks import tasks
-from frontrunner.commands.tune import tune
+GROUP = "frontrunner.commands"
+_OURS = "frontrunner"
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    help="Ranks pretrained checkpoints for your data before anyone fine-tunes.",
-    pretty_exceptions_enable=False,
-)
-for command in (rank, tune, demo, datasets, scores, serve, worker):
-    app.command()(command)
-checkpoints.command()(source)
-app.add_typer(checkpoints, name="checkpoints")
-app.add_typer(tasks, name="tasks")
-app.add_typer(jobs, name="jobs")
-app.add_typer(admin, name="admin")
+
+def build_app(arguments: Sequence[str]) -> typer.Typer:
+    """The application with the commands that `arguments` may mean: one where its name comes first, else all."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        help="Ranks pretrained checkpoints for your data before anyone fine-tunes.",
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(lambda: None)  # keeps an application of one command from being that command
+    found = _commands()
+    asked = {name: point for name, point in found.items() if name.split()[0] in arguments[:1]} or found
+    groups: dict[str, typer.Typer] = {}
+    # Groups come before their members: "checkpoints" before "checkpoints sync".
+    for name, point in sorted(asked.items()):
+        try:
+            command = point.load()
+        except Exception as error:
+            if _is_ours(point):
+                raise
+            typer.echo(f"the command '{name}' of {_package(point)} cannot be loaded: {error}", err=True)
+            continue
+        group, _, member = name.rpartition(" ")
+        if isinstance(command, typer.Typer):
+            groups[name] = command
+            app.add_typer(command, name=name)
+        else:
+            groups.get(group, app).command(member)(command)
+    return app
 
 
 def main() -> None:
     """Entry of the `frontrunner` command."""
-    app()
+    build_app(sys.argv[1:])()
+
+
+def _commands() -> dict[str, EntryPoint]:
+    """Every command by its name; nobody else's replaces one of ours."""
+    points = sorted(entry_points(group=GROUP), key=_is_ours)
+    return {point.name: point for point in points}
+
+
+def _is_ours(point: EntryPoint) -> bool:
+    return _package(point) == _OURS
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "an unknown package"
 
 
 if __name__ == "__main__":

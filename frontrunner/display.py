@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import rich.progress
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -22,19 +22,27 @@ from frontrunner.data import DatasetReport
 from frontrunner.errors import ModalityMismatch
 from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
 from frontrunner.hub.describing.listing import CatalogueMatches
+from frontrunner.progress import SILENT, Progress, Silent, Stage
 from frontrunner.ranking import (
     DISCREPANCY,
-    Listener,
     Ranking,
     ScoreList,
-    ScoreOutput,
-    StepOutput,
     TaskDistanceMatrix,
     describe,
 )
+from frontrunner.scores import ScoreValue
 from frontrunner.scores.score import EVERY_TASK
 from frontrunner.tuning.result import TuningOutput
 
+_TITLES = {
+    Stage.CHECK: "checking {}",
+    Stage.FETCH: "fetching {}, MB",
+    Stage.RANK: "checkpoints",
+    Stage.READ: "reading with {}",
+    Stage.DECODE: "decoding {}",
+    Stage.TRAIN: "training",
+    Stage.EXPORT: "writing files",
+}
 # Names shorter than this are never folded, whatever else has to give way.
 _NAME_WIDTH = 20
 
@@ -159,47 +167,33 @@ def show_report(report: DatasetReport, console: Console) -> None:
         console.print(f"left out {file.key}: {file.reason}", soft_wrap=True)
 
 
-@contextmanager
-def progress_listener(console: Console) -> Iterator[Listener]:
-    """A listener that draws one bar for the whole ranking and one for the checkpoint being read."""
-    with Progress(*_COLUMNS, console=console, transient=True) as progress:
-        bars: dict[str, TaskID] = {}
+class _Bars(Silent):
+    """A bar for each stage and what it is about; those of a checkpoint go when its ranking is over."""
 
-        def bar(name: str, total: int) -> TaskID:
-            if name not in bars:
-                bars[name] = progress.add_task(name, total=total)
-            return bars[name]
+    def __init__(self, bars: rich.progress.Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[tuple[Stage, str], TaskID] = {}
 
-        def on_check(done: int, total: int) -> None:
-            progress.update(bar("checking the dataset", total), completed=done)
-
-        def on_plan(_report: DatasetReport, steps: Sequence[CheckpointDescription]) -> None:
-            bar("checkpoints", len(steps))
-
-        def on_fetch(checkpoint: str, done: int, total: int) -> None:
-            progress.update(bar(f"fetching {checkpoint}, MB", total // 10**6), completed=done // 10**6)
-
-        def on_progress(checkpoint: str, done: int, total: int) -> None:
-            progress.update(bar(checkpoint, total), completed=done)
-
-        def on_outcome(checkpoint: str, _outcome: StepOutput | SkippedCheckpoint) -> None:
-            progress.advance(bars["checkpoints"])
-            for name in (checkpoint, f"fetching {checkpoint}, MB"):
-                if (finished := bars.pop(name, None)) is not None:
-                    progress.remove_task(finished)
-
-        yield Listener(on_check, on_plan, on_fetch, on_progress, on_outcome)
+    def advance(self, stage: Stage, done: int, total: int, *, of: str = "") -> None:
+        """Draw the bar as it stands."""
+        if stage == Stage.RANK:
+            of = ""
+            for key in [key for key in self._tasks if key[0] != Stage.RANK]:
+                self._bars.remove_task(self._tasks.pop(key))
+        unit = 10**6 if stage == Stage.FETCH else 1
+        if (stage, of) not in self._tasks:
+            self._tasks[stage, of] = self._bars.add_task(_TITLES[stage].format(of).strip(), total=total // unit)
+        self._bars.update(self._tasks[stage, of], completed=done // unit, total=total // unit)
 
 
 @contextmanager
-def progress_bar(title: str, console: Console, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """One bar on a terminal; nothing where `quiet` or where nobody looks."""
+def progress_bars(console: Console, *, quiet: bool) -> Iterator[Progress]:
+    """A `Progress` that draws a bar for each stage on a terminal; a silent one where `quiet` or where nobody looks."""
     if quiet or not console.is_terminal:
-        yield lambda done, total: None
+        yield SILENT
         return
-    with Progress(*_COLUMNS, console=console, transient=True) as progress:
-        bar = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(bar, completed=done, total=total)
+    with rich.progress.Progress(*_COLUMNS, console=console, transient=True) as bars:
+        yield _Bars(bars)
 
 
 def show_scores(found: ScoreList, console: Console) -> None:
@@ -208,7 +202,7 @@ def show_scores(found: ScoreList, console: Console) -> None:
     table.columns[0].no_wrap = table.columns[2].no_wrap = True
     for entry in found.items:
         tasks = "" if len(entry.tasks) == len(EVERY_TASK) else f"; for {', '.join(entry.tasks)}"
-        table.add_row(entry.name, f"{entry.explanation}\n[dim]{entry.source}{tasks}[/dim]", entry.needs)
+        table.add_row(entry.name, f"{entry.explanation}\n[dim]{entry.citation}{tasks}[/dim]", entry.needs)
     console.print(table)
 
 
@@ -255,7 +249,7 @@ def show_tuning(output: TuningOutput, console: Console) -> None:
             console.print(f"  {model.note}", highlight=False)
 
 
-def _with_reach(score: ScoreOutput) -> str:
+def _with_reach(score: ScoreValue) -> str:
     if score.low is None or score.high is None:
         return f"{score.value:.4f}"
     return f"{score.value:.4f} ±{(score.high - score.low) / 2:.4f}"

@@ -17,6 +17,7 @@ class Stage(StrEnum):
 
     CHECK = "check"  # inputs of a dataset that were looked at
     FETCH = "fetch"  # bytes of a checkpoint that came from a hub
+    RANK = "rank"  # checkpoints of a ranking that were ranked or skipped
     READ = "read"  # examples that a checkpoint has read
     DECODE = "decode"  # images that were decoded for a training
     TRAIN = "train"  # examples that were trained on, over sweep and epochs

@@ -1,8 +1,8 @@
-"""`FeatureStatistics`: what a pass over the features leaves behind.
+"""`FeatureStatistics`: sums over the examples of a dataset, from one pass over their features.
 
-Every field is a sum over examples. So statistics of two shards add, a shard can be taken out by subtraction, the
-order of examples does not matter, and memory is O(D^2 + D C) however many examples pass through. Sums are kept in
-float64; features may come in any floating type and are converted a block of rows at a time, never as a whole.
+Every field is a sum over examples. So statistics of two shards can be added, a shard can be left out by subtraction,
+the order of examples does not matter, and memory is O(D^2 + D C) for any number of examples. Sums are float64; features
+may have any floating type and are converted one block of rows at a time.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class FeatureStatistics:
         cross: (D, C) sum of f y' where y is the one-hot label or the real target.
         target_sum: (C,) sum of y; for classes, the class counts.
         target_square_sum: (C,) sum of y^2 per column; equals `target_sum` for classes.
-        norm_cross: (C,) sum of |f|^2 y: with `cross`, the trace of each class's covariance (GBC).
+        norm_cross: (C,) sum of |f|^2 y; with `cross` it gives the trace of each class's covariance (GBC).
         norm_weighted_sum: (D,) sum of |f|^2 f.
-        norm_fourth_sum: (1,) sum of |f|^4; with the line above, the shrinkage of Ledoit and Wolf.
+        norm_fourth_sum: (1,) sum of |f|^4; with `norm_weighted_sum` it gives the shrinkage of Ledoit and Wolf.
         classes: the class label of each column in ascending order, or None for real targets.
         source_joint: (C_source, C) sum of p(z | x) over examples of each class, or None.
         source_counts: (C_source, C) counts of (argmax z, class), or None.
@@ -96,7 +96,7 @@ class FeatureStatistics:
 
     @property
     def gram_lower(self) -> Floats:
-        """F'F with only the lower triangle defined, (D, D), Fortran order; not a copy, do not write to it."""
+        """F'F, (D, D), Fortran order, only the lower triangle defined; not a copy, so do not write to it."""
         return self._gram_lower
 
     def update(
@@ -106,7 +106,7 @@ class FeatureStatistics:
         targets: ArrayLike | None = None,
         source_probabilities: ArrayLike | None = None,
     ) -> Self:
-        """Fold examples in and return self. Nothing changes when an argument is refused.
+        """Add examples and return self. Nothing changes when an argument is refused.
 
         Args:
             features: (n, D) real numbers.
@@ -117,7 +117,7 @@ class FeatureStatistics:
         Raises:
             InvalidFeatures: shapes or types do not fit together, or both labels and targets are given.
             FeaturesNotFinite: NaN or infinity in any of them.
-            IncompatibleStatistics: they differ in kind from what was folded in before.
+            IncompatibleStatistics: they differ in kind from the examples added before.
         """
         matrix = as_feature_matrix(features)
         part = _of_batch(matrix, labels, targets, source_probabilities)
@@ -133,7 +133,11 @@ class FeatureStatistics:
         return self
 
     def __add__(self, other: FeatureStatistics) -> FeatureStatistics:
-        """Statistics of both sets of examples together."""
+        """Statistics of both sets of examples together.
+
+        Raises:
+            IncompatibleStatistics: they differ in dimension or in kind of target.
+        """
         if not isinstance(other, FeatureStatistics):
             return NotImplemented
         if self.n == 0 or other.n == 0:
@@ -143,7 +147,11 @@ class FeatureStatistics:
         return result
 
     def __sub__(self, other: FeatureStatistics) -> FeatureStatistics:
-        """Statistics without `other`'s examples, which must be among these."""
+        """Statistics without `other`'s examples, which must be among these.
+
+        Raises:
+            IncompatibleStatistics: they differ in dimension or in kind of target, or `other` holds more examples.
+        """
         if not isinstance(other, FeatureStatistics):
             return NotImplemented
         if other.n == 0:
@@ -164,7 +172,7 @@ class FeatureStatistics:
         return twin
 
     def save(self, path: str | Path) -> None:
-        """Write to `path` as an npz without pickles: a reader sees the old file or the whole new one."""
+        """Write to `path` as an npz without pickles, atomically: a reader finds the old file or the whole new one."""
         header = {"schema": _SCHEMA, "n": self.n, "classes": self.classes}
         arrays = {k: v for k, v in self._arrays().items() if v is not None}
         with whole_file(Path(path)) as file:
@@ -175,7 +183,7 @@ class FeatureStatistics:
         """Read what `save` wrote.
 
         Raises:
-            IncompatibleStatistics: the file is not one of ours or of another schema.
+            IncompatibleStatistics: the file does not hold feature statistics, or those of another schema.
         """
         try:
             with np.load(path, allow_pickle=False) as stored:
@@ -211,7 +219,7 @@ def _of_batch(
     targets: ArrayLike | None,
     source_probabilities: ArrayLike | None,
 ) -> FeatureStatistics:
-    """Every sum of one batch but the Gram matrix, after every check."""
+    """All sums of one batch except for the Gram matrix, after all checks."""
     n, dimension = matrix.shape
     if labels is not None and targets is not None:
         raise InvalidFeatures("give labels (classification) or targets (regression), not both")
@@ -266,8 +274,8 @@ def _of_batch(
 def _add_gram(gram: Floats, matrix: NDArray[Any]) -> Floats:
     """gram + F'F in the lower triangle, written into `gram`.
 
-    float32 products (ssyrk) would halve the time, but move LogME by up to 1.3e-5 relative (the oracle with n = D), and
-    a leave-out by subtraction by more; `benchmarks.scores` prints the time and the error on its own features.
+    float32 products (ssyrk) would halve the time, but change LogME by up to 1.3e-5 relative (the oracle with n = D),
+    and by more after a subtraction; `benchmarks.scores` prints the time and the error on its own features.
     """
     for start in range(0, matrix.shape[0], ROWS_PER_BLOCK):
         block = np.ascontiguousarray(matrix[start : start + ROWS_PER_BLOCK], dtype=np.float64)
@@ -281,7 +289,7 @@ def _one_hot(codes: NDArray[np.int64], columns: int) -> Any:
 
 
 def _combine(left: FeatureStatistics, right: FeatureStatistics, sign: float) -> FeatureStatistics:
-    """left + sign * right but for the Gram matrix, class columns aligned by label."""
+    """left + sign * right except for the Gram matrix, with class columns aligned by label."""
     for description, a, b in (
         ("feature dimension", left.dimension, right.dimension),
         ("kind of target", left.classes is None, right.classes is None),
@@ -309,7 +317,7 @@ def _combine(left: FeatureStatistics, right: FeatureStatistics, sign: float) -> 
 
 
 def _aligned(columns: Floats, have: tuple[Label, ...] | None, want: tuple[Label, ...] | None) -> Floats:
-    """The last axis re-laid from the classes it has to the classes it should have; new ones are zero."""
+    """`columns` with its last axis rearranged from the classes `have` to the classes `want`; new ones are zero."""
     if have == want or have is None or want is None:
         return columns
     position = {label: index for index, label in enumerate(want)}

@@ -1,10 +1,10 @@
-"""Where a job or one of its steps stands, and why it failed: words that every room shares."""
+"""Where a job or one of its steps stands, why it failed, and what every result says: words that all rooms share."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 
 class Status(StrEnum):
@@ -42,3 +42,13 @@ class Failure(BaseModel):
 
     code: str
     reason: str
+
+
+class JobResult(BaseModel):
+    """What the result of every kind of job says; partial while `status` is queued or running."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    status: Status
+    failure: Failure | None = None

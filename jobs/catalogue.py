@@ -8,11 +8,20 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import String, cast, select, update
 from sqlalchemy.orm import Session
 
-from frontrunner.hub import Catalogue, CheckpointDescription, ReadingCost, SkippedCheckpoint, find_checkpoints
+from frontrunner.hub import (
+    Catalogue,
+    CheckpointDescription,
+    HubAccess,
+    ReadingCost,
+    SkippedCheckpoint,
+    catalogue_of,
+    hubs_of,
+)
 from frontrunner.hub.describing.listing import CatalogueFilter, ListedCheckpoint, label_names
 from frontrunner.settings import Settings
 from models.base import database_now
-from models.checkpoint import CheckpointRow, CostRow
+from models.checkpoint import CheckpointRow
+from models.checkpoint_cost import CostRow
 from models.database import Database
 
 IN_HUBS = "hubs"
@@ -79,8 +88,8 @@ def store_cost(session: Session, checkpoint_digest: str, cost: ReadingCost) -> N
 
 def refresh_catalogue(database: Database, settings: Settings) -> None:
     """Look into the hubs that this machine sees and store what they offer; one that sees none changes nothing."""
-    hubs = [hub for hub in settings.hub if hub.is_dir()]
-    found = find_checkpoints(hubs, settings.packages, pickles_allowed=settings.hub_pickles)
+    folders = [folder for folder in settings.hub if folder.is_dir()]
+    found = catalogue_of(hubs_of(HubAccess.of(settings), folders, packages=settings.packages))
     if found.checkpoints or found.skipped:
         with database.write_transaction() as session:
             store_catalogue(session, found)

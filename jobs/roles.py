@@ -1,4 +1,4 @@
-"""Duties that one worker at a time does: whoever takes one holds it for a while, on the database's clock."""
+"""Roles that one worker at a time holds, by a lease on the database's clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from models.base import database_now
-from models.worker import RoleRow
+from models.role import RoleRow
 
 REAPER = "reaper"
 MAINTENANCE = "maintenance"
@@ -14,7 +14,7 @@ WEBHOOKS = "webhooks"
 
 
 def take_role(session: Session, name: str, holder: str, held_s: float) -> bool:
-    """Take or keep a duty; False while somebody else holds it."""
+    """Take or keep a role for `held_s` seconds; False while somebody else holds it."""
     taken = session.execute(
         update(RoleRow)
         .where(RoleRow.name == name, (RoleRow.holder == holder) | (RoleRow.held_until < database_now()))

@@ -1,18 +1,20 @@
 """The database: tables, one a file, and the session. No behaviour."""
 
 from models.base import Base, database_now, new_id
-from models.checkpoint import CheckpointRow, CostRow
+from models.checkpoint import CheckpointRow
+from models.checkpoint_cost import CostRow
 from models.counter import CounterRow
 from models.database import Database
 from models.dataset import DatasetRow
+from models.delivery import DeliveryRow
 from models.event import EventRow
 from models.feature import FeatureRow
 from models.idempotency import IdempotencyRow
 from models.job import JobRow
-from models.score import ScoreRow
+from models.role import RoleRow
 from models.step import StepRow
-from models.webhook import DeliveryRow, WebhookRow
-from models.worker import RoleRow, WorkerRow
+from models.webhook import WebhookRow
+from models.worker import WorkerRow
 
 __all__ = [
     "Base",
@@ -27,7 +29,6 @@ __all__ = [
     "IdempotencyRow",
     "JobRow",
     "RoleRow",
-    "ScoreRow",
     "StepRow",
     "WebhookRow",
     "WorkerRow",

@@ -1,4 +1,4 @@
-"""The catalogue's tables: checkpoints that are known, and what reading them took."""
+"""The catalogue: checkpoints that are known."""
 
 from __future__ import annotations
 
@@ -41,15 +41,3 @@ class CheckpointRow(Base):
     error_reason: Mapped[str | None] = mapped_column(String(1000))
     available: Mapped[bool] = mapped_column(Boolean, doc="seen at the last look into the hubs, or listed")
     seen_at: Mapped[float] = mapped_column(Float)
-
-
-class CostRow(Base):
-    """What reading one checkpoint took on one kind of device, at the last time it was read there."""
-
-    __tablename__ = "checkpoint_costs"
-
-    checkpoint_digest: Mapped[str] = mapped_column(String(64), primary_key=True)
-    device: Mapped[str] = mapped_column(String(100), primary_key=True)
-    latency_ms: Mapped[float] = mapped_column(Float)
-    memory_mb: Mapped[float] = mapped_column(Float)
-    measured_at: Mapped[float] = mapped_column(Float)

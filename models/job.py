@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import JSON, CheckConstraint, Float, ForeignKey, Index, Integer, String, text
+from sqlalchemy import CheckConstraint, Float, ForeignKey, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, database_now
@@ -16,7 +14,7 @@ _JOINABLE = "status IN ('queued', 'running')"
 
 
 class JobRow(Base):
-    """One job. `steps_left` is the fan-in: the transaction that brings it to zero writes the result."""
+    """One job. `steps_left` is the fan-in: it counts the steps that are not over, and the result needs it at zero."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -44,16 +42,19 @@ class JobRow(Base):
     status: Mapped[str] = mapped_column(String(16), index=True)
     priority: Mapped[int] = mapped_column(Integer, default=5, server_default="5", doc="0 to 9; 9 goes first")
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id"), index=True)
-    request: Mapped[dict[str, Any]] = mapped_column(JSON)
-    plan: Mapped[dict[str, Any]] = mapped_column(JSON, doc="settled at submission; the kind of the job says what")
-    work_digest: Mapped[str] = mapped_column(String(64), doc="names the work; see jobs.lifecycle")
+    request: Mapped[str] = mapped_column(Text, doc="JSON: its kind's `request` model")
+    work_digest: Mapped[str] = mapped_column(String(64), doc="of kind and request: names the work")
     correlation_id: Mapped[str] = mapped_column(String(128), default="", server_default="")
     version: Mapped[int] = mapped_column(Integer, default=0, server_default="0", doc="number of its last event")
-    steps_total: Mapped[int] = mapped_column(Integer)
+    max_attempts: Mapped[int] = mapped_column(Integer, doc="tries of each of its steps")
+    steps_total: Mapped[int] = mapped_column(Integer, doc="grows when the planner adds steps")
     steps_left: Mapped[int] = mapped_column(Integer)
-    result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    result: Mapped[str | None] = mapped_column(Text, doc="JSON: written when the job ends")
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_reason: Mapped[str | None] = mapped_column(String(2000))
+    next_job_id: Mapped[str | None] = mapped_column(String(40), doc="the job that follows on this one")
+    next_error_code: Mapped[str | None] = mapped_column(String(64), doc="why the one asked for could not follow")
+    next_error_reason: Mapped[str | None] = mapped_column(String(2000))
     created_at: Mapped[float] = mapped_column(Float, server_default=database_now(), index=True)
     started_at: Mapped[float | None] = mapped_column(Float)
     finished_at: Mapped[float | None] = mapped_column(Float)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import JSON, CheckConstraint, Float, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base
@@ -41,7 +39,7 @@ class StepRow(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
     tenant: Mapped[str] = mapped_column(String(64), default="default", server_default="default")
-    kind: Mapped[str] = mapped_column(String(32), doc="what the runner is to do: a key of workers.work")
+    kind: Mapped[str] = mapped_column(String(32), doc="its job's: says what the runner is to do")
     priority: Mapped[int] = mapped_column(Integer, default=5, server_default="5")
     ordinal: Mapped[int] = mapped_column(Integer)
     name: Mapped[str] = mapped_column(String(255), doc="unique in its job; of a ranking, the checkpoint's id")
@@ -49,7 +47,7 @@ class StepRow(Base):
     dataset_digests: Mapped[list[str]] = mapped_column(
         JSON, doc="the datasets whose cached features it needs, and the result of its job rests on"
     )
-    order: Mapped[dict[str, Any]] = mapped_column(JSON, doc="all that a runner needs to know")
+    payload: Mapped[str] = mapped_column(Text, doc="JSON: all that a runner needs to know")
     status: Mapped[str] = mapped_column(String(16))
     attempt: Mapped[int] = mapped_column(Integer, default=0)
     max_attempts: Mapped[int] = mapped_column(Integer)
@@ -58,7 +56,7 @@ class StepRow(Base):
     lease_until: Mapped[float | None] = mapped_column(Float)
     examples_done: Mapped[int] = mapped_column(Integer, default=0)
     examples_total: Mapped[int] = mapped_column(Integer, default=0)
-    output: Mapped[dict[str, Any] | None] = mapped_column(JSON, doc="what the runner answered")
+    output: Mapped[str | None] = mapped_column(Text, doc="JSON: what the runner answered")
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_reason: Mapped[str | None] = mapped_column(String(2000))
     started_at: Mapped[float | None] = mapped_column(Float)

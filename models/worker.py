@@ -1,4 +1,4 @@
-"""Workers that beat, and the lease by which one of them is the reaper."""
+"""Workers, alive while they are seen."""
 
 from __future__ import annotations
 
@@ -15,13 +15,3 @@ class WorkerRow(Base):
 
     id: Mapped[str] = mapped_column(String(255), primary_key=True)
     seen_at: Mapped[float] = mapped_column(Float, index=True)
-
-
-class RoleRow(Base):
-    """A duty that one worker at a time holds, until `held_until` on the database's clock."""
-
-    __tablename__ = "duties"
-
-    name: Mapped[str] = mapped_column(String(32), primary_key=True)
-    holder: Mapped[str] = mapped_column(String(255))
-    held_until: Mapped[float] = mapped_column(Float)

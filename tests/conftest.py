@@ -1,4 +1,4 @@
-"""Shared material: tiny datasets and tiny checkpoints, made by seed; the pack where it is there."""
+"""What tests share: tiny datasets and tiny checkpoints, made by seed; the pack where it is there."""
 
 from __future__ import annotations
 

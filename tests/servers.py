@@ -1,192 +1,44 @@
-"""Real servers for tests: PostgreSQL and Redis, started as processes of our own on free ports."""
+"""Servers for tests: one that is not installed fails the test in CI, and skips it elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import pwd
-import random
-import shutil
-import signal
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-
-def free_port() -> int:
-    """A port that nobody listens on now.
-
-    Below those that the system hands out to connections: while a server is stopped, one of its own clients that tries
-    again could be given its port, and the server could not start again.
-    """
-    while True:
-        port = random.randint(10_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
-def require(program: str | None, name: str) -> str:
-    """The program's path; without it the test fails in CI and is skipped elsewhere."""
-    if program is None:
-        message = f"{name} is not installed"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return program
-
-
-def wait_until(check, timeout_s: float = 30.0, what: str = "it") -> None:
-    """Poll `check` until it is true."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if check():
-            return
-        time.sleep(0.05)
-    raise TimeoutError(f"{what} did not happen in {timeout_s:g} s")
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _postgres_program(name: str) -> str | None:
-    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(debian[-1]) if debian else shutil.which(name)
-
-
-class Server:
-    """A server process of our own that can be stopped, killed and started again on the same port."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.log = folder.with_name(f"{folder.name}.log")
-        self.port = free_port()
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def command(self) -> list[str]:
-        """What is run."""
-        raise NotImplementedError
-
-    def answers(self) -> bool:
-        """Whether it can be used."""
-        raise NotImplementedError
-
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command(), cwd=self.folder, stdout=log, stderr=log, **self.credentials()
-            )
-        try:
-            wait_until(self.answers, what=f"the start of {type(self).__name__}")
-        except TimeoutError as error:
-            error.add_note(self.log.read_text()[-2000:])
-            raise
-
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """Stop it and wait for its end."""
-        assert self.process is not None
-        self.process.send_signal(how)
-        self.process.wait(20)
-
-    def credentials(self) -> dict[str, int]:
-        """Whom it runs as."""
-        return {}
-
-
-class Postgres(Server):
-    """PostgreSQL with one empty database; `url` is its SQLAlchemy address."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder / "data")
-        self.url = f"postgresql+psycopg://frontrunner@127.0.0.1:{self.port}/postgres"
-        self._program = require(_postgres_program("postgres"), "PostgreSQL")
-        self.folder.mkdir()
-        # The server refuses to run as root, and another user must reach the folder.
-        if user := self.credentials():
-            os.chown(self.folder, user["user"], user["group"])
-            for parent in self.folder.parents[:-1]:
-                if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
-                    parent.chmod(parent.stat().st_mode | 0o011)
-        initdb = require(_postgres_program("initdb"), "PostgreSQL")
-        subprocess.run(
-            [initdb, "-D", self.folder, "-U", "frontrunner", "-A", "trust", "-E", "UTF8", "--no-sync"],
-            check=True,
-            cwd=self.folder,
-            stdout=subprocess.DEVNULL,
-            **self.credentials(),
-        )
-
-    def command(self) -> list[str]:
-        """See `Server`."""
-        data = str(self.folder)
-        return [self._program, "-D", data, "-p", str(self.port), "-h", "127.0.0.1", "-k", "", "-c", "fsync=off"]
-
-    def answers(self) -> bool:
-        """See `Server`."""
-        import psycopg
-
-        with contextlib.suppress(psycopg.OperationalError):
-            psycopg.connect(self.url.replace("+psycopg", ""), connect_timeout=1).close()
-            return True
-        return False
-
-    def new_database(self, name: str) -> str:
-        """An empty database beside the first one; its address."""
-        import psycopg
-
-        with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        return self.url.removesuffix("/postgres") + f"/{name}"
-
-    def credentials(self) -> dict[str, int]:
-        """See `Server`."""
-        if os.geteuid() != 0:
-            return {}
-        user = pwd.getpwnam("postgres")
-        return {"user": user.pw_uid, "group": user.pw_gid}
-
-
-class Redis(Server):
-    """Redis that keeps nothing over a restart; `url` is its address."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._program = require(shutil.which("redis-server"), "redis-server")
-
-    def command(self) -> list[str]:
-        """See `Server`."""
-        return [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
-
-    def answers(self) -> bool:
-        """See `Server`."""
-        return _listens(self.port)
+from benchmarks.service import servers
+from benchmarks.service.servers import Postgres, Redis, ServerMissing
 
 
 @contextlib.contextmanager
 def postgres_server(folder: Path) -> Iterator[Postgres]:
     """A PostgreSQL server, for as long as the block lasts."""
-    server = Postgres(folder)
-    server.start()
-    try:
+    with _or_skip(), servers.postgres_server(folder) as server:
         yield server
-    finally:
-        server.stop(signal.SIGINT)  # without waiting for clients
 
 
 @contextlib.contextmanager
 def redis_server(folder: Path) -> Iterator[Redis]:
     """A Redis server, for as long as the block lasts."""
-    server = Redis(folder)
-    server.start()
-    try:
+    with _or_skip(), servers.redis_server(folder) as server:
         yield server
-    finally:
-        server.stop()
+
+
+def require(program: str | None, name: str) -> str:
+    """The program's path; without it the test fails in CI and is skipped elsewhere."""
+    with _or_skip():
+        return servers.require(program, name)
+    raise AssertionError("unreachable")
+
+
+@contextlib.contextmanager
+def _or_skip() -> Iterator[None]:
+    try:
+        yield
+    except ServerMissing as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))

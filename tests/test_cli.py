@@ -96,9 +96,49 @@ def test_datasets_checks_one(run, colours):
 
 
 def test_help_loads_no_heavy_library(run):
-    code = "import sys, frontrunner.cli; assert not {'torch', 'scipy', 'sklearn', 'pyarrow'} & set(sys.modules)"
+    heavy = {"torch", "scipy", "sklearn", "pyarrow", "fastapi", "celery"}
+    code = f"import sys; from frontrunner.cli import build_app; build_app([]); assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert "Rank checkpoints for DATASET" in run("--help").stdout
+
+
+def write_package(folder: Path, name: str, group: str, entries: dict[str, str], code: str) -> Path:
+    """An installed package as Python sees it: a module, and metadata that declare its entry points."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(code)
+    metadata = folder / f"{name}-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    declared = "".join(f"{entry} = {target}\n" for entry, target in entries.items())
+    (metadata / "entry_points.txt").write_text(f"[{group}]\n{declared}")
+    return folder
+
+
+GREETINGS = """
+import typer
+
+def greet(name: str) -> None:
+    'Greet somebody.'
+    typer.echo(f"hello {name}")
+"""
+
+
+def test_an_installed_package_adds_commands_and_replaces_none_of_ours(run, tmp_path):
+    entries = {"greet": "greetings:greet", "checkpoints greet": "greetings:greet", "rank": "greetings:greet"}
+    site = write_package(tmp_path / "site", "greetings", "frontrunner.commands", entries, GREETINGS)
+    assert run("greet", "you", PYTHONPATH=str(site)).stdout == "hello you\n"
+    assert run("checkpoints", "greet", "you", PYTHONPATH=str(site)).stdout == "hello you\n"
+    shown = run("--help", PYTHONPATH=str(site)).stdout
+    assert "Greet somebody." in shown
+    assert "Rank checkpoints for DATASET" in shown
+
+
+def test_a_command_of_a_package_that_is_broken_is_left_out_and_named(run, tmp_path):
+    site = write_package(tmp_path / "site", "broken", "frontrunner.commands", {"oops": "broken:missing"}, "")
+    done = run("--help", PYTHONPATH=str(site))
+    assert done.returncode == 0
+    assert "the command 'oops' of broken cannot be loaded" in done.stderr
+    assert run("scores", PYTHONPATH=str(site)).stderr == ""
 
 
 @pytest.mark.pack

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from frontrunner.settings import Settings
 from frontrunner.status import ACTIVE, TERMINAL
-from jobs.kinds import KINDS
+from jobs.records import folders_of
 from jobs.roles import MAINTENANCE, take_role
 from models import Database, DatasetRow, DeliveryRow, FeatureRow, IdempotencyRow, JobRow, StepRow, database_now
 
@@ -48,7 +48,7 @@ class Removed:
 
 
 class Maintenance:
-    """Goes round every `maintenance_period_s`, on one worker at a time; `go_round` alone serves the command line."""
+    """Goes round every `maintenance_period_s`, on one worker at a time; `run_once` alone serves the command line."""
 
     def __init__(self, database: Database, settings: Settings, holder: str) -> None:
         self._database = database
@@ -56,7 +56,7 @@ class Maintenance:
         self._holder = holder
 
     def run(self, stopping: threading.Event) -> None:
-        """Go round until `stopping` is set, while this worker holds the duty."""
+        """Go round until `stopping` is set, while this worker holds the role."""
         period = self._settings.maintenance_period_s
         while not stopping.wait(min(period, _RETRY_S)):
             try:
@@ -64,11 +64,11 @@ class Maintenance:
                     # Held for a whole period, and not renewed before it ends: one round a period, whoever does it.
                     holds_role = take_role(session, MAINTENANCE, f"{self._holder}:{uuid.uuid4().hex}", period)
                 if holds_role:
-                    _log.info("maintained", **asdict(self.go_round()))
+                    _log.info("maintained", **asdict(self.run_once()))
             except Exception:
                 _log.exception("maintenance_failed")
 
-    def go_round(self) -> Removed:
+    def run_once(self) -> Removed:
         """Remove everything that is due; what was removed."""
         removed = Removed()
         retention_s = self._settings.job_retention_s
@@ -76,7 +76,7 @@ class Maintenance:
             old = (JobRow.status.in_(TERMINAL), JobRow.finished_at < database_now() - retention_s)
             folders = self._folders(*old)
             removed.jobs = self._delete(JobRow, *old)
-            if folders:  # of which another job may have had the same order
+            if folders:  # of which another job may do the same work
                 for folder in folders - self._folders():
                     shutil.rmtree(folder, ignore_errors=True)
             sent = DeliveryRow.created_at < database_now() - retention_s
@@ -101,16 +101,8 @@ class Maintenance:
                 return total
 
     def _folders(self, *conditions: ColumnElement[bool]) -> set[Path]:
-        """Where the files of these jobs' steps lie."""
-        found = set()
-        for kind in KINDS.values():
-            folder_of = kind.folder_of
-            if folder_of is not None:
-                chosen = select(StepRow.order).join(JobRow, JobRow.id == StepRow.job_id)
-                with self._database.read_transaction() as session:
-                    orders = session.scalars(chosen.where(JobRow.kind == kind.name, *conditions)).all()
-                found |= {folder_of(order) for order in orders}
-        return found
+        with self._database.read_transaction() as session:
+            return folders_of(session, *conditions)
 
     def _evict_features(self, removed: Removed) -> None:
         """Least recently used first, until the rest fits."""

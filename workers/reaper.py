@@ -22,14 +22,14 @@ _log = structlog.get_logger(__name__)
 
 
 class Reaper:
-    """Beats for its worker and, while it holds the duty, recovers steps."""
+    """Beats for its worker and, while it holds the role, recovers steps."""
 
     def __init__(self, database: Database, app: Celery, settings: Settings, worker_id: str) -> None:
         self._database = database
         self._app = app
         self._settings = settings
         self._worker_id = worker_id
-        self._patient_until = 0.0
+        self._grace_until = 0.0
 
     def run(self, stopping: threading.Event) -> None:
         """Look every `reaper_period_s` until `stopping` is set; a database that is away is tried again.
@@ -38,20 +38,20 @@ class Reaper:
         """
         while not stopping.is_set():
             try:
-                self.look()
+                self.run_once()
             except Exception:
                 _log.exception("reaper_failed")
-                self._patient_until = time.monotonic() + self._settings.lease_s
+                self._grace_until = time.monotonic() + self._settings.lease_s
             stopping.wait(self._settings.reaper_period_s)
 
-    def look(self) -> None:
-        """Beat once, and recover what is lost if this worker holds the duty."""
+    def run_once(self) -> None:
+        """Beat once, and recover what is lost if this worker holds the role."""
         with self._database.write_transaction() as session:
             now = session.scalar(select(database_now())) or 0.0
             session.merge(WorkerRow(id=self._worker_id, seen_at=now))
             session.execute(delete(WorkerRow).where(WorkerRow.seen_at < now - _FORGET_WORKERS_AFTER_S))
             holds_role = take_role(session, REAPER, self._worker_id, 3 * self._settings.reaper_period_s)
-        if not holds_role or time.monotonic() < self._patient_until:
+        if not holds_role or time.monotonic() < self._grace_until:
             return
         with self._database.read_transaction() as session:
             expired = lifecycle.expired_claims(session)

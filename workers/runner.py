@@ -1,8 +1,8 @@
 """The runner: the process that does the heavy work of steps, and nothing else.
 
-It reads JSON lines on stdin - an order each, or the wish that it stop after the shard in hand - and answers with JSON
-lines on stdout: `progress`, then one of `finished`, `failed` (the input's fault), `lost` (ours) or `stopped`. It holds
-no database credentials, and dies at once when stdin closes, so no runner outlives its supervisor.
+It reads JSON lines on stdin - a step each, or the wish that it stop at the next safe point - and answers with JSON
+lines on stdout: `progress` and `told`, then one of `finished`, `failed` (the input's fault), `lost` (ours) or
+`stopped`. It holds no database credentials, and dies at once when stdin closes, so no runner outlives its supervisor.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import structlog
 
 from frontrunner.blobs import DISK_FULL
 from frontrunner.errors import FrontrunnerError
-from frontrunner.extraction.cache import SHARD_SIZE
 from frontrunner.logs import configure_logs
-from workers.work import WORK
+from frontrunner.progress import Event, Stage
+from jobs.work import run_payload
 
 # Progress lines are for people: more often than this nobody can tell.
 _PROGRESS_PERIOD_S = 0.25
@@ -30,52 +30,52 @@ _log = structlog.get_logger("frontrunner.runner")
 
 
 class Stopped(BaseException):
-    """The shard in hand is kept and the supervisor asked to stop: unwinds the work, whatever it catches."""
+    """The supervisor asked to stop and the work is at a safe point: unwinds it, whatever it catches."""
 
 
-class Progress:
-    """Hears from the work how far it is, tells the supervisor, and stops the work between two shards if asked to."""
+class ReportedProgress:
+    """The `Progress` of a step in a runner: tells the supervisor, and stops the work at a safe point if asked to."""
 
     def __init__(self, answers: TextIO, stopping: threading.Event) -> None:
         self._answers = answers
         self._stopping = stopping
-        self._said_at = 0.0
-        self._stop_after: int | None = None
+        self._said_at = float("-inf")
+        self._stage: Stage | None = None
 
-    def __call__(self, done: int, total: int) -> None:
+    def advance(self, stage: Stage, done: int, total: int, *, of: str = "") -> None:
+        """Tell the supervisor, unless it has just heard of this stage."""
         now = time.monotonic()
-        if done == total or now - self._said_at >= _PROGRESS_PERIOD_S:
-            self._said_at = now
-            say(self._answers, event="progress", done=done, total=total)
-        if self._stopping.is_set():
-            if self._stop_after is None:
-                self._stop_after = -(-done // SHARD_SIZE) * SHARD_SIZE
-            # Beyond the shard that was in hand, so that one is written for certain.
-            if done > self._stop_after:
-                raise Stopped
+        if done == total or stage != self._stage or now - self._said_at >= _PROGRESS_PERIOD_S:
+            self._said_at, self._stage = now, stage
+            say(self._answers, event="progress", stage=stage, done=done, total=total, of=of)
 
-    def tell(self, type_: str, **data: Any) -> None:
+    def safe_point(self) -> None:
+        """Stop here if the supervisor asked for it."""
+        if self._stopping.is_set():
+            raise Stopped
+
+    def event(self, event: Event) -> None:
         """Pass an event on to those who watch the job."""
-        say(self._answers, event="told", type=type_, data=data)
+        say(self._answers, event="told", type=event.type, data=event.model_dump(mode="json"))
 
 
 def main() -> None:
     """Do steps until stdin closes."""
     answers = _claim_stdout()
-    orders: queue.Queue[dict[str, Any]] = queue.Queue()
+    steps: queue.Queue[dict[str, Any]] = queue.Queue()
     stopping = threading.Event()
-    threading.Thread(target=_listen, args=(orders, stopping), daemon=True).start()
+    threading.Thread(target=_listen, args=(steps, stopping), daemon=True).start()
     while True:
-        order = orders.get()
-        configure_logs(order["log"]["level"], as_json=order["log"]["as_json"])
-        with structlog.contextvars.bound_contextvars(**order["context"]):
-            _do(order["kind"], order["order"], answers, stopping)
+        step = steps.get()
+        configure_logs(step["log"]["level"], as_json=step["log"]["as_json"])
+        with structlog.contextvars.bound_contextvars(**step["context"]):
+            _do(step["kind"], step["payload"], answers, stopping)
 
 
-def _do(kind: str, order: dict[str, Any], answers: TextIO, stopping: threading.Event) -> None:
+def _do(kind: str, payload: str, answers: TextIO, stopping: threading.Event) -> None:
     _log.info("step_begun", kind=kind)
     try:
-        output = WORK[kind](order, Progress(answers, stopping))
+        output = run_payload(kind, payload, ReportedProgress(answers, stopping))
     except Stopped:
         say(answers, event="stopped")
     except FrontrunnerError as error:
@@ -88,7 +88,7 @@ def _do(kind: str, order: dict[str, Any], answers: TextIO, stopping: threading.E
         say(answers, event="lost", code=code, reason=f"{type(error).__name__}: {error}")
     else:
         _log.info("step_done", kind=kind)
-        say(answers, event="finished", output=output.model_dump(mode="json"))
+        say(answers, event="finished", output=output)
 
 
 def _finds_disk_full(error: Exception) -> bool:
@@ -98,13 +98,13 @@ def _finds_disk_full(error: Exception) -> bool:
     )
 
 
-def _listen(orders: queue.Queue[dict[str, Any]], stopping: threading.Event) -> None:
+def _listen(steps: queue.Queue[dict[str, Any]], stopping: threading.Event) -> None:
     for line in sys.stdin:
         message = json.loads(line)
         if message["event"] == "stop":
             stopping.set()
         else:
-            orders.put(message)
+            steps.put(message)
     os._exit(0)
 
 

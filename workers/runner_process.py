@@ -1,4 +1,4 @@
-"""A runner seen from the supervisor: a process group that takes orders, answers, and can be killed as a whole."""
+"""A runner seen from the supervisor: a process group that takes steps, answers, and can be killed as a whole."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from typing import Any
 
 import psutil
+
+from frontrunner.processes import module_command
 
 # What a runner inherits. Everything else stays behind, database and broker addresses first of all.
 _INHERITED = (
@@ -40,7 +41,7 @@ class RunnerProcess:
         inherited = (name for name in os.environ if name in _INHERITED or name.startswith(_HUB_SETTINGS))
         environment = {name: os.environ[name] for name in inherited} | {"PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "workers.runner"],
+            module_command("workers.runner"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -57,24 +58,24 @@ class RunnerProcess:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can take an order."""
+        """Whether it can take a step."""
         return self._process.poll() is None
 
-    def order(self, message: dict[str, Any]) -> None:
-        """Hand over work: `kind`, `order`, and what its log lines are to carry.
+    def start_step(self, message: dict[str, Any]) -> None:
+        """Hand over a step: `kind`, `payload`, and what its log lines are to carry.
 
         Raises:
             RunnerDied: it is gone.
         """
-        self._tell(message | {"event": "order"})
+        self._send(message | {"event": "step"})
 
-    def stop_after_shard(self) -> None:
-        """Ask it to stop once the shard in hand is kept; it answers `stopped`, or with what it finished.
+    def stop_at_safe_point(self) -> None:
+        """Ask it to stop at the next safe point of its work; it answers `stopped`, or with what it finished.
 
         Raises:
             RunnerDied: it is gone.
         """
-        self._tell({"event": "stop"})
+        self._send({"event": "stop"})
 
     def answer(self, timeout_s: float) -> dict[str, Any] | None:
         """The next answer, or None if there is none in time.
@@ -108,7 +109,7 @@ class RunnerProcess:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         assert self._process.stdin is not None  # noqa: S101 - opened as a pipe above
         try:
             self._process.stdin.write(json.dumps(message) + "\n")

@@ -1,4 +1,4 @@
-"""One step seen to its end: a runner does it, we keep the lease alive and write what came of it.
+"""One step under supervision: a runner does it, we keep the lease alive and write what came of it.
 
 Whatever happens to the runner - a crash, too much memory, too much time, a lost lease, a cancelled job, a worker that
 stops - ends in exactly one of the transitions of `jobs.lifecycle`.
@@ -16,9 +16,10 @@ import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from frontrunner.progress import Stage
 from frontrunner.settings import Settings
 from jobs import lifecycle
-from jobs.lifecycle import Claim
+from jobs.lifecycle import Claim, Reached
 from models import Database
 from workers.runner_process import RunnerDied, RunnerProcess
 
@@ -34,14 +35,14 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Stop:
-    """How a worker stops: first asked to, after the shards in hand; then told to, at once."""
+    """How a worker stops: requested first, at the next safe points; then forced, at once."""
 
-    asked: threading.Event
-    told: threading.Event
+    requested: threading.Event
+    forced: threading.Event
 
 
 class SupervisedStep:
-    """Watches one claimed step. `run` is called once."""
+    """One claimed step and the runner that does it. `run` is called once."""
 
     def __init__(self, database: Database, settings: Settings, claim: Claim, runner: RunnerProcess, stop: Stop) -> None:
         self._database = database
@@ -49,7 +50,7 @@ class SupervisedStep:
         self._claim = claim
         self._runner = runner
         self._stop = stop
-        self._done = 0
+        self._reached: Reached | None = None
         self._next_beat = 0.0
         self._deadline = time.monotonic() + settings.step_timeout_s
         self._stop_deadline: float | None = None
@@ -57,13 +58,13 @@ class SupervisedStep:
     def run(self) -> bool:
         """Have the step done; whether the runner ended it well and may be used again."""
         try:
-            self._runner.order(self._message())
+            self._runner.start_step(self._message())
             while True:
                 message = self._runner.answer(timeout_s=min(_LISTEN_S, self._settings.heartbeat_s))
                 if message is not None and message["event"] == "told":
-                    self._pass_on(message)
+                    self._note_event(message)
                 elif message is not None and message["event"] == "progress":
-                    self._done = message["done"]
+                    self._reached = Reached(Stage(message["stage"]), message["done"], message["total"], message["of"])
                 elif message is not None:
                     return self._answered(message)
                 if (ending := self._interruption()) is not None:
@@ -79,7 +80,7 @@ class SupervisedStep:
         claim = self._claim
         return {
             "kind": claim.kind,
-            "order": claim.order,
+            "payload": claim.payload,
             "context": {"request_id": claim.correlation_id, "job": claim.job_id, "step": claim.step_id},
             "log": {"level": self._settings.log_level, "as_json": self._settings.log_json},
         }
@@ -99,10 +100,10 @@ class SupervisedStep:
     def _interruption(self) -> Callable[[Session], bool] | None:
         """What ends the step from outside the runner, if anything does now."""
         claim, settings, now = self._claim, self._settings, time.monotonic()
-        if self._stop.asked.is_set() and self._stop_deadline is None:
+        if self._stop.requested.is_set() and self._stop_deadline is None:
             self._stop_deadline = now + settings.stop_grace_s
-            self._runner.stop_after_shard()
-        if self._stop.told.is_set() or (self._stop_deadline is not None and now > self._stop_deadline):
+            self._runner.stop_at_safe_point()
+        if self._stop.forced.is_set() or (self._stop_deadline is not None and now > self._stop_deadline):
             return lambda session: lifecycle.return_step(session, claim)
         if now > self._deadline:
             late = f"the step took longer than {settings.step_timeout_s:g} s"
@@ -117,11 +118,11 @@ class SupervisedStep:
                 return lambda session: lifecycle.cancel_step(session, claim)
         return None
 
-    def _pass_on(self, message: dict[str, Any]) -> None:
-        """Note what the runner tells; while the database is away it is lost, as the result holds it too."""
+    def _note_event(self, message: dict[str, Any]) -> None:
+        """Note what the work says; while the database is away it is lost, as the result holds it too."""
         try:
             with self._database.write_transaction() as session:
-                lifecycle.note_told(session, self._claim, message["type"], message["data"])
+                lifecycle.note_event(session, self._claim, message["type"], message["data"])
         except OperationalError as error:
             _log.warning("database_away", error=str(error.orig))
 
@@ -129,10 +130,12 @@ class SupervisedStep:
         """Extend the lease; True also while the database is away: the runner goes on meanwhile."""
         try:
             with self._database.write_transaction() as session:
-                return lifecycle.beat(session, self._claim, self._settings.lease_s, self._done)
+                alive = lifecycle.beat(session, self._claim, self._settings.lease_s, self._reached)
         except OperationalError as error:
             _log.warning("database_away", error=str(error.orig))
             return True
+        self._reached = None  # said once
+        return alive
 
     def _lose(self, code: str, reason: str) -> None:
         delay_s = self._settings.retry_delay_s
@@ -147,6 +150,6 @@ class SupervisedStep:
                     return ending(session)
             except OperationalError as error:
                 _log.warning("database_away", error=str(error.orig))
-                if time.monotonic() > give_up or self._stop.told.is_set():
+                if time.monotonic() > give_up or self._stop.forced.is_set():
                     return False
                 time.sleep(_SETTLE_AGAIN_S)

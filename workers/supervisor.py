@@ -1,6 +1,6 @@
 """The supervisor: takes the best step of its queues, has a runner do it, and goes on until there is none.
 
-It never imports torch. A message only makes it look sooner: it looks on its own as well.
+It never imports torch. A message only makes it look sooner: it polls as well.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass
-class _Employed:
+class _PooledRunner:
     runner: RunnerProcess
     tenant: str
     steps: int
@@ -48,13 +48,13 @@ class Supervisor:
         self._settings = settings
         self._queues = queues
         self._slots = threading.Semaphore(settings.concurrency)
-        self._stop = Stop(asked=threading.Event(), told=threading.Event())
+        self._stop = Stop(requested=threading.Event(), forced=threading.Event())
         self._lock = threading.Lock()
-        self._idle: list[_Employed] = []
+        self._idle: list[_PooledRunner] = []
 
     def work(self) -> None:
         """Do steps until none is left in the queues, every slot is taken, or the worker stops."""
-        while not self._stop.asked.is_set() and self._slots.acquire(blocking=False):
+        while not self._stop.requested.is_set() and self._slots.acquire(blocking=False):
             try:
                 if not self._do_best_step():
                     return
@@ -63,7 +63,7 @@ class Supervisor:
 
     def poll(self) -> None:
         """Look for work every `poll_period_s` until the worker stops: messages may be lost, and the broker away."""
-        while not self._stop.asked.wait(self._settings.poll_period_s):
+        while not self._stop.requested.wait(self._settings.poll_period_s):
             try:
                 self.work()
             except OperationalError as error:
@@ -73,9 +73,9 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop: at first after the shards in hand, asked again at once. Steps are handed back uncharged either way."""
-        if self._stop.asked.is_set():
-            self._stop.told.set()
-        self._stop.asked.set()
+        if self._stop.requested.is_set():
+            self._stop.forced.set()
+        self._stop.requested.set()
         self.retire_idle(idle_s=0.0)
 
     def wait(self) -> None:
@@ -105,19 +105,19 @@ class Supervisor:
         return True
 
     def _do(self, claim: Claim) -> None:
-        employed = self._employ(claim.tenant)
+        pooled = self._take_runner(claim.tenant)
         healthy = False
         try:
-            watch = SupervisedStep(self._database, self._settings, claim, employed.runner, self._stop)
+            watch = SupervisedStep(self._database, self._settings, claim, pooled.runner, self._stop)
             healthy = watch.run()
         finally:
             if healthy:
-                self._keep(employed)
+                self._return_runner(pooled)
             else:
-                employed.runner.kill()
+                pooled.runner.kill()
             _log.info("step_ended", healthy=healthy)
 
-    def _employ(self, tenant: str) -> _Employed:
+    def _take_runner(self, tenant: str) -> _PooledRunner:
         with self._lock:
             for entry in self._idle:
                 if entry.tenant == tenant:
@@ -126,13 +126,13 @@ class Supervisor:
                         return entry
                     break
         self.retire_idle(idle_s=0.0 if self._settings.concurrency == 1 else IDLE_S)
-        return _Employed(RunnerProcess(), tenant, 0, time.monotonic())
+        return _PooledRunner(RunnerProcess(), tenant, 0, time.monotonic())
 
-    def _keep(self, employed: _Employed) -> None:
-        employed.steps += 1
-        employed.since = time.monotonic()
+    def _return_runner(self, pooled: _PooledRunner) -> None:
+        pooled.steps += 1
+        pooled.since = time.monotonic()
         with self._lock:
-            if employed.steps < STEPS_PER_RUNNER and not self._stop.asked.is_set():
-                self._idle.append(employed)
+            if pooled.steps < STEPS_PER_RUNNER and not self._stop.requested.is_set():
+                self._idle.append(pooled)
                 return
-        employed.runner.kill()
+        pooled.runner.kill()

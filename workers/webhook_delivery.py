@@ -19,7 +19,7 @@ from models import Database
 
 _PERIOD_S = 1.0
 _AT_ONCE = 8
-# One round: every message in it may take its full timeout, and the duty must last that long.
+# One round: every message in it may take its full timeout, and the role must last that long.
 _ROUND = 2 * _AT_ONCE
 _ROLE_S = 3 * TIMEOUT_S * _ROUND / _AT_ONCE
 
@@ -27,7 +27,7 @@ _log = structlog.get_logger(__name__)
 
 
 class WebhookDelivery:
-    """Sends due messages while it holds the duty."""
+    """Sends due messages while this worker holds the role."""
 
     def __init__(self, database: Database, settings: Settings, worker_id: str) -> None:
         self._database = database
@@ -38,15 +38,15 @@ class WebhookDelivery:
         )
 
     def run(self, stopping: threading.Event) -> None:
-        """Go round every second until `stopping` is set."""
+        """Send what is due every second until `stopping` is set."""
         while not stopping.wait(_PERIOD_S):
             try:
-                while self.go_round() == _ROUND and not stopping.is_set():
+                while self.run_once() == _ROUND and not stopping.is_set():
                     pass
             except Exception:
                 _log.exception("webhook_delivery_failed")
 
-    def go_round(self) -> int:
+    def run_once(self) -> int:
         """Try every message that is due, a round at most; how many there were. None while another worker does it."""
         with self._database.write_transaction() as session:
             if not take_role(session, WEBHOOKS, self._worker_id, _ROLE_S):

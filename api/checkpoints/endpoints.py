@@ -60,7 +60,7 @@ class CheckpointQuery(CatalogueFilter):
 @router.get("", operation_id="listCheckpoints")
 def read_checkpoints(query: Annotated[CheckpointQuery, Query()], state: StateDependency) -> Page[CheckpointResource]:
     """List checkpoints, by id."""
-    state.look_into_hubs()
+    state.refresh_catalogue()
     with state.database.read_transaction() as session:
         rows = search_catalogue(session, query, after=query.cursor, limit=query.limit)
         items = [CheckpointResource.model_validate(_fields(row)) for row in rows[: query.limit]]
@@ -70,7 +70,7 @@ def read_checkpoints(query: Annotated[CheckpointQuery, Query()], state: StateDep
 @router.get("/{checkpoint_id:path}", operation_id="getCheckpoint")
 def read_checkpoint(checkpoint_id: str, state: StateDependency) -> CheckpointDetail:
     """Read one checkpoint."""
-    state.look_into_hubs()
+    state.refresh_catalogue()
     with state.database.read_transaction() as session:
         row = session.get(CheckpointRow, checkpoint_id)
         if row is None or not row.available:

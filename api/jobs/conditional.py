@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from api.state import State, StateDependency
 from frontrunner import __version__
 from frontrunner.status import Status
 from jobs import lifecycle
+from jobs.records import result_json
 from models import JobRow
 
 # Longer than this a request is not held: proxies cut connections that say nothing.
@@ -86,7 +86,7 @@ def _tag(version: int) -> str:
 
 def show_result(session: Session, job: JobRow) -> bytes:
     """The job's result as it stands."""
-    return json.dumps(lifecycle.result_of(session, job), ensure_ascii=False, separators=(",", ":")).encode()
+    return result_json(session, job).encode()
 
 
 async def _conditional_get(

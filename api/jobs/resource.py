@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from api.times import instant
 from frontrunner.status import Failure, Status
 from jobs import lifecycle
+from jobs.records import failure_of
 from models import JobRow, StepRow
 
 # How soon a client that polls should ask again.
@@ -76,9 +77,9 @@ def _resource(job: JobRow, examples_done: int, examples_total: int) -> JobResour
             examples_total=examples_total,
         ),
         result=lifecycle.result_url(job),
-        failure=None if job.error_code is None else Failure(code=job.error_code, reason=job.error_reason or ""),
-        next=job.plan.get("next"),
-        next_refused=Failure.model_validate(refused) if (refused := job.plan.get("next_refused")) else None,
+        failure=failure_of(job.error_code, job.error_reason),
+        next=job.next_job_id,
+        next_refused=failure_of(job.next_error_code, job.next_error_reason),
         created_at=instant(job.created_at),
         started_at=instant(job.started_at),
         finished_at=instant(job.finished_at),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Header, Query, Response
 from sqlalchemy.exc import IntegrityError
@@ -16,6 +15,7 @@ from jobs import lifecycle
 from jobs.kinds import NewJob
 from jobs.lifecycle import IdempotencyKey, Terms
 from jobs.notification import notify_workers
+from jobs.records import json_of
 
 # Two processes that write the same key or the same work at once: the second finds what the first wrote.
 _TRIES = 3
@@ -30,7 +30,7 @@ class Submission:
         self._priority = priority
 
     def accept(self, response: Response, new: NewJob) -> JobResource:
-        """Write the job, ring for its steps, and answer with where to look.
+        """Write the job, tell workers of its steps, and answer with where to look.
 
         The same key and request, or the same work while it is under way, give the job that is there.
 
@@ -64,7 +64,7 @@ class Submission:
         settings = self._state.settings
         key = None
         if self._idempotency_key is not None:
-            digest = _digest([new.kind, new.dataset_id, new.request])
+            digest = _digest(new.kind, new.dataset_id or "", json_of(new.request))
             key = IdempotencyKey(self._idempotency_key, digest, settings.idempotency_key_s)
         return Terms(
             max_attempts=settings.max_attempts,
@@ -92,5 +92,5 @@ async def _submission(
 SubmissionDependency = Annotated[Submission, Depends(_submission)]
 
 
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -17,7 +17,7 @@ from api.state import State, StateDependency
 from api.uploads import receive_upload
 from frontrunner.ranking import Ranking, RankingRequest
 from frontrunner.tuning import TuningRequest
-from jobs.kinds import TuningToFollow
+from jobs.kinds.ranking import TuningToFollow
 
 router = APIRouter(tags=["rankings"], responses=RESPONSES)
 
@@ -54,11 +54,11 @@ class RankingSubmission(RankingOptions):
 
 @router.post("/v1/rankings", operation_id="createRanking", status_code=202)
 def create_ranking(
-    order: RankingSubmission, response: Response, state: StateDependency, submission: SubmissionDependency
+    submitted: RankingSubmission, response: Response, state: StateDependency, submission: SubmissionDependency
 ) -> JobResource:
     """Rank checkpoints for a dataset. Answers at once with the job; poll `Location` for the ranking."""
-    dataset = get_dataset(state, order.dataset)
-    return submission.accept(response, plan_ranking(state, dataset, order.ranking, order.following(state)))
+    dataset = get_dataset(state, submitted.dataset)
+    return submission.accept(response, plan_ranking(state, dataset, submitted.ranking, submitted.following(state)))
 
 
 @router.post(

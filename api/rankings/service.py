@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from api.datasets.service import dataset_reference
 from api.state import State
-from frontrunner.data import DatasetReport, open_dataset
-from frontrunner.data.dataset import Dataset
+from frontrunner.data import DatasetReport
 from frontrunner.errors import NothingRanked, SourceUnfit, TuningError
-from frontrunner.hub import Catalogue, HubAccess, feature_sets, with_remote
+from frontrunner.hub import FeatureSets, HubAccess, catalogue_of, with_curated, with_named
 from frontrunner.ranking import (
     RankingRequest,
-    SourceStore,
     nothing_ranked_reason,
     plan,
-    ranking_payloads,
-    require_classification,
 )
-from frontrunner.tuning import ADAPTATION, TuningRequest
-from jobs.kinds import NewJob, TuningToFollow, ranking_job
+from frontrunner.tuning import TuningRequest, require_tunable
+from jobs.kinds import NewJob
+from jobs.kinds.ranking import TuningToFollow, ranking_job
 from models import DatasetRow
 
 
@@ -28,14 +25,11 @@ def tuning_to_follow(state: State, request: TuningRequest, top: int) -> TuningTo
         SourceUnfit: the method needs a second dataset, which a ranking has not.
         TuningError: teachers are named, although the ranking is to choose them.
     """
-    if request.method.name in ADAPTATION:
+    if request.method.needs_source:
         raise SourceUnfit(f"{request.method.name} needs a labelled source dataset: POST it to /v1/tunings instead")
     if request.teachers:
         raise TuningError("the ranking chooses the teachers: leave `teachers` out of `then`, and say `top`")
-    settings = state.settings
-    return TuningToFollow(
-        request=request, top=top, folder=settings.tunings.resolve(), forward_queue=settings.forward_queue
-    )
+    return TuningToFollow(request=request, top=top, folder=state.settings.tunings.resolve())
 
 
 def plan_ranking(
@@ -51,18 +45,16 @@ def plan_ranking(
     settings = state.settings
     report = DatasetReport.model_validate(dataset.report)
     if then is not None:
-        require_classification(report.name, report.task)
+        require_tunable(report, then.request.method)
     reference = dataset_reference(state, dataset)
     if report.modality == "features":
-        opened: Dataset = open_dataset(reference.path, reference.options, digest=dataset.digest, name=dataset.name)
-        catalogue = Catalogue(checkpoints=feature_sets(opened))
+        catalogue = catalogue_of([FeatureSets(report)])
+    elif request.checkpoints is not None:
+        catalogue = with_named(state.catalogue(), request.checkpoints, HubAccess.of(settings))
     else:
         access = HubAccess.of(settings)
-        catalogue = with_remote(state.catalogue(), request.checkpoints, report.modality, request.constraints, access)
+        catalogue = with_curated(state.catalogue(), report.modality, request.constraints, access)
     planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
     if not planned.steps:
         raise NothingRanked(nothing_ranked_reason(planned.skipped))
-    orders = ranking_payloads(
-        request, reference, planned.steps, settings.cache.resolve(), SourceStore(settings.sources)
-    )
-    return ranking_job(dataset, request, planned, orders, forward_queue=settings.forward_queue, then=then)
+    return ranking_job(request, reference, planned, settings, then)

@@ -14,7 +14,7 @@ from api.state import StateDependency
 from frontrunner.data import DatasetReport
 from frontrunner.ranking import TaskDistancePayload, TaskDistanceRequest, TaskDistances, the_checkpoint
 from frontrunner.ranking.task_distances import MAX_TASKS, require_classification
-from jobs.kinds import task_distances_job
+from jobs.kinds.task_distances import task_distances_job
 
 router = APIRouter(prefix="/v1/task-distances", tags=["tasks"], responses=RESPONSES)
 
@@ -27,21 +27,21 @@ class TaskDistanceSubmission(TaskDistanceRequest):
 
 @router.post("", operation_id="createTaskDistances", status_code=202)
 def create_task_distances(
-    order: TaskDistanceSubmission, response: Response, state: StateDependency, submission: SubmissionDependency
+    submitted: TaskDistanceSubmission, response: Response, state: StateDependency, submission: SubmissionDependency
 ) -> JobResource:
     """Measure asymmetric distances between classification datasets. Answers at once with the job."""
-    rows = [get_dataset(state, dataset_id) for dataset_id in order.datasets]
+    rows = [get_dataset(state, dataset_id) for dataset_id in submitted.datasets]
     reports = [DatasetReport.model_validate(row.report) for row in rows]
     for report in reports:
         require_classification(report.name, report.task)
-    work = TaskDistancePayload(
+    payload = TaskDistancePayload(
         datasets=tuple(dataset_reference(state, row) for row in rows),
-        checkpoint=the_checkpoint(order.checkpoint, reports, state.catalogue(order.checkpoint)),
-        request=TaskDistanceRequest.model_validate(order.model_dump(exclude={"datasets"})),
+        checkpoint=the_checkpoint(submitted.checkpoint, reports, state.catalogue(submitted.checkpoint)),
+        request=TaskDistanceRequest.model_validate(submitted.model_dump(exclude={"datasets"})),
         cache=state.settings.cache.resolve(),
     )
-    examples = sum(min(order.max_examples, report.train_examples) for report in reports)
-    return submission.accept(response, task_distances_job(work, examples, forward_queue=state.settings.forward_queue))
+    examples = sum(min(submitted.max_examples, report.train_examples) for report in reports)
+    return submission.accept(response, task_distances_job(payload, examples, state.settings.forward_queue))
 
 
 @router.get("/{job_id}", operation_id="getTaskDistances", response_model=TaskDistances)

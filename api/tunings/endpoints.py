@@ -17,7 +17,7 @@ from api.state import StateDependency
 from api.tunings.service import file_of, plan_tuning
 from frontrunner.data import DatasetReport
 from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
-from jobs.kinds import tuning_job
+from jobs.kinds.tuning import tuning_job
 
 router = APIRouter(prefix="/v1/tunings", tags=["tunings"], responses=RESPONSES)
 
@@ -27,7 +27,7 @@ class TuningSubmission(TuningRequest):
 
     dataset: str = Field(max_length=64, description="Id of the target dataset.")
     source: str | None = Field(
-        default=None, max_length=64, description="Id of the labelled source dataset, for dan, dann and mdd."
+        default=None, max_length=64, description="Id of the labelled source dataset, for methods of domain adaptation."
     )
     teachers: tuple[str, ...] | BestOfRanking = Field(  # type: ignore[assignment]
         default=(),
@@ -38,17 +38,15 @@ class TuningSubmission(TuningRequest):
 
 @router.post("", operation_id="createTuning", status_code=202)
 def create_tuning(
-    order: TuningSubmission, response: Response, state: StateDependency, submission: SubmissionDependency
+    submitted: TuningSubmission, response: Response, state: StateDependency, submission: SubmissionDependency
 ) -> JobResource:
     """Tune. Answers at once with the job; cancel and retry it as any job: a retry goes on where it was cut off."""
-    best = order.teachers if isinstance(order.teachers, BestOfRanking) else None
-    fields = order.model_dump(exclude={"dataset", "source"} | ({"teachers"} if best is not None else set()))
-    dataset = get_dataset(state, order.dataset)
-    planned = plan_tuning(state, dataset, TuningRequest.model_validate(fields), best, order.source)
+    best = submitted.teachers if isinstance(submitted.teachers, BestOfRanking) else None
+    fields = submitted.model_dump(exclude={"dataset", "source"} | ({"teachers"} if best is not None else set()))
+    dataset = get_dataset(state, submitted.dataset)
+    payload = plan_tuning(state, dataset, TuningRequest.model_validate(fields), best, submitted.source)
     examples = DatasetReport.model_validate(dataset.report).train_examples
-    return submission.accept(
-        response, tuning_job(planned, dataset.id, examples, forward_queue=state.settings.forward_queue)
-    )
+    return submission.accept(response, tuning_job(payload, dataset.id, examples, state.settings.forward_queue))
 
 
 @router.get("/{tuning_id}", operation_id="getTuning", response_model=Tuning)

@@ -17,6 +17,7 @@ import torch
 
 from benchmarks.discrepancy.pack import Backbone, checkpoint, features, images
 from frontrunner.discrepancy import (
+    SGDNoise,
     compare,
     head_discrepancy,
     intrinsic_dimension,
@@ -101,7 +102,7 @@ def subspace(examples: int = 256) -> None:
     )
     for noise in ("empirical", "isotropic", "fisher"):
         start = time.perf_counter()
-        found = subspace_discrepancy(origin, goal, noise_model=noise, n=statistics.n)
+        found = subspace_discrepancy(origin, goal, noise=SGDNoise(noise), n=statistics.n)
         print(f"{noise} ({time.perf_counter() - start:.2f} s): {found.as_dict()}")
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from frontrunner.extraction.text_pooling import FeatureReader
 
 from frontrunner.data import open_dataset
+from frontrunner.extraction.reading import FeatureReader
 from frontrunner.hub import describe_directory
 from frontrunner.hub.opening.open import open_checkpoint
 

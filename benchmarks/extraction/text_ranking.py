@@ -22,7 +22,7 @@ from scipy.stats import kendalltau
 from frontrunner import scores
 from frontrunner.data import open_dataset, stratified_order
 from frontrunner.extraction import FeatureShards
-from frontrunner.hub import Catalogue, CheckpointDescription, HubAccess, choose, find_checkpoints
+from frontrunner.hub import Catalogue, CheckpointDescription, Folders, HubAccess, Packages, catalogue_of, choose
 from frontrunner.settings import Settings
 from frontrunner.shard import fold
 
@@ -38,9 +38,10 @@ class Scored(NamedTuple):
     probe: scores.ScoreValue
 
 
-def encoders(pack: Path) -> tuple[CheckpointDescription, ...]:
+def encoders(pack: Path, access: HubAccess) -> tuple[CheckpointDescription, ...]:
     """Every text encoder at hand and its variants of fewer layers."""
-    found = [c for c in find_checkpoints([pack / "hub"], packages=True).checkpoints if c.modality == "text"]
+    offered = catalogue_of([Folders(access, [pack / "hub"]), Packages(access)])
+    found = [checkpoint for checkpoint in offered.checkpoints if checkpoint.modality == "text"]
     names = [
         name
         for encoder in found
@@ -58,7 +59,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=Path(tempfile.gettempdir()) / "frontrunner-benchmark")
     given = parser.parse_args()
     access = HubAccess.of(Settings(home=given.home))
-    candidates = encoders(given.pack)
+    candidates = encoders(given.pack, access)
     best = ties = 0
     for name in given.sets:
         dataset = open_dataset(given.pack / "datasets" / name / f"{name}.parquet")

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from frontrunner.extraction.text_pooling import FeatureReader
 
 from frontrunner.data import open_dataset
 from frontrunner.extraction import SHARD_SIZE
-from frontrunner.hub import HubAccess, find_checkpoints
+from frontrunner.extraction.reading import FeatureReader
+from frontrunner.hub import HubAccess
 from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.settings import Settings
 
@@ -36,8 +36,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     home = Path(tempfile.gettempdir()) / "frontrunner-benchmark"
-    (described,) = [c for c in find_checkpoints([], packages=True).checkpoints if c.id == ENCODER]
-    opened = open_checkpoint(described, HubAccess.of(Settings(home=home)))
+    opened = open_checkpoint(ENCODER, HubAccess.of(Settings(home=home)))
     inputs = open_dataset(given.pack / "datasets" / "banking77" / "banking77.parquet").inputs
     keys = open_dataset(given.pack / "datasets" / "banking77" / "banking77.parquet").train.keys
     reader = FeatureReader(opened, inputs)

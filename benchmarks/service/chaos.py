@@ -6,6 +6,7 @@ would. At the end every job is compared to the ranking that the library makes of
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import sys
@@ -16,11 +17,12 @@ import psutil
 from sqlalchemy import func, select
 
 import frontrunner
+from benchmarks.service.fleet import Fleet, write_features
 from benchmarks.service.load import submit
 from benchmarks.service.setting import production, state_of_the_machine
+from frontrunner.processes import module_command
 from frontrunner.settings import Settings
-from models import JobRow, ScoreRow, StepRow
-from tests.acceptance.fleet import Fleet, write_features
+from models import JobRow, StepRow
 
 WORKERS = 2
 PAUSE_S = (2.0, 5.0)
@@ -61,7 +63,6 @@ def report(service: Fleet, count: int, seed: int) -> str:
     elapsed = time.perf_counter() - began
     with service.database.read_transaction() as session:
         rows = session.scalars(select(JobRow)).all()
-        scores = session.scalar(select(func.count()).select_from(ScoreRow).where(ScoreRow.name == "logme"))
         attempts = session.scalar(select(func.sum(StepRow.attempt)))
     right = sum(row.status == "succeeded" and is_right(row, expected) for row in rows)
     accepted = int(service.counters().get(("steps", "ranking:succeeded"), 0))
@@ -69,13 +70,13 @@ def report(service: Fleet, count: int, seed: int) -> str:
         f"{count} jobs submitted in {submitted:.1f} s, over after {elapsed:.1f} s; "
         f"killed: {killed.count('worker')} workers, {killed.count('runner')} runners\n"
         f"right {right}, lost {count - len([row for row in rows if row.status == 'succeeded'])}, "
-        f"doubled {accepted - count} (outputs accepted {accepted}, score rows {scores}, attempts {attempts})"
+        f"doubled {accepted - count} (outputs accepted {accepted}, attempts {attempts})"
     )
 
 
 def is_right(job: JobRow, expected: float) -> bool:
     """One line, with the value that the library gives."""
-    lines = (job.result or {})["ranking"]
+    lines = json.loads(job.result or "{}")["ranking"]
     return len(lines) == 1 and abs(lines[0]["scores"]["logme"]["value"] - expected) < 1e-6 * abs(expected)
 
 
@@ -99,7 +100,7 @@ def kill(service: Fleet, chance: random.Random, over: threading.Event, killed: l
             victim.send_signal(signal.SIGKILL)
             victim.wait()
             killed.append("worker")
-            service.start(sys.executable, "-m", "frontrunner.cli", "worker")
+            service.start(*module_command("frontrunner.cli", "worker"))
         elif runners := service.runners():
             try:
                 chance.choice(runners).kill()

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 
+from benchmarks.service.fleet import Fleet, write_features
 from benchmarks.service.setting import embedded, percentiles, production, state_of_the_machine
-from tests.acceptance.fleet import Fleet, write_features
 
 PROBES = 40
 JOBS = 60

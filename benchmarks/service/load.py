@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from benchmarks.service.fleet import Fleet, write_features
 from benchmarks.service.setting import percentiles, production, state_of_the_machine
-from tests.acceptance.fleet import Fleet, write_features
 
 CLIENTS = 4
 CONNECTIONS = 32

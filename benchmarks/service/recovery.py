@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 import time
 
+from benchmarks.service.fleet import write_features
+from benchmarks.service.servers import wait_until
 from benchmarks.service.setting import AS_INSTALLED, production, state_of_the_machine
-from tests.acceptance.fleet import write_features
-from tests.servers import wait_until
 
 
 def main() -> None:

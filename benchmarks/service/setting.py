@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.acceptance.fleet import Fleet, fleet
-from tests.servers import postgres_server, redis_server
+from benchmarks.service.fleet import Fleet, fleet
+from benchmarks.service.servers import postgres_server, redis_server
 
 # As installed: none of the shortened times of the tests.
 AS_INSTALLED: dict[str, object] = {

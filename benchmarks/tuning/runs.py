@@ -1,4 +1,4 @@
-"""One cell of the comparison: a method on a dataset with a seed; kept as a line of JSON once it is done."""
+"""One run of the comparison: a method on a dataset with a seed; kept as a line of JSON once it is done."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
 from benchmarks.discrepancy.pack import pack
-from frontrunner.data import open_dataset
-from frontrunner.data.reference import DatasetReference
+from frontrunner.data import DatasetReference, open_dataset
 from frontrunner.errors import FrontrunnerError
 from frontrunner.hub import CheckpointDescription, describe_directory
-from frontrunner.tuning import MADE_OF_TEACHERS, TEACHERS_NEEDED, TuningPayload, TuningRequest, tuning_payload
+from frontrunner.tuning import METHODS, TuningPayload, TuningRequest, tuning_payload
 from frontrunner.tuning.run import Fitted, fit
 from frontrunner.tuning.training.loop import answers
 
@@ -30,14 +30,29 @@ ZOO = (
 
 
 class Protocol(BaseModel):
-    """What all cells of one table have in common."""
+    """What all runs of one table have in common."""
 
     epochs: int
     images: int
     size: int
 
 
-class Cell(BaseModel):
+class RunKey(NamedTuple):
+    """Names a run within its table.
+
+    Attributes:
+        dataset: of the pack.
+        method: `finetune@NAME` fine-tunes another checkpoint than the popular one, `METHOD+trained` trains the
+            statistics of normalisation.
+        seed: of the tuning.
+    """
+
+    dataset: str
+    method: str
+    seed: int
+
+
+class Run(BaseModel):
     """What one tuning came to. `accuracy` is None where it failed, and `error` says why.
 
     `members` holds the accuracy of each teacher of an ensemble by itself: fine-tuned alone, at the ensemble's rate and
@@ -59,59 +74,58 @@ class Cell(BaseModel):
     error: str | None = None
 
     @property
-    def key(self) -> tuple[str, str, int]:
-        """Names the cell within its table."""
-        return self.dataset, self.method, self.seed
+    def key(self) -> RunKey:
+        """Its name within its table."""
+        return RunKey(self.dataset, self.method, self.seed)
 
 
-def read_cells(path: Path, protocol: Protocol) -> list[Cell]:
-    """The finished cells of one protocol; a line cut off by a kill is left out and done again."""
-    return [cell for cell in _lines(path) if cell.protocol == protocol]
+def read_runs(path: Path, protocol: Protocol) -> list[Run]:
+    """The finished runs of one protocol; a line cut off by a kill is left out and done again."""
+    return [run for run in _lines(path) if run.protocol == protocol]
 
 
-def _lines(path: Path) -> Iterator[Cell]:
+def _lines(path: Path) -> Iterator[Run]:
     for line in path.read_text().splitlines() if path.is_file() else ():
         try:
-            yield Cell.model_validate_json(line)
+            yield Run.model_validate_json(line)
         except ValueError:
             continue
 
 
-def add_cell(path: Path, cell: Cell) -> None:
+def add_run(path: Path, run: Run) -> None:
     """Append one line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        file.write(f"{json.dumps(cell.model_dump())}\n")
+        file.write(f"{json.dumps(run.model_dump())}\n")
 
 
-def run_cell(protocol: Protocol, dataset: str, method: str, seed: int, rate: float | None, folder: Path) -> Cell:
+def tune_once(protocol: Protocol, key: RunKey, rate: float | None, folder: Path) -> Run:
     """Tune and measure on the test split. Goes on where a killed run stopped, as its state lies in `folder`.
 
     Args:
-        protocol, dataset, method, seed: which cell; `finetune@NAME` fine-tunes another checkpoint than the popular one,
-            `METHOD+trained` trains the statistics of normalisation.
+        protocol, key: which run.
         rate: the learning rate; None to look for it.
-        folder: what an unfinished cell keeps; cleared once it is finished.
+        folder: what an unfinished run keeps; cleared once it is finished.
     """
-    order = order_of(protocol, dataset, method, seed, rate, folder)
+    payload = payload_of(protocol, key, rate, folder)
     started = time.monotonic()
-    cell = Cell(protocol=protocol, dataset=dataset, method=method, seed=seed)
+    run = Run(protocol=protocol, **key._asdict())
     try:
-        fitted = fit(order)
+        fitted = fit(payload)
     except FrontrunnerError as error:
-        return cell.model_copy(update={"error": f"{error.code}: {error.reason}", "seconds": time.monotonic() - started})
+        return run.model_copy(update={"error": f"{error.code}: {error.reason}", "seconds": time.monotonic() - started})
     metrics = fitted.metrics()
-    shutil.rmtree(order.work_dir, ignore_errors=True)
-    return cell.model_copy(
+    shutil.rmtree(payload.work_dir, ignore_errors=True)
+    return run.model_copy(
         update={
             "accuracy": metrics.accuracy.value,
             "log_loss": metrics.log_loss,
             "calibration_error": metrics.calibration_error,
-            "learning_rate": fitted.plan.learning_rate,
+            "learning_rate": fitted.schedule.learning_rate,
             "best_epoch": fitted.reached.best_epoch,
             "parameters": sum(weight.numel() for weight in fitted.method.parameters()),
             "seconds": fitted.reached.seconds,
-            "members": _members(fitted) if method == "ensemble" else {},
+            "members": _members(fitted) if key.method == "ensemble" else {},
         }
     )
 
@@ -128,31 +142,29 @@ def _members(fitted: Fitted) -> dict[str, float]:
     }
 
 
-def order_of(
-    protocol: Protocol, dataset: str, method: str, seed: int, rate: float | None, folder: Path
-) -> TuningPayload:
-    """The cell as an order. Every epoch is trained; validation only chooses among their weights."""
-    method, _, statistics = method.partition("+")
+def payload_of(protocol: Protocol, key: RunKey, rate: float | None, folder: Path) -> TuningPayload:
+    """The run as work to be done. Every epoch is trained; validation only chooses among their weights."""
+    method, _, statistics = key.method.partition("+")
     name, _, chosen = method.partition("@")
     known = {found.id: found for found in (_describe(checkpoint) for checkpoint in ZOO)}
     student = f"local:{chosen}" if chosen else next(iter(known))
     request = TuningRequest.model_validate(
         {
             "method": name,
-            "student": None if name in MADE_OF_TEACHERS else student,
-            "teachers": tuple(known) if name in TEACHERS_NEEDED else (),
+            "student": None if METHODS[name].made_of_teachers else student,
+            "teachers": tuple(known) if METHODS[name].teachers_needed else (),
             "epochs": protocol.epochs,
             "patience": protocol.epochs,
             "learning_rate": rate,
             "image_size": protocol.size,
             "hold_statistics": statistics != "trained",
             "max_examples": protocol.images,
-            "seed": seed,
+            "seed": key.seed,
         }
     )
-    path = pack() / "datasets" / dataset / f"{dataset}.zip"
+    path = pack() / "datasets" / key.dataset / f"{key.dataset}.zip"
     opened = open_dataset(path)
-    return tuning_payload(request, DatasetReference(path=path, name=dataset, digest=opened.digest), known, folder)
+    return tuning_payload(request, DatasetReference(path=path, name=key.dataset, digest=opened.digest), known, folder)
 
 
 def _describe(checkpoint: str) -> CheckpointDescription:

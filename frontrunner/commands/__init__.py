@@ -1,1 +1,1 @@
-"""The commands, one file each; `frontrunner.cli` puts them together."""
+"""The library's own commands, one file each; `frontrunner.cli` finds them, and those of the other rooms."""

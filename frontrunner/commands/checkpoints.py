@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
-
 import typer
 from rich.console import Console
 
 from frontrunner.commands.common import HubOption, JsonOption, print_json, refusals
 from frontrunner.settings import get_settings
-
-if TYPE_CHECKING:
-    from models import Database
 
 checkpoints = typer.Typer(help="List the checkpoints of the hubs, search the catalogue, fill it.")
 
@@ -28,100 +23,10 @@ def list_checkpoints(hub: HubOption = None, json: JsonOption = False) -> None:
     """List the checkpoints of the hubs, and what cannot be used among them."""
     with refusals():
         from frontrunner.display import show_checkpoints
-        from frontrunner.hub import find_checkpoints
+        from frontrunner.hub import find_catalogue
 
-        settings = get_settings()
-        catalogue = find_checkpoints(
-            hub or settings.hub, packages=hub is None and settings.packages, pickles_allowed=settings.hub_pickles
-        )
+        catalogue = find_catalogue(hub, get_settings())
         if json:
             print_json(catalogue)
         else:
             show_checkpoints(catalogue.checkpoints, catalogue.skipped, Console())
-
-
-@checkpoints.command()
-def search(
-    words: Annotated[list[str] | None, typer.Argument(help="Words that must all occur.", show_default=False)] = None,
-    modality: Annotated[str | None, typer.Option("--modality", help="image or text.")] = None,
-    family: Annotated[str | None, typer.Option("--family", help="resnet, vit, bert...")] = None,
-    license: Annotated[str | None, typer.Option("--license", help="apache-2.0, mit...")] = None,  # noqa: A002
-    tag: Annotated[str | None, typer.Option("--tag")] = None,
-    max_parameters: Annotated[int | None, typer.Option("--max-parameters", min=1)] = None,
-    max_flops: Annotated[int | None, typer.Option("--max-flops", min=1, help="Of one example.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=500)] = 50,
-    json: JsonOption = False,
-) -> None:
-    """Search the catalogue: what the hubs hold, and what `sync` heard of."""
-    with refusals():
-        from frontrunner.display import show_listed
-        from frontrunner.hub.describing.listing import CatalogueFilter, CatalogueMatches, ListedCheckpoint
-        from jobs.catalogue import refresh_catalogue, search_catalogue
-
-        wanted = CatalogueFilter(
-            search=" ".join(words or ()) or None,
-            modality=modality,
-            family=family,
-            license=license,
-            tag=tag,
-            max_parameters=max_parameters,
-            max_flops=max_flops,
-        )
-        database = _database()
-        refresh_catalogue(database, get_settings())
-        with database.read_transaction() as session:
-            rows = search_catalogue(session, wanted, limit=limit)
-            found = CatalogueMatches(
-                checkpoints=tuple(
-                    ListedCheckpoint.model_validate(row, from_attributes=True)
-                    for row in rows[:limit]
-                    if row.error_code is None
-                ),
-                more=len(rows) > limit,
-            )
-        database.close()
-        if json:
-            print_json(found)
-        else:
-            show_listed(found, Console())
-
-
-@checkpoints.command()
-def sync(
-    source: Annotated[Literal["timm", "hub", "all"], typer.Argument(help="timm's own list needs no network.")] = "all",
-    pattern: Annotated[str, typer.Option("--pattern", help="Only names of timm's list like this: resnet*")] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Checkpoints a kind of task of the hub's list.")] = 500,
-) -> None:
-    """Fill the catalogue from timm's list and the hub's."""
-    with refusals():
-        from frontrunner.hub import HubAccess
-        from frontrunner.hub.finding.sync import PIPELINES, listed_by_hub, listed_by_timm
-        from jobs.catalogue import store_listed
-
-        database = _database()
-        stored = 0
-        if source in ("timm", "all"):
-            listed = list(listed_by_timm(pattern))
-            with database.write_transaction() as session:
-                stored += store_listed(session, listed)
-        if source in ("hub", "all"):
-            access = HubAccess.of(get_settings())
-            for modality in PIPELINES:
-                listed = list(listed_by_hub(access, modality, limit))
-                with database.write_transaction() as session:
-                    stored += store_listed(session, listed)
-        database.close()
-        typer.echo(f"the catalogue knows {stored:,} checkpoints of these lists")
-
-
-def _database() -> Database:
-    """The service's database; the embedded one is made where there is none yet, a server's is left as it is."""
-    from migrations import upgrade
-    from models import Database
-
-    settings = get_settings()
-    settings.home.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.resolved_database_url)
-    if not settings.database_url:
-        upgrade(database)
-    return database

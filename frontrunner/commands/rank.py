@@ -100,13 +100,10 @@ def _rank(
     dataset: Path, hub: list[Path] | None, request: RankingRequest, options: DatasetOptions, quiet: bool
 ) -> Ranking:
     from frontrunner import ranking
-    from frontrunner.display import progress_listener
+    from frontrunner.display import progress_bars
 
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        return ranking.rank(dataset, hub=hub, request=request, options=options)
-    with progress_listener(console) as listener:
-        return ranking.rank(dataset, hub=hub, request=request, options=options, listener=listener)
+    with progress_bars(Console(stderr=True), quiet=quiet) as progress:
+        return ranking.rank(dataset, hub=hub, request=request, options=options, progress=progress)
 
 
 def _print_ranking(ranking: Ranking, top: int | None, as_json: bool) -> None:

@@ -34,13 +34,13 @@ def source(
 ) -> None:
     """Keep statistics of CHECKPOINT on its source DATASET: the discrepancy is then measured from them."""
     with refusals():
-        from frontrunner.display import progress_bar
+        from frontrunner.display import progress_bars
         from frontrunner.ranking import register_source
 
         options = dataset_options(task, label, input)
-        with progress_bar("reading features", Console(stderr=True), quiet=json) as on_progress:
+        with progress_bars(Console(stderr=True), quiet=json) as progress:
             kept = register_source(
-                checkpoint, dataset, hub=hub, options=options, max_examples=max_examples, on_progress=on_progress
+                checkpoint, dataset, hub=hub, options=options, max_examples=max_examples, progress=progress
             )
         if json:
             print_json(kept)

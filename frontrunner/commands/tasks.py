@@ -39,15 +39,13 @@ def distance(
     if len(datasets) < 2:
         raise typer.BadParameter("a distance needs two datasets", param_hint="DATASETS")
     with refusals():
-        from frontrunner.display import progress_bar, show_task_distances
+        from frontrunner.display import progress_bars, show_task_distances
         from frontrunner.ranking import TaskDistanceRequest, compare_datasets
 
         request = TaskDistanceRequest(checkpoint=checkpoint, beta=beta, max_examples=max_examples, seed=seed)
         options = dataset_options(None, label, input)
-        with progress_bar("reading features", Console(stderr=True), quiet=json) as on_progress:
-            found = compare_datasets(
-                datasets, checkpoint, hub=hub, request=request, options=options, on_progress=on_progress
-            )
+        with progress_bars(Console(stderr=True), quiet=json) as progress:
+            found = compare_datasets(datasets, checkpoint, hub=hub, request=request, options=options, progress=progress)
         if json:
             print_json(found)
         else:

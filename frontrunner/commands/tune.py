@@ -46,7 +46,7 @@ def tune(
         typer.Option("--top", min=1, help="Rank the hub first, and take the best K as teachers and student."),
     ] = None,
     source: Annotated[
-        Path | None, typer.Option("--source", help="Labelled source dataset, for dan, dann and mdd.")
+        Path | None, typer.Option("--source", help="Labelled source dataset, for methods of domain adaptation.")
     ] = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training examples, at most.")] = 10,
     budget_s: Annotated[
@@ -79,7 +79,7 @@ def tune(
 ) -> None:
     """Tune checkpoints on DATASET into one model. Interrupted, the same command goes on where it stopped."""
     with refusals():
-        from frontrunner.display import progress_bar, show_tuning
+        from frontrunner.display import progress_bars, show_tuning
         from frontrunner.tuning import TuningRequest
         from frontrunner.tuning.local import tune as tune_here
 
@@ -100,14 +100,12 @@ def tune(
         )
         if out is not None and out.exists():
             raise typer.BadParameter(f"{out} exists already", param_hint="--out")
+        if out is not None and not request.method.exports_plain_models:
+            raise typer.BadParameter(f"{request.method.name} makes no plain model", param_hint="--out")
         options = dataset_options(None, label, input)
-        with progress_bar("tuning", Console(stderr=True), quiet=json) as on_progress:
-            output = tune_here(
-                dataset, request, hub=hub, top=top, source=source, options=options, on_progress=on_progress
-            )
+        with progress_bars(Console(stderr=True), quiet=json) as progress:
+            output = tune_here(dataset, request, hub=hub, top=top, source=source, options=options, progress=progress)
         if out is not None:
-            if not output.models:
-                raise typer.BadParameter(f"{output.method} makes no plain model", param_hint="--out")
             shutil.copytree(Path(output.folder) / output.models[0].folder, out)
         if json:
             print_json(output)

@@ -46,7 +46,7 @@ class FolderFiles:
         self.root = root.resolve()
 
     def names(self) -> list[str]:
-        """See `Files.names`."""
+        """Paths relative to the folder, sorted."""
         found: list[str] = []
         for folder, subfolders, files in os.walk(self.root):
             subfolders[:] = sorted(name for name in subfolders if not _is_hidden(name))
@@ -57,7 +57,7 @@ class FolderFiles:
         return sorted(found)
 
     def read(self, name: str) -> bytes:
-        """See `Files.read`."""
+        """The bytes of a file, which must lie below the folder."""
         path = (self.root / name).resolve()
         if not path.is_relative_to(self.root):
             raise UnreadableDataset(f"{name} lies outside of the dataset's folder")
@@ -87,11 +87,11 @@ class ZipFiles:
         self._members = {info.filename: info for info in members}
 
     def names(self) -> list[str]:
-        """See `Files.names`."""
+        """Names of the members, sorted."""
         return sorted(self._members)
 
     def read(self, name: str) -> bytes:
-        """See `Files.read`."""
+        """The bytes of a member, unpacked."""
         info = self._members.get(name)
         if info is None:
             raise UnreadableDataset(f"{name} is not in the zip")

@@ -13,6 +13,7 @@ from frontrunner.data.dataset import DatasetOptions
 from frontrunner.data.opening import open_dataset
 from frontrunner.data.report import DatasetReport, check_dataset
 from frontrunner.errors import DatasetTooLarge, FrontrunnerError, UnreadableDataset, error_of
+from frontrunner.processes import module_command
 
 
 def check_isolated(
@@ -35,7 +36,7 @@ def check_isolated(
     environment = {key: os.environ[key] for key in ("PATH", "LANG", "PYTHONPATH", "VIRTUAL_ENV") if key in os.environ}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", __name__],
+            module_command(__name__),
             input=json.dumps(work),
             capture_output=True,
             text=True,

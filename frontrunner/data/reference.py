@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from frontrunner.data.dataset import Dataset, DatasetOptions, Key
+from frontrunner.data.dataset import Dataset, DatasetOptions, Key, dataset_id
 from frontrunner.data.opening import open_dataset
 from frontrunner.data.report import DatasetReport
 
@@ -21,6 +21,11 @@ class DatasetReference(BaseModel):
     digest: str
     options: DatasetOptions = DatasetOptions()
     unreadable: tuple[Key, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The public id."""
+        return dataset_id(self.digest)
 
     def open(self) -> Dataset:
         """The dataset without the inputs that its check left out."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from frontrunner.data.dataset import (
     Dataset,
+    FeatureInputs,
     ImageInputs,
     Key,
     Modality,
@@ -23,6 +23,7 @@ from frontrunner.data.dataset import (
     decode_image,
 )
 from frontrunner.errors import EmptyDataset, OneClassDataset, UnreadableDataset
+from frontrunner.progress import SILENT, Progress, Stage
 
 # A JPEG decoded at this size still reads every byte of its data, so truncation is found, at a fraction of the cost.
 _THUMBNAIL = 32
@@ -52,6 +53,14 @@ class Span(BaseModel):
     largest: float
 
 
+class FeatureSet(BaseModel):
+    """Features that the dataset brings itself, as one checkpoint would give them."""
+
+    name: str
+    dimension: int = Field(description="Features an example.")
+    bytes: int = Field(description="Size of the whole matrix.")
+
+
 class DatasetReport(BaseModel):
     """What a check found. Unreadable inputs are left out of every ranking; duplicates are only reported."""
 
@@ -70,6 +79,7 @@ class DatasetReport(BaseModel):
     widths: Span | None = Field(description="Pixels, images only.")
     heights: Span | None = Field(description="Pixels, images only.")
     lengths: Span | None = Field(description="Characters, texts only.")
+    feature_sets: list[FeatureSet] = Field(description="Empty for images and texts.")
     unreadable: list[UnreadableFile]
     duplicates: list[list[Key]] = Field(description="Groups of inputs with the same bytes; the first hundred groups.")
     duplicate_groups: int
@@ -88,16 +98,14 @@ class _Survey:
     by_digest: dict[str, list[tuple[Key, str]]] = field(default_factory=dict)
 
 
-def check_dataset(
-    dataset: Dataset, on_progress: Callable[[int, int], None] = lambda done, total: None
-) -> DatasetReport:
+def check_dataset(dataset: Dataset, progress: Progress = SILENT) -> DatasetReport:
     """Read every input once and say what is there.
 
     Raises:
         EmptyDataset: no readable example is left in the training split.
         OneClassDataset: the readable training examples are all of one class, or their targets all equal.
     """
-    survey = _survey(dataset, on_progress)
+    survey = _survey(dataset, progress)
     usable = dataset.without({file.key for file in survey.unreadable})
     if not len(usable.train):
         first = f"; the first: {survey.unreadable[0].reason}" if survey.unreadable else ""
@@ -124,6 +132,7 @@ def check_dataset(
         widths=spans[0] if is_image else None,
         heights=spans[1] if is_image else None,
         lengths=spans[0] if isinstance(dataset.inputs, TextInputs) else None,
+        feature_sets=_feature_sets(dataset),
         unreadable=survey.unreadable,
         duplicates=[[key for key, _ in members] for members in groups[:MAX_DUPLICATES_LISTED]],
         duplicate_groups=len(groups),
@@ -133,7 +142,7 @@ def check_dataset(
     )
 
 
-def _survey(dataset: Dataset, on_progress: Callable[[int, int], None]) -> _Survey:
+def _survey(dataset: Dataset, progress: Progress) -> _Survey:
     survey = _Survey()
     total = len(dataset.train) + len(dataset.test)
     done = 0
@@ -149,7 +158,8 @@ def _survey(dataset: Dataset, on_progress: Callable[[int, int], None]) -> _Surve
                 survey.by_digest.setdefault(hashlib.sha256(data).hexdigest(), []).append((key, split_name))
             done += 1
             if done % 64 == 0 or done == total:
-                on_progress(done, total)
+                progress.advance(Stage.CHECK, done, total, of=dataset.name)
+                progress.safe_point()
     return survey
 
 
@@ -175,6 +185,15 @@ def image_size(data: bytes, name: str) -> tuple[int, int]:
     decode_image(data, name, thumbnail=_THUMBNAIL)
     with Image.open(io.BytesIO(data)) as image:
         return image.size
+
+
+def _feature_sets(dataset: Dataset) -> list[FeatureSet]:
+    if not isinstance(dataset.inputs, FeatureInputs):
+        return []
+    return [
+        FeatureSet(name=name, dimension=matrix.shape[1], bytes=matrix.nbytes)
+        for name, matrix in dataset.inputs.sets.items()
+    ]
 
 
 def _class_counts(dataset: Dataset) -> list[ClassCount]:

@@ -1,7 +1,7 @@
-"""How far a dataset would take a checkpoint from where pretraining left it, and how far tasks are apart.
+"""Distances between a checkpoint before and after fine-tuning on a dataset, distances between tasks, and bounds.
 
-docs/theory.md says what each number means and when to trust it. Nothing here loads torch; `discrepancy.subspace`, which
-measures the curvature of a network, does and is imported by name.
+docs/theory.md says what each number means and when to trust it. Nothing here loads torch, except for
+`discrepancy.subspace`, which measures the curvature of a network and has to be imported by name.
 """
 
 from frontrunner.discrepancy.bounds import (
@@ -26,7 +26,7 @@ from frontrunner.discrepancy.gaussians import (
     stationary_covariance,
     twice_kl,
 )
-from frontrunner.discrepancy.generalisation import GeneralisationReport, Terminal, generalisation_report
+from frontrunner.discrepancy.generalisation import GeneralisationReport, Terminal, TunedHead, generalisation_report
 from frontrunner.discrepancy.gibbs import gibbs_complexity
 from frontrunner.discrepancy.head import head_discrepancy
 from frontrunner.discrepancy.reachability import (
@@ -35,7 +35,7 @@ from frontrunner.discrepancy.reachability import (
     fit_kramers,
     transition_probability,
 )
-from frontrunner.discrepancy.report import VERSION, DiscrepancyReport, NoiseModel, Reference, Space
+from frontrunner.discrepancy.report import VERSION, DiscrepancyReport, NoiseModel, Reference, SGDNoise, Space
 from frontrunner.discrepancy.sde import (
     StepMoments,
     anisotropic_trajectory_bound,
@@ -65,10 +65,12 @@ __all__ = [
     "LowRankPlusDiagonal",
     "NoiseModel",
     "Reference",
+    "SGDNoise",
     "Space",
     "StepMoments",
     "TaskDistances",
     "Terminal",
+    "TunedHead",
     "amgm_upper_bound",
     "anisotropic_trajectory_bound",
     "bootstrap_step",

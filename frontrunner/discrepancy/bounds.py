@@ -1,7 +1,7 @@
-"""Generalisation gaps: PAC-Bayes, VC and Rademacher. Each says how far the test risk may lie above the training risk.
+"""Generalisation gaps: PAC-Bayes, VC and Rademacher bounds on the test risk minus the training risk.
 
-Risks are of a loss in [0, 1], so a gap above 1 says nothing: `Gap` prints itself as vacuous then. For a network and a
-few thousand examples most of these are vacuous; they are offered because they are what the papers state.
+Risks are of a loss in [0, 1], so a gap above 1 bounds nothing: `Gap` then prints "vacuous". For a network and a few
+thousand examples most of these bounds are vacuous; they are here because the papers state them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Gap:
 
     @property
     def vacuous(self) -> bool:
-        """True above 1: no gap of a loss in [0, 1] can be larger anyway."""
+        """Whether the bound exceeds 1, the largest possible gap of a loss in [0, 1]."""
         return not self.value <= 1.0
 
     def __str__(self) -> str:
@@ -43,8 +43,8 @@ def pac_bayes_gap(discrepancy: float, n: int, delta: float) -> float:
     """sqrt((D + 2 log(1/delta) + 2 log n + 4) / (4n - 2)), holding with probability 1 - delta over the sample.
 
     He & Tao 2021: Theorem 2 with Definition 2, Corollary 1 with Definition 3, Theorem 1 with
-    `pretraining_discrepancy` and the source's n. It is a theorem of PAC-Bayes (McAllester 1999) when D is at least
-    `twice_kl`; with Definition 2, which may lie below it, it is only what the paper prints.
+    `pretraining_discrepancy` and the source's n. The bound is a theorem of PAC-Bayes (McAllester 1999) where D is at
+    least `twice_kl`. Definition 2 may be smaller than that; the bound is then published, but not implied.
 
     Args:
         discrepancy: D, any of the forms; may be infinite.
@@ -52,7 +52,7 @@ def pac_bayes_gap(discrepancy: float, n: int, delta: float) -> float:
         delta: in (0, 1).
 
     Raises:
-        BoundUndefined: D is so negative that the root has none, which only Definitions 2 and 3 can be.
+        BoundUndefined: D is so negative that the root is not real; only Definitions 2 and 3 can be.
         InvalidDiscrepancyInput: n or delta out of range, or D not a number.
 
     Example:
@@ -116,7 +116,8 @@ def rademacher_gap(complexity: float, n: int, delta: float) -> float:
 def empirical_rademacher_gap(complexity: float, n: int, delta: float) -> float:
     """2 R_S + 3 sqrt(log(2/delta) / 2n), R_S the Rademacher complexity measured on the sample itself.
 
-    The price of not knowing the expected complexity; Bartlett & Mendelson 2002.
+    The second term is larger than in `rademacher_gap` because the expected complexity is not known; Bartlett &
+    Mendelson 2002.
 
     Raises:
         InvalidDiscrepancyInput: complexity negative, n or delta out of range.
@@ -133,8 +134,8 @@ def empirical_rademacher_gap(complexity: float, n: int, delta: float) -> float:
 def linear_head_rademacher_bound(statistics: FeatureStatistics, weight_norm: float) -> float:
     """An upper bound on the empirical Rademacher complexity of {f -> w'f : |w| <= W}: W sqrt(tr F'F) / n.
 
-    Jensen's inequality on `empirical_rademacher_complexity`; by Khintchine and Kahane at most sqrt(2) above it. From
-    statistics alone, whatever n.
+    It follows by Jensen's inequality from `empirical_rademacher_complexity`, and exceeds it by at most a factor of
+    sqrt(2) (Khintchine, Kahane). It needs statistics alone.
 
     Raises:
         InvalidDiscrepancyInput: no example, or a norm that is negative or not finite.

@@ -1,8 +1,8 @@
-"""The three forms a covariance can take, and how each is checked.
+"""The three forms of a covariance, and how each is checked.
 
-A covariance is a full (d, d) matrix, a diagonal (d,), or `LowRankPlusDiagonal`. Everything downstream asks only for
-`as_covariance`, which refuses what is not finite, not square or not symmetric, once and in one place. Definiteness
-is judged where a factorisation is made anyway.
+A covariance is a full (d, d) matrix, a diagonal (d,), or `LowRankPlusDiagonal`. All functions check their input by
+`as_covariance`, which refuses values that are not finite, and matrices that are not square or not symmetric.
+Definiteness is checked where a matrix is factorised.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class LowRankPlusDiagonal:
 
     @property
     def dimension(self) -> int:
-        """d."""
+        """d, the number of parameters."""
         return int(self.diagonal.shape[0])
 
     def matrix(self) -> Floats:

@@ -1,4 +1,4 @@
-"""Intrinsic dimension of a feature cloud: how many coordinates its points really use nearby."""
+"""Intrinsic dimension of a set of features: how many coordinates describe it locally."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ theta' S_PT^-1 theta.
 
 The published Definition 2 has log det M with the wrong sign to be a Kullback-Leibler divergence, so it can be
 negative; and the published Lemma 2, on which Definition 3 rests, is false (M = 100 I, d = 2). Both are computed as
-published, beside `twice_kl` and `amgm_upper_bound`, which hold. docs/theory.md says which to trust when.
+published, beside `twice_kl` and `amgm_upper_bound`, which hold. docs/theory.md says which number to trust when.
 """
 
 from __future__ import annotations
@@ -144,6 +144,11 @@ def compare(covariance_pt: Covariance, covariance_ft: Covariance, shift: ArrayLi
         SingularCovariance: S_PT has no inverse at float64's precision.
         NotPositiveSemidefinite: either has a negative eigenvalue, or is not symmetric.
         InvalidDiscrepancyInput: shapes do not fit, or NaN or infinity among the values.
+
+    Example:
+        >>> terms = compare([1.0, 4.0], [2.0, 4.0], [1.0, 2.0])  # M = diag(2, 1)
+        >>> terms.trace, terms.mahalanobis, round(terms.log_det, 4)
+        (3.0, 2.0, 0.6931)
     """
     pt = as_covariance(covariance_pt, "the pretraining covariance")
     ft = as_covariance(covariance_ft, "the fine-tuning covariance")

@@ -1,4 +1,4 @@
-"""What theory says of a tuned model's gap: every bound that the measurements at hand allow, side by side."""
+"""All bounds on a tuned model's generalisation gap that can be computed from the measurements at hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 
 from frontrunner.discrepancy.bounds import Gap, linear_head_rademacher_bound, rademacher_gap, vc_gap
-from frontrunner.discrepancy.errors import InvalidDiscrepancyInput
 from frontrunner.discrepancy.report import DiscrepancyReport
 from frontrunner.discrepancy.sde import (
     StepMoments,
@@ -21,7 +20,7 @@ from frontrunner.statistics import FeatureStatistics
 
 @dataclass(frozen=True)
 class Terminal:
-    """Where training ended, over bootstrapped training sets: see `terminal_state_bound`.
+    """Weights and covariances at the end of training, for m bootstrapped training sets.
 
     Attributes:
         weights: (m, d) in the head or a subspace.
@@ -55,9 +54,22 @@ class GeneralisationReport:
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, object]:
-        """The same for JSON."""
+        """The bounds and the measured gap, for JSON."""
         gaps = [{"name": gap.name, "value": gap.value, "vacuous": gap.vacuous} for gap in self.gaps]
         return {"n": self.n, "delta": self.delta, "gaps": gaps, "measured": self.measured}
+
+
+@dataclass(frozen=True)
+class TunedHead:
+    """A linear head as its Rademacher bound needs it.
+
+    Attributes:
+        features: statistics of the tuned backbone's features on the training data.
+        weight_norm: largest norm of a head column's weights.
+    """
+
+    features: FeatureStatistics
+    weight_norm: float
 
 
 def generalisation_report(
@@ -65,8 +77,7 @@ def generalisation_report(
     parameters: int,
     *,
     delta: float = 0.05,
-    features: FeatureStatistics | None = None,
-    weight_norm: float | None = None,
+    head: TunedHead | None = None,
     discrepancy: DiscrepancyReport | None = None,
     trajectory: Sequence[StepMoments] = (),
     terminal: Terminal | None = None,
@@ -79,8 +90,7 @@ def generalisation_report(
         parameters: of the tuned model; a classifier of d real parameters is taken to have VC dimension d, which for
             networks is an underestimate: the bound is vacuous all the same.
         delta: failure probability.
-        features: of the tuned backbone on the training data; with `weight_norm` gives the Rademacher bound of the head.
-        weight_norm: largest norm of a head column's weights.
+        head: of the tuned model; gives the Rademacher bound.
         discrepancy: in the `tuned` space.
         trajectory: one entry for each step of the training.
         terminal: where training ended.
@@ -96,12 +106,9 @@ def generalisation_report(
         measured gap 0.08
     """
     gaps = [Gap("VC", vc_gap(n, parameters, delta))]
-    if features is not None:
-        if weight_norm is None:
-            raise InvalidDiscrepancyInput("the Rademacher bound of a head needs the norm of its weights")
-        gaps.append(
-            Gap("Rademacher (head)", rademacher_gap(linear_head_rademacher_bound(features, weight_norm), n, delta))
-        )
+    if head is not None:
+        complexity = linear_head_rademacher_bound(head.features, head.weight_norm)
+        gaps.append(Gap("Rademacher (head)", rademacher_gap(complexity, n, delta)))
     if discrepancy is not None:
         gaps.append(Gap(f"PAC-Bayes ({discrepancy.space})", discrepancy.pac_bayes_gap))
     if trajectory:

@@ -28,20 +28,20 @@ from scipy.linalg import eigh, solve_triangular
 from frontrunner.discrepancy.covariance import definite_factor
 from frontrunner.discrepancy.errors import SingularCovariance
 from frontrunner.discrepancy.gaussians import GaussianTerms
-from frontrunner.discrepancy.report import DiscrepancyReport, NoiseModel, report, require_noise_model
+from frontrunner.discrepancy.report import DiscrepancyReport, SGDNoise, report
 from frontrunner.errors import IncompatibleStatistics
 from frontrunner.scores.logme import Evidence, maximise_evidence, moments_of
 from frontrunner.scores.spectrum import Spectrum, decompose
 from frontrunner.statistics import FeatureStatistics, Floats
+
+_ISOTROPIC = SGDNoise("isotropic")
 
 
 def head_discrepancy(
     statistics: FeatureStatistics,
     source: FeatureStatistics | None = None,
     *,
-    noise_model: NoiseModel = "isotropic",
-    learning_rate: float = 0.01,
-    batch_size: int = 32,
+    noise: SGDNoise = _ISOTROPIC,
     delta: float = 0.05,
     spectrum: Spectrum | None = None,
     evidence: Evidence | None = None,
@@ -51,17 +51,16 @@ def head_discrepancy(
     Args:
         statistics: of the target, with labels or targets.
         source: labelled statistics of the same checkpoint on its source dataset; None means the prior.
-        noise_model: `isotropic` (free of the step size), `empirical` or `fisher`.
-        learning_rate, batch_size: of the fine-tuning to come; not used by `isotropic`.
+        noise: of the fine-tuning to come; isotropic by default, which needs no step size.
         delta: failure probability of the gaps.
         spectrum, evidence: `decompose(moments_of(statistics))` and `maximise_evidence` of it where LogME was computed
-            already; then the prior case costs O(D C) and no decomposition.
+            already; against the prior the discrepancy then costs O(D C) and no decomposition.
 
     Raises:
         NothingToSeparate, InvalidFeatures: as LogME does.
         IncompatibleStatistics: source and target features have different dimensions.
         SingularCovariance: with `empirical` noise, the source never moved in a direction that the target needs.
-        InvalidDiscrepancyInput: an unknown noise model or a parameter out of range.
+        InvalidDiscrepancyInput: `delta` is out of range.
 
     Source: He & Tao 2021, Definitions 2 and 3, on LogME's model (You et al. 2021).
 
@@ -75,24 +74,22 @@ def head_discrepancy(
         >>> abs(found.twice_kl + found.discrepancy) < 1e-6
         True
     """
-    require_noise_model(noise_model, learning_rate, batch_size)
     spectrum = spectrum or decompose(moments_of(statistics))
     evidence = evidence or maximise_evidence(spectrum)
-    temperature = learning_rate / (2 * batch_size)
     if source is None:
-        terms = _from_prior(spectrum, evidence, statistics.dimension, noise_model, temperature)
+        terms = _from_prior(spectrum, evidence, statistics.dimension, noise)
     else:
         if source.dimension != statistics.dimension:
             raise IncompatibleStatistics(
                 f"source features have dimension {source.dimension}, target features {statistics.dimension}: "
                 "both must come from one checkpoint"
             )
-        origin = _source_side(source, noise_model, temperature, statistics.n)
-        terms = _from_source(statistics, evidence, origin, noise_model, temperature)
+        origin = _source_side(source, noise, statistics.n)
+        terms = _from_source(statistics, evidence, origin, noise)
     return report(
         terms,
         space="head",
-        noise_model=noise_model,
+        noise_model=noise.model,
         reference="prior" if source is None else "source",
         effective_parameters=float(evidence.effective_parameters.sum()),
         n=statistics.n,
@@ -100,25 +97,23 @@ def head_discrepancy(
     )
 
 
-def _from_prior(
-    spectrum: Spectrum, evidence: Evidence, dimension: int, noise_model: NoiseModel, temperature: float
-) -> GaussianTerms:
+def _from_prior(spectrum: Spectrum, evidence: Evidence, dimension: int, noise: SGDNoise) -> GaussianTerms:
     """S_PT = I/alpha_c; every matrix is diagonal in G's eigenbasis and 1/alpha_c outside its span."""
     alpha, t = evidence.alpha, evidence.alpha / evidence.beta
     squared = spectrum.squared_singular_values[:, None]
     columns, null = alpha.size, dimension - squared.shape[0]
     # The spectrum's slope is t m'm, so that alpha m'm = beta slope.
     mahalanobis = float(evidence.beta @ spectrum.unexplained(t).slope)
-    if noise_model == "isotropic":
+    if noise.model == "isotropic":
         # M = t/(t + s^2) per direction and 1 in the null space.
         trace = float((t / (t + squared)).sum()) + null * columns
         return GaussianTerms(dimension * columns, -float(np.log1p(squared / t).sum()), trace, mahalanobis)
-    if noise_model == "fisher":
-        ratio = alpha * temperature
+    if noise.model == "fisher":
+        ratio = alpha * noise.temperature
         log_det, trace = dimension * float(np.log(ratio).sum()), dimension * float(ratio.sum())
         return GaussianTerms(dimension * columns, log_det, trace, mahalanobis)
     reached = squared[: _rank(spectrum.squared_singular_values, spectrum.n)]
-    ratios = alpha * temperature * reached / (t + reached)
+    ratios = alpha * noise.temperature * reached / (t + reached)
     return GaussianTerms(ratios.size, float(np.log(ratios).sum()), float(ratios.sum()), mahalanobis)
 
 
@@ -130,7 +125,7 @@ class _SourceSide:
     variances: Floats
 
 
-def _source_side(source: FeatureStatistics, noise_model: NoiseModel, temperature: float, n_target: int) -> _SourceSide:
+def _source_side(source: FeatureStatistics, noise: SGDNoise, n_target: int) -> _SourceSide:
     """Curvature of the source's loss averaged over its columns: the target's columns have no counterpart among them.
 
     The new head starts at 0 as heads do; what the source contributes is how tightly each direction was held.
@@ -140,15 +135,15 @@ def _source_side(source: FeatureStatistics, noise_model: NoiseModel, temperature
     squared, vectors = _eigenbasis(source)
     signal = beta * squared / source.n
     curvature = signal + alpha / source.n
-    if noise_model == "isotropic":
+    if noise.model == "isotropic":
         return _SourceSide(vectors, 1.0 / (n_target * curvature))
-    if noise_model == "fisher":
-        return _SourceSide(vectors, np.full_like(curvature, temperature))
-    return _SourceSide(vectors, temperature * signal / curvature)
+    if noise.model == "fisher":
+        return _SourceSide(vectors, np.full_like(curvature, noise.temperature))
+    return _SourceSide(vectors, noise.temperature * signal / curvature)
 
 
 def _from_source(
-    statistics: FeatureStatistics, evidence: Evidence, origin: _SourceSide, noise_model: NoiseModel, temperature: float
+    statistics: FeatureStatistics, evidence: Evidence, origin: _SourceSide, noise: SGDNoise
 ) -> GaussianTerms:
     """Whiten by the source in the target's eigenbasis, where every column's S_FT is diagonal: one factor for all."""
     squared, vectors = _eigenbasis(statistics)
@@ -156,11 +151,11 @@ def _from_source(
     t, columns = evidence.alpha / evidence.beta, evidence.alpha.size
     mean = (vectors.T @ moments_of(statistics).cross) / (t + squared[:, None])
     mean[rank:] = 0.0
-    if noise_model == "empirical":
+    if noise.model == "empirical":
         vectors, mean, reached = vectors[:, :rank], mean[:rank], squared[:rank, None]
-        variances = temperature * reached / (t + reached)
-    elif noise_model == "fisher":
-        variances = np.full((statistics.dimension, columns), temperature)
+        variances = noise.temperature * reached / (t + reached)
+    elif noise.model == "fisher":
+        variances = np.full((statistics.dimension, columns), noise.temperature)
     else:
         variances = 1.0 / (evidence.alpha + evidence.beta * squared[:, None])
 

@@ -1,8 +1,8 @@
-"""How probable it is that SGD gets from one task to another, and how long it takes.
+"""The probability that SGD gets from one task to another, and the time it takes.
 
 Achille, Mbeng & Soatto 2018. SGD diffuses with Dif = k eta / |B|. Reaching a task across a rise dC in
 complexity has static probability exp(-dC / (2 Dif)), and takes 1/rate with Kramers' rate c exp(-dC / Dif). k and c are
-not known beforehand: `fit_kramers` finds them from runs whose convergence times were measured.
+not known beforehand: `fit_kramers` fits them to runs whose convergence times were measured.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def transition_probability(barrier: float, diffusion: float) -> float:
     """exp(-dC / (2 Dif)), the static part of the probability of a transition; at most 1.
 
     Args:
-        barrier: dC, a difference of complexities; at or below 0 there is nothing to climb.
+        barrier: dC, a difference of complexities; at or below 0 the probability is 1.
         diffusion: Dif > 0.
 
     Raises:
@@ -48,6 +48,10 @@ class KramersModel:
         r_squared: share of the variance of log tau that the fit explains, over the runs it was made from.
         residual: standard deviation of log tau around the fit; a prediction is good to a factor of exp(residual).
         runs: how many it was fitted to.
+
+    Example:
+        >>> KramersModel(c=2.0, k=3.0).time(barrier=0.0, learning_rate=0.1, batch_size=10)
+        0.5
     """
 
     c: float

@@ -1,4 +1,4 @@
-"""`DiscrepancyReport`: what a ranking prints beside a checkpoint, with the assumptions that each number rests on."""
+"""`DiscrepancyReport`: the discrepancy of a checkpoint in all its forms, with the assumptions behind the numbers."""
 
 from __future__ import annotations
 
@@ -20,13 +20,52 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
+class SGDNoise:
+    """The gradient noise of a fine-tuning by SGD, and the step sizes that scale what it does.
+
+    Attributes:
+        model: `isotropic` (C = tr(C)/d I; a head's is free of the step size), `empirical` (C as measured) or `fisher`
+            (C = the curvature).
+        learning_rate: > 0.
+        batch_size: at least 1.
+
+    Raises:
+        InvalidDiscrepancyInput: there is no such model, or a step size is out of range.
+
+    Example:
+        >>> SGDNoise("fisher", learning_rate=0.1, batch_size=10).temperature
+        0.005
+    """
+
+    model: NoiseModel
+    learning_rate: float = 0.01
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        if self.model not in NOISE_MODELS:
+            raise InvalidDiscrepancyInput(
+                f"there is no noise model '{self.model}'; choose from: {', '.join(NOISE_MODELS)}"
+            )
+        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate) and self.batch_size >= 1):
+            raise InvalidDiscrepancyInput(
+                f"learning_rate must be positive and batch_size at least 1, got {self.learning_rate} and "
+                f"{self.batch_size}"
+            )
+
+    @property
+    def temperature(self) -> float:
+        """learning_rate / (2 batch_size): what the noise covariance is multiplied by."""
+        return self.learning_rate / (2 * self.batch_size)
+
+
+@dataclass(frozen=True)
 class DiscrepancyReport:
     """The discrepancy between where a checkpoint starts and where a dataset would take it. Lower is nearer.
 
     Attributes:
         space: which parameters are meant: the linear head, a random subspace, or that subspace after tuning.
         noise_model: what the gradient noise was taken to be.
-        reference: what the distances are from: the no-knowledge prior, or the source task's own minimum.
+        reference: the start of the distances: the no-knowledge prior, or the source task's own minimum.
         dimension: d; only reports of equal space, reference and d compare.
         discrepancy: Definition 2 as published; may be negative.
         dimension_dependent: Definition 3 as published.
@@ -104,19 +143,3 @@ def report(
         n=n,
         delta=delta,
     )
-
-
-def require_noise_model(noise_model: str, learning_rate: float, batch_size: int) -> None:
-    """Refuse a noise model that does not exist and a step size that makes no sense.
-
-    Raises:
-        InvalidDiscrepancyInput: either.
-    """
-    if noise_model not in NOISE_MODELS:
-        raise InvalidDiscrepancyInput(
-            f"there is no noise model '{noise_model}'; choose from: {', '.join(NOISE_MODELS)}"
-        )
-    if not (learning_rate > 0 and math.isfinite(learning_rate) and batch_size >= 1):
-        raise InvalidDiscrepancyInput(
-            f"learning_rate must be positive and batch_size at least 1, got {learning_rate} and {batch_size}"
-        )

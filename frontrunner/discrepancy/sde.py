@@ -25,7 +25,7 @@ from frontrunner.statistics import Floats
 
 @dataclass(frozen=True)
 class StepMoments:
-    """What one step of the trajectory bound needs, expectations over training sets taken by the bootstrap.
+    """The moments of one step that the trajectory bounds need; expectations over training sets are bootstrapped.
 
     Attributes:
         dimension: d.
@@ -51,6 +51,12 @@ def bootstrap_step(gradients: ArrayLike, batch_size: int, *, resamples: int = 20
 
     Raises:
         InvalidDiscrepancyInput: shapes or ranges; values that are not finite.
+
+    Example:
+        >>> gradients = np.random.default_rng(0).normal(size=(400, 3))  # noise of variance 1/10 in a batch of 10
+        >>> step = bootstrap_step(gradients, batch_size=10)
+        >>> round(float(np.trace(step.deviation_and_noise)) / step.dimension, 2)
+        0.1
     """
     rows = np.asarray(gradients, dtype=np.float64)
     if rows.ndim != 2 or rows.shape[0] < 2 or rows.shape[1] == 0 or batch_size < 1 or resamples < 2:
@@ -107,6 +113,11 @@ def anisotropic_trajectory_bound(steps: list[StepMoments], n: int, subgaussian: 
     """`trajectory_bound` with log det E[C_t + (G - g)(G - g)'] for its first term: never above it.
 
     Source: Wang & Mao 2022. Arguments and errors as for `trajectory_bound`.
+
+    Example:
+        >>> step = StepMoments(2, deviation_and_noise=np.diag([1.0, 4.0]), noise_log_det=np.log(4.0))
+        >>> anisotropic_trajectory_bound([step], n=100), round(trajectory_bound([step], n=100), 4)
+        (0.0, 0.0334)
     """
     _require_steps(steps, n, subgaussian)
     first = [_log_det(step.deviation_and_noise) for step in steps]

@@ -5,8 +5,8 @@ have unit length. Their supports are disjoint, so they are orthonormal; P' g cos
 and P takes three bytes a parameter instead of 4 d. This is the construction of Li et al. (2018) with a sparse P.
 
 Per example one forward pass is shared by a backward pass for each row that is wanted, and each gradient is projected
-and dropped at once: memory is that of one example and one gradient, whatever n and d. A plain loop beat vmap of grad by
-five to one in time and three to one in memory on a CPU.
+and dropped at once: memory is that of one example and one gradient for any n and d. On a CPU a plain loop took a fifth
+of the time and a third of the memory of vmap of grad.
 
 Only the backbone moves. A head is a loss on features, and enters by its derivative there:
 - the source's loss is the checkpoint's own classifier with labels drawn from its own predictions: the Fisher needs
@@ -114,6 +114,11 @@ class GaussianHead:
         noise_precision: beta, (C,).
 
     Labels are integer codes (one-hot) or real rows (C,).
+
+    Example:
+        >>> head = GaussianHead(np.eye(2), [1.0, 1.0])  # outputs equal features
+        >>> head.gradient_row(torch.tensor([3.0, 1.0]), torch.tensor(0)).tolist()
+        [2.0, 1.0]
     """
 
     def __init__(self, weights: ArrayLike, noise_precision: ArrayLike) -> None:
@@ -143,7 +148,12 @@ class GaussianHead:
 
 
 class ClassifierHead:
-    """Cross-entropy of the checkpoint's own classifier, a differentiable map from features (1, D) to logits (1, C)."""
+    """Cross-entropy of the checkpoint's own classifier, a differentiable map from features (1, D) to logits (1, C).
+
+    Example:
+        >>> ClassifierHead(lambda features: features).gradient_row(torch.zeros(2), torch.tensor(0)).tolist()
+        [-0.5, 0.5]
+    """
 
     def __init__(self, classifier: Callable[[Tensor], Tensor]) -> None:
         self.classifier = classifier
@@ -204,6 +214,13 @@ def measure_curvature(
         SubspaceTooLarge: d exceeds the number of parameters.
         TooFewPoints: fewer than two examples.
         InvalidDiscrepancyInput: a target without labels, features that are not (b, D), or gradients not finite.
+
+    Example:
+        >>> batch = torch.randn(4, 3), torch.tensor([0, 1, 0, 1])
+        >>> head = GaussianHead(np.eye(2), [1.0, 1.0])
+        >>> _, target = measure_curvature(nn.Linear(3, 2), [batch], source=None, target=head, dimension=5)
+        >>> target.fisher.shape, target.gradients.shape
+        ((5, 5), (4, 5))
     """
     parameters = [p for p in backbone.parameters() if p.is_floating_point()]
     subspace = RandomSubspace(parameters, dimension, seed)
@@ -253,6 +270,13 @@ def projected_shift(
 
     Raises:
         InvalidDiscrepancyInput: shapes differ.
+
+    Example:
+        >>> before, after = torch.zeros(4, 5), torch.ones(4, 5)
+        >>> projected_shift([before], [before], dimension=3).tolist()
+        [0.0, 0.0, 0.0]
+        >>> projected_shift([before], [after], dimension=3).shape
+        (3,)
     """
     if [p.shape for p in before] != [p.shape for p in after]:
         raise InvalidDiscrepancyInput("the parameters before and after tuning differ in shape")

@@ -10,8 +10,8 @@ information H the 2 goes away, and the formula is then the exact optimum, which 
 
 In the `head` space L(w) = 1/2 |Y - F w|^2 summed over examples and columns, so H is F'F for every column, the best w
 is a ridge solution, and the complexity needs statistics alone. beta is then the noise variance of a label. Both beta
-and lambda must be one and the same for all tasks that are compared: fitted for each task they would absorb its
-complexity, and distances could come out negative.
+and lambda must be the same for all tasks that are compared: fitted to each task, they would absorb its complexity, and
+distances could be negative.
 
 The union of two tasks has all their examples and the label columns of both side by side (a class of one task is
 never a class of the other). Adding terms to a sum of squares cannot lower its minimum, so d(1 -> 2) >= 0; and
@@ -69,7 +69,7 @@ def complexity(loss: float, squared_norm: float, fisher: Covariance, *, beta: fl
         InvalidDiscrepancyInput: a parameter out of range.
         NotPositiveSemidefinite: H has an eigenvalue below -beta/lambda^2, so that w is no minimum.
 
-    Source: Achille et al. 2018, with the standard Fisher; see the module's docstring.
+    Source: Achille et al. 2018, with the standard Fisher information instead of the paper's, which is half of it.
 
     Example:
         >>> round(complexity(1.0, 2.0, [3.0], beta=1.0, prior_scale=1.0), 3)
@@ -122,6 +122,12 @@ def task_distance(
     Errors as for `task_union` and `head_complexity`.
 
     Source: Achille et al. 2018.
+
+    Example:
+        >>> simple = FeatureStatistics().update(np.eye(4), labels=[0, 0, 1, 1])
+        >>> rich = FeatureStatistics().update(np.eye(4), labels=[0, 1, 2, 3])
+        >>> task_distance(rich, simple, prior_scale=1.0) < task_distance(simple, rich, prior_scale=1.0)
+        True
     """
     found = task_distances({"start": start, "goal": goal}, beta=beta, prior_scale=prior_scale)
     return float(found.distance[0, 1])
@@ -170,6 +176,10 @@ def unit_prior_scale(*tasks: FeatureStatistics) -> float:
 
     Raises:
         NothingToSeparate: no example, or features that are all zero.
+
+    Example:
+        >>> unit_prior_scale(FeatureStatistics().update(2 * np.eye(4)))
+        0.5
     """
     n = sum(task.n for task in tasks)
     square = sum(float(np.trace(task.gram_lower)) for task in tasks)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -93,3 +95,19 @@ def lay_out_for_reading(checkpoint: Checkpoint, example: Any) -> None:
     fold_normalisation(checkpoint, example)
     if any(isinstance(module, nn.Conv2d) for module in checkpoint.module.modules()):
         checkpoint.module.to(memory_format=torch.channels_last)
+
+
+@contextmanager
+def restored(module: nn.Module) -> Iterator[None]:
+    """A block that may lay out `module` for reading and move it; afterwards its layers and device are as before."""
+    layers = dict(module.named_modules())
+    device = next((parameter.device for parameter in module.parameters()), None)
+    try:
+        yield
+    finally:
+        # Layers come before those inside of them.
+        for name, layer in layers.items():
+            if name and module.get_submodule(name) is not layer:
+                module.set_submodule(name, layer)
+        if device is not None:
+            module.to(device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from frontrunner.extraction.memory import PeakMemory
 from frontrunner.hub import CheckpointDescription, HubAccess, ReadingCost
 from frontrunner.hub.opening.checkpoint import Batch, Checkpoint, Inputs
 from frontrunner.hub.opening.open import open_checkpoint
+from frontrunner.progress import SILENT, Progress, Stage
 
 # Examples that the folded layers are compared on.
 _PROBE = 2
@@ -44,7 +45,7 @@ class FeatureReader:
         description: CheckpointDescription,
         inputs: Inputs,
         access: HubAccess | None = None,
-        on_fetch: Callable[[int, int], None] = lambda done, total: None,
+        progress: Progress = SILENT,
     ) -> FeatureReader:
         """A reader of a checkpoint that is opened for it, so that its memory is counted.
 
@@ -53,17 +54,19 @@ class FeatureReader:
         """
         importlib.import_module(description.library)  # its own memory is not the checkpoint's
         memory = PeakMemory()
-        return cls(open_checkpoint(description, access, on_fetch=on_fetch), inputs, memory)
+        return cls(open_checkpoint(description, access, progress=progress), inputs, memory)
 
-    def read(self, keys: Sequence[Key], on_batch: Callable[[int], None] = lambda examples: None) -> Extracted:
-        """Features of the inputs `keys`, in that order; `on_batch` hears how many examples each batch held.
+    def read(self, keys: Sequence[Key], progress: Progress = SILENT) -> Extracted:
+        """Features of the inputs `keys`, in that order; `progress` hears of every batch.
 
         Raises:
             UnreadableDataset: an input cannot be decoded.
             CheckpointUnreadable: the model fails on the input, or what it says of it is not finite.
         """
+        name = self._checkpoint.description.id
         features = np.empty((len(keys), self._checkpoint.feature_dimension), dtype=np.float32)
         probabilities: NDArray[np.float32] | None = None
+        done = 0
         for batch in self._checkpoint.preparation.batches(self._inputs, keys, self._device):
             read, predicted = self._forward(batch)
             features[batch.positions] = read
@@ -71,8 +74,8 @@ class FeatureReader:
                 if probabilities is None:
                     probabilities = np.empty((len(keys), predicted.shape[1]), dtype=np.float32)
                 probabilities[batch.positions] = predicted
-            on_batch(len(batch.positions))
-        name = self._checkpoint.description.id
+            done += len(batch.positions)
+            progress.advance(Stage.READ, done, len(keys), of=name)
         if not np.isfinite(features).all():
             raise CheckpointUnreadable(f"{name} gives features that are NaN or infinite")
         if probabilities is not None and not np.isfinite(probabilities).all():

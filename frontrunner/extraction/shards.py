@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, overload
 
@@ -14,19 +14,21 @@ from frontrunner.data.dataset import Key, Task
 from frontrunner.errors import ModalityMismatch
 from frontrunner.extraction.cache import SHARD_SIZE, Extracted, FeatureCache, FeatureKey
 from frontrunner.hub import CheckpointDescription, HubAccess, ReadingCost
+from frontrunner.hub.finding.feature_sets import set_name
+from frontrunner.progress import SILENT, Part, Progress, Stage
 from frontrunner.shard import Shard
 
 
 class Reader(Protocol):
-    """Reads the inputs with these keys, telling how many each batch held."""
+    """Reads inputs by their keys, and tells of every batch."""
 
-    def read(self, keys: Sequence[Key], on_batch: Callable[[int], None]) -> Extracted:
-        """See `FeatureReader.read`."""
+    def read(self, keys: Sequence[Key], progress: Progress) -> Extracted:
+        """What the checkpoint makes of the inputs `keys`, in that order; `progress` hears of every batch."""
         ...
 
     @property
     def cost(self) -> ReadingCost | None:
-        """See `FeatureReader.cost`."""
+        """What reading took so far; None where nothing was measured."""
         ...
 
 
@@ -37,10 +39,16 @@ class FeatureShards(Sequence[Shard]):
     predictions are kept beside the features whoever asks, since both come from one forward pass.
 
     Args:
+        checkpoint: what reads.
+        dataset: what is read.
+        order: (n,) indices into the training split, in the order in which it is read.
+        max_examples: at most this many of them are.
+        cache_root: where features are kept.
+        progress: hears of a download, of every batch and of shards from the cache. It may stop the work during the
+            download and after every shard that was computed: by then the shard is kept.
         with_source_probabilities: yield them too: a thousand columns and more, which few scores look at. Shards of a
             checkpoint without a classifier have None all the same.
-        access: how this machine reaches a hub and where it keeps files; as the environment says by default.
-        on_fetch: hears (bytes done, bytes in all) while the checkpoint is fetched from a hub.
+        access: how this machine reaches hubs and where it keeps files; as the environment says by default.
 
     Attributes:
         forward_examples: examples that went through the checkpoint so far.
@@ -53,11 +61,10 @@ class FeatureShards(Sequence[Shard]):
         order: NDArray[np.int64],
         max_examples: int,
         cache_root: Path,
-        on_progress: Callable[[int, int], None] = lambda done, total: None,
         *,
+        progress: Progress = SILENT,
         with_source_probabilities: bool = False,
         access: HubAccess | None = None,
-        on_fetch: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         self.forward_examples = 0
         ordered = dataset.train.take(order)
@@ -66,9 +73,8 @@ class FeatureShards(Sequence[Shard]):
         self._dataset = dataset
         self._sample = ordered.take(np.arange(min(max_examples, len(ordered))))
         self._targets = _scored_targets(self._sample, dataset.task)
-        self._on_progress = on_progress
+        self._progress = progress
         self._access = access
-        self._on_fetch = on_fetch
         self._with_source_probabilities = with_source_probabilities
         self._reader: Reader | None = None
 
@@ -99,8 +105,10 @@ class FeatureShards(Sequence[Shard]):
             raise IndexError(index)
         rows = slice(index * SHARD_SIZE, min((index + 1) * SHARD_SIZE, self.examples))
         keys = self._sample.keys[rows]
-        features, probabilities = self._cached(index, len(keys)) or self._compute(index, keys, start=rows.start)
-        self._on_progress(rows.stop, self.examples)
+        cached = self._cached(index, len(keys))
+        if cached is not None:
+            self._progress.advance(Stage.READ, rows.stop, self.examples, of=self._checkpoint.id)
+        features, probabilities = cached or self._compute(index, keys, start=rows.start)
         return Shard(
             features=features,
             labels=None if self._sample.labels is None else self._sample.labels[rows],
@@ -119,17 +127,11 @@ class FeatureShards(Sequence[Shard]):
 
     def _compute(self, index: int, keys: Sequence[Key], start: int) -> Extracted:
         if self._reader is None:
-            self._reader = _open_reader(self._checkpoint, self._dataset, self._access, self._on_fetch)
-        done = start
-
-        def on_batch(examples: int) -> None:
-            nonlocal done
-            done += examples
-            self._on_progress(done, self.examples)
-
-        extracted = self._reader.read(keys, on_batch)
+            self._reader = _open_reader(self._checkpoint, self._dataset, self._access, self._progress)
+        extracted = self._reader.read(keys, Part(self._progress, Stage.READ, before=start, total=self.examples))
         self.forward_examples += len(keys)
         self.cache.write_shard(index, extracted)
+        self._progress.safe_point()
         return extracted
 
 
@@ -138,12 +140,13 @@ class _PrecomputedReader:
 
     cost: ReadingCost | None = None
 
-    def __init__(self, matrix: NDArray[np.generic]) -> None:
+    def __init__(self, checkpoint_id: str, matrix: NDArray[np.generic]) -> None:
+        self._checkpoint_id = checkpoint_id
         self._matrix = matrix
 
-    def read(self, keys: Sequence[Key], on_batch: Callable[[int], None]) -> Extracted:
-        """See `Reader`."""
-        on_batch(len(keys))
+    def read(self, keys: Sequence[Key], progress: Progress) -> Extracted:
+        """The rows `keys`."""
+        progress.advance(Stage.READ, len(keys), len(keys), of=self._checkpoint_id)
         return Extracted(np.asarray(self._matrix[np.array(keys, dtype=np.int64)], dtype=np.float32), None)
 
 
@@ -151,16 +154,16 @@ def _open_reader(
     checkpoint: CheckpointDescription,
     dataset: Dataset,
     access: HubAccess | None,
-    on_fetch: Callable[[int, int], None],
+    progress: Progress,
 ) -> Reader:
     if checkpoint.modality != dataset.modality:
         raise ModalityMismatch(f"{checkpoint.id} reads {checkpoint.modality}, the dataset holds {dataset.modality}")
     if isinstance(dataset.inputs, FeatureInputs):
-        return _PrecomputedReader(dataset.inputs.sets[checkpoint.id.removeprefix("features:")])
+        return _PrecomputedReader(checkpoint.id, dataset.inputs.sets[set_name(checkpoint.id)])
     # Torch is loaded here and no earlier: a ranking that the cache answers never needs it.
     from frontrunner.extraction.reading import FeatureReader
 
-    return FeatureReader.opening(checkpoint, dataset.inputs, access, on_fetch)
+    return FeatureReader.opening(checkpoint, dataset.inputs, access, progress)
 
 
 def _scored_targets(sample: Split, task: Task) -> NDArray[np.float64] | None:

@@ -2,7 +2,6 @@
 
 from frontrunner.ranking.criteria import COMBINED, DISCREPANCY, ScoreList, describe
 from frontrunner.ranking.local import (
-    Listener,
     compare_datasets,
     nothing_ranked_reason,
     rank,
@@ -13,9 +12,8 @@ from frontrunner.ranking.planner import Plan, assemble, plan
 from frontrunner.ranking.request import (
     RankingPayload,
     RankingRequest,
-    ScoreOutput,
     StepOutput,
-    ranking_payloads,
+    ranking_payload,
 )
 from frontrunner.ranking.result import RankedCheckpoint, Ranking
 from frontrunner.ranking.sources import SourceReference, SourceStore
@@ -32,14 +30,12 @@ from frontrunner.ranking.task_distances import (
 __all__ = [
     "COMBINED",
     "DISCREPANCY",
-    "Listener",
     "Plan",
     "RankedCheckpoint",
     "Ranking",
     "RankingPayload",
     "RankingRequest",
     "ScoreList",
-    "ScoreOutput",
     "SourceReference",
     "SourceStore",
     "StepOutput",
@@ -54,7 +50,7 @@ __all__ = [
     "nothing_ranked_reason",
     "plan",
     "rank",
-    "ranking_payloads",
+    "ranking_payload",
     "register_source",
     "require_classification",
     "run_step",

@@ -1,6 +1,6 @@
-"""What a checkpoint is measured by in a ranking: every registered score, and the domain discrepancy.
+"""The criteria of a ranking: every registered score, and the domain discrepancy.
 
-Any of them can order a ranking; so can `combined`, the mean of the ranks under several.
+Any of them can order a ranking, and so can `combined`, the mean of the ranks under several.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _KNOWN: dict[str, ScoreDescription] = {score.name: score for score in scores.reg
     DISCREPANCY: ScoreDescription(
         name=DISCREPANCY,
         title="Discrepancy",
-        source="He & Tao 2021, Definition 3 per parameter of a linear head",
+        citation="He & Tao 2021, Definition 3 per parameter of a linear head",
         needs="statistics",
         tasks=EVERY_TASK,
         range="unbounded; the raw value is the discrepancy, the lower the better; it grows with the number of features",
-        cost="next to nothing beside LogME",
+        cost="negligible beside LogME",
         explanation="How little the data move a linear head from where it starts; near is not yet good.",
         version=VERSION,
     )
@@ -40,16 +40,16 @@ class ListedScore(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    name: str
-    title: str
-    source: str
-    needs: Needs
-    tasks: list[Task]
-    range: str
-    cost: str
-    explanation: str
-    largest_sample: int | None = Field(description="Rows that it looks at; larger datasets are sampled. None: all.")
-    version: int
+    name: str = Field(description="The name in requests and results.")
+    title: str = Field(description="The name as tables print it.")
+    citation: str = Field(description="Paper and year.")
+    needs: Needs = Field(description="What it is computed from.")
+    tasks: list[Task] = Field(description="The tasks that it is defined for.")
+    range: str = Field(description="The values it can take, in words.")
+    cost: str = Field(description="How its work grows, in words.")
+    explanation: str = Field(description="What it measures, in a sentence.")
+    largest_sample: int | None = Field(description="Rows that it reads; larger datasets are sampled. None: all.")
+    version: int = Field(description="Raised whenever the number for the same input changes.")
 
     @field_validator("tasks", mode="before")
     @classmethod
@@ -81,10 +81,9 @@ def describe(name: str) -> ScoreDescription:
 
 
 def measured_names(asked: tuple[str, ...], task: Task, *, with_baselines: bool) -> tuple[str, ...]:
-    """Every score that a step computes: those asked for, what every ranking carries, and the honest baselines.
+    """The scores that a step computes: those asked for, LogME, the discrepancy and, if wanted, the baselines.
 
-    The baselines are neighbours and the best linear probe that the task admits; the number of parameters is known
-    without computing.
+    The baselines are kNN and a linear probe: logistic regression for classes, ridge regression otherwise.
     """
     probe = "linear_probe" if task == "classification" else "ridge_probe"
     baselines = ("knn", probe) if with_baselines else ()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 from frontrunner.data import (
     Dataset,
@@ -23,20 +21,22 @@ from frontrunner.files import whole_file
 from frontrunner.hub import (
     Catalogue,
     CheckpointDescription,
-    Constraints,
+    FeatureSets,
     HubAccess,
+    HubFolders,
     SkippedCheckpoint,
-    feature_sets,
-    find_checkpoints,
-    with_remote,
+    catalogue_of,
+    find_catalogue,
+    with_curated,
+    with_named,
 )
+from frontrunner.progress import SILENT, Progress, Stage
 from frontrunner.ranking.planner import assemble, plan
 from frontrunner.ranking.request import (
     DEFAULT_MAX_EXAMPLES,
-    RankingPayload,
     RankingRequest,
     StepOutput,
-    ranking_payloads,
+    ranking_payload,
 )
 from frontrunner.ranking.result import Ranking
 from frontrunner.ranking.sources import SourceReference, SourceStore
@@ -52,41 +52,26 @@ from frontrunner.shard import fold
 from frontrunner.status import Status
 
 # Part of the name of a cached check: raise it whenever the report of the same bytes would differ.
-_REPORT_VERSION = 1
-
-
-# A folder of checkpoints, several, or the configured ones.
-Hub: TypeAlias = str | Path | Iterable[str | Path] | None
-
-
-@dataclass(frozen=True)
-class Listener:
-    """Who hears how a local ranking goes; every callback may be left out."""
-
-    on_check: Callable[[int, int], None] = lambda done, total: None
-    on_plan: Callable[[DatasetReport, Sequence[CheckpointDescription]], None] = lambda report, steps: None
-    on_fetch: Callable[[str, int, int], None] = lambda checkpoint, done, total: None
-    on_progress: Callable[[str, int, int], None] = lambda checkpoint, done, total: None
-    on_outcome: Callable[[str, StepOutput | SkippedCheckpoint], None] = lambda checkpoint, outcome: None
+_REPORT_VERSION = 2
 
 
 def rank(
     dataset: str | Path,
     *,
-    hub: Hub = None,
+    hub: HubFolders = None,
     request: RankingRequest | None = None,
     options: DatasetOptions | None = None,
-    listener: Listener | None = None,
+    progress: Progress = SILENT,
     settings: Settings | None = None,
 ) -> Ranking:
     """Rank checkpoints for a dataset, best first, without a server.
 
     Args:
         dataset: an image folder, or a zip, CSV, Parquet or npz file; see `frontrunner.data`.
-        hub: a folder of checkpoints, or several; by default the configured folders and installed packages.
+        hub: a folder of checkpoints, or several; by default the configured folders and every other hub at hand.
         request: which checkpoints, which scores, how many examples.
         options: how to read the dataset where its layout leaves a choice.
-        listener: hears of progress.
+        progress: hears of the check, of every download and batch, and of every checkpoint that is over.
         settings: where the cache lies and which hubs are configured; the environment by default.
 
     Raises:
@@ -96,24 +81,30 @@ def rank(
     """
     request = request or RankingRequest()
     options = options or DatasetOptions()
-    listener = listener or Listener()
     settings = settings or get_settings()
-    opened, report = open_checked(dataset, options, settings, listener.on_check)
+    opened, report = open_checked(dataset, options, settings, progress)
 
-    own = feature_sets(opened)
+    own = hub is None and bool(report.feature_sets)
     access = HubAccess.of(settings)
-    catalogue = Catalogue(checkpoints=own) if own and hub is None else find_catalogue(hub, settings)
-    if request.checkpoints is not None or (hub is None and not own):
-        catalogue = with_remote(catalogue, request.checkpoints, report.modality, request.constraints, access)
+    catalogue = catalogue_of([FeatureSets(report)]) if own else find_catalogue(hub, settings)
+    if request.checkpoints is not None:
+        catalogue = with_named(catalogue, request.checkpoints, access)
+    elif hub is None and not own:
+        catalogue = with_curated(catalogue, report.modality, request.constraints, access)
     planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
-    listener.on_plan(report, planned.steps)
+    progress.advance(Stage.RANK, 0, len(planned.steps))
 
     reference = DatasetReference.of(Path(dataset).resolve(), report, options)
     outcomes: dict[str, StepOutput | SkippedCheckpoint] = {}
-    for order in ranking_payloads(request, reference, planned.steps, settings.cache, SourceStore(settings.sources)):
-        outcome = _outcome(order, opened, listener, access)
-        outcomes[order.checkpoint.id] = outcome
-        listener.on_outcome(order.checkpoint.id, outcome)
+    sources = SourceStore(settings.sources)
+    for done, checkpoint in enumerate(planned.steps, start=1):
+        name = checkpoint.id
+        payload = ranking_payload(request, reference, checkpoint, sources.find(checkpoint.digest), settings.cache)
+        try:
+            outcomes[name] = run_step(payload, progress, dataset=opened, access=access)
+        except FrontrunnerError as error:
+            outcomes[name] = SkippedCheckpoint(checkpoint=name, code=error.code, reason=error.reason)
+        progress.advance(Stage.RANK, done, len(planned.steps), of=name)
 
     identity = hashlib.sha256(f"{report.digest}\n{request.model_dump_json()}".encode()).hexdigest()[:24]
     ranking = assemble(f"local_{identity}", Status.SUCCEEDED, request, report, planned, outcomes)
@@ -126,10 +117,10 @@ def compare_datasets(
     datasets: Sequence[str | Path],
     checkpoint: str,
     *,
-    hub: Hub = None,
+    hub: HubFolders = None,
     request: TaskDistanceRequest | None = None,
     options: DatasetOptions | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = SILENT,
     settings: Settings | None = None,
 ) -> TaskDistanceMatrix:
     """Asymmetric distances between classification datasets, as one checkpoint sees them.
@@ -140,7 +131,7 @@ def compare_datasets(
         hub: where the checkpoint is looked for; see `rank`.
         request: how many examples, and the weight of information.
         options: how to read the datasets, one for all.
-        on_progress: hears (examples done, examples in all).
+        progress: hears of every download and batch.
         settings: see `rank`.
 
     Raises:
@@ -150,9 +141,9 @@ def compare_datasets(
     settings = settings or get_settings()
     options = options or DatasetOptions()
     request = request or TaskDistanceRequest(checkpoint=checkpoint)
-    opened = [open_checked(path, options, settings) for path in datasets]
+    opened = [open_checked(path, options, settings, progress) for path in datasets]
     catalogue = find_catalogue(hub, settings, checkpoint)
-    order = TaskDistancePayload(
+    payload = TaskDistancePayload(
         datasets=tuple(
             DatasetReference.of(Path(path).resolve(), report, options)
             for path, (_, report) in zip(datasets, opened, strict=True)
@@ -161,17 +152,17 @@ def compare_datasets(
         request=request,
         cache=settings.cache,
     )
-    return compare_tasks(order, on_progress, datasets=[dataset for dataset, _ in opened], access=HubAccess.of(settings))
+    return compare_tasks(payload, progress, datasets=[dataset for dataset, _ in opened], access=HubAccess.of(settings))
 
 
 def register_source(
     checkpoint: str,
     dataset: str | Path,
     *,
-    hub: Hub = None,
+    hub: HubFolders = None,
     options: DatasetOptions | None = None,
     max_examples: int = DEFAULT_MAX_EXAMPLES,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = SILENT,
     settings: Settings | None = None,
 ) -> SourceReference:
     """Read a checkpoint's features of its source dataset and keep their statistics for the discrepancy.
@@ -183,11 +174,11 @@ def register_source(
         CheckpointError: the checkpoint is unknown, broken, or reads something else.
     """
     settings = settings or get_settings()
-    opened, report = open_checked(dataset, options or DatasetOptions(), settings)
+    opened, report = open_checked(dataset, options or DatasetOptions(), settings, progress)
     description = the_checkpoint(checkpoint, [report], find_catalogue(hub, settings, checkpoint))
     order = stratified_order(opened.train, seed=0)
     access = HubAccess.of(settings)
-    shards = FeatureShards(description, opened, order, max_examples, settings.cache, on_progress, access=access)
+    shards = FeatureShards(description, opened, order, max_examples, settings.cache, progress=progress, access=access)
     return SourceStore(settings.sources).keep(description.digest, fold(shards), report.name)
 
 
@@ -209,7 +200,7 @@ def open_checked(
     path: str | Path,
     options: DatasetOptions,
     settings: Settings,
-    on_check: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> tuple[Dataset, DatasetReport]:
     """The dataset without the inputs that cannot be read, and its check.
 
@@ -217,7 +208,7 @@ def open_checked(
         InvalidDataset: nothing can be ranked on it.
     """
     opened = open_dataset(Path(path), options)
-    report = load_report(opened, settings.cache, on_check)
+    report = load_report(opened, settings.cache, progress)
     return opened.without({file.key for file in report.unreadable}), report
 
 
@@ -228,7 +219,7 @@ def nothing_ranked_reason(skipped: Sequence[SkippedCheckpoint]) -> str:
     return f"none of {len(skipped)} checkpoints could be ranked: {first}{more}"
 
 
-def load_report(dataset: Dataset, cache: Path, on_progress: Callable[[int, int], None]) -> DatasetReport:
+def load_report(dataset: Dataset, cache: Path, progress: Progress) -> DatasetReport:
     """The dataset's check, from the cache where these bytes were checked before.
 
     Raises:
@@ -238,40 +229,7 @@ def load_report(dataset: Dataset, cache: Path, on_progress: Callable[[int, int],
     try:
         return DatasetReport.model_validate_json(path.read_bytes()).model_copy(update={"name": dataset.name})
     except (FileNotFoundError, ValueError):
-        report = check_dataset(dataset, on_progress)
+        report = check_dataset(dataset, progress)
     with whole_file(path) as file:
         file.write(report.model_dump_json().encode())
     return report
-
-
-def _outcome(
-    order: RankingPayload, dataset: Dataset, listener: Listener, access: HubAccess
-) -> StepOutput | SkippedCheckpoint:
-    name = order.checkpoint.id
-
-    def on_progress(done: int, total: int) -> None:
-        listener.on_progress(name, done, total)
-
-    def on_fetch(done: int, total: int) -> None:
-        listener.on_fetch(name, done, total)
-
-    try:
-        return run_step(order, on_progress, dataset=dataset, access=access, on_fetch=on_fetch)
-    except FrontrunnerError as error:
-        return SkippedCheckpoint(checkpoint=name, code=error.code, reason=error.reason)
-
-
-def find_catalogue(hub: Hub, settings: Settings, *names: str) -> Catalogue:
-    """What the given hub offers, or the configured ones; and `names` that lie on a hub away from here."""
-    found = find_checkpoints(
-        _folders(hub, settings), packages=hub is None and settings.packages, pickles_allowed=settings.hub_pickles
-    )
-    return with_remote(found, names, "", Constraints(), HubAccess.of(settings)) if names else found
-
-
-def _folders(hub: Hub, settings: Settings) -> tuple[Path, ...]:
-    if hub is None:
-        return settings.hub
-    if isinstance(hub, (str, Path)):
-        return (Path(hub),)
-    return tuple(Path(folder) for folder in hub)

@@ -1,8 +1,8 @@
 """Measuring one checkpoint's features of one dataset: scores, discrepancy, dimension, each kept beside the features.
 
-Every number is memoised under what decides it beyond the features themselves (examples read, version, source
-statistics), one file a number. So another request over the same features computes only what is new to it, and a
-number that is known costs neither a forward pass nor a decomposition.
+Every number is kept in a file of its own. The file's name holds what the number depends on besides the features:
+examples read, version, source statistics. Another request over the same features computes only what is new to it; a
+known number needs neither a forward pass nor a decomposition.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from frontrunner.discrepancy.errors import TooFewPoints
 from frontrunner.errors import FrontrunnerError, ScoreNotApplicable
 from frontrunner.extraction import FeatureCache, FeatureShards
 from frontrunner.ranking.criteria import DISCREPANCY, describe
-from frontrunner.ranking.request import DiscrepancyOutput, MeasuredScore, Refusal
+from frontrunner.ranking.request import DiscrepancyOutput, Refusal
 from frontrunner.ranking.sources import SourceReference
 from frontrunner.scores import ScoreValue, ScoringInput
 from frontrunner.scores.logme import evidence_of
@@ -32,10 +32,10 @@ _DIMENSION_VERSION = 1
 
 
 class Measurement:
-    """What is asked of one run of shards, which are read once: when the first number is asked for that is not known.
+    """The numbers of one run of shards. The shards are read once, for the first number that is not known yet.
 
     Attributes:
-        reading_seconds: what reading and folding the shards took, 0 while they were not needed.
+        reading_seconds: how long reading and folding the shards took; 0 while they were not needed.
     """
 
     def __init__(self, shards: FeatureShards, source: SourceReference | None) -> None:
@@ -45,8 +45,8 @@ class Measurement:
         self.reading_seconds = 0.0
 
     @functools.cached_property
-    def case(self) -> ScoringInput:
-        """The shards folded, and what the scores share.
+    def data(self) -> ScoringInput:
+        """Sums and rows of the shards, with what the scores share.
 
         Raises:
             FrontrunnerError: a shard cannot be read, or nothing can be scored on this input, whatever the score.
@@ -56,9 +56,9 @@ class Measurement:
         self.reading_seconds = time.perf_counter() - started
         return ScoringInput(statistics, self._shards)
 
-    def scores(self, names: Sequence[str]) -> tuple[dict[str, MeasuredScore], dict[str, Refusal]]:
+    def scores(self, names: Sequence[str]) -> tuple[dict[str, ScoreValue], dict[str, Refusal]]:
         """The named scores that can be computed, and why the others cannot."""
-        values: dict[str, MeasuredScore] = {}
+        values: dict[str, ScoreValue] = {}
         refused: dict[str, Refusal] = {}
         for name in names:
             memo = f"{name}.{describe(name).version}{self._origin(name)}"
@@ -66,16 +66,16 @@ class Measurement:
             if "code" in found:
                 refused[name] = Refusal.model_validate(found)
             else:
-                values[name] = MeasuredScore.model_validate(found)
+                values[name] = ScoreValue.model_validate(found)
         return values, refused
 
     def discrepancy(self) -> DiscrepancyOutput:
         """The discrepancy in the `head` space, from the source statistics where there are any."""
 
         def measure() -> DiscrepancyOutput:
-            spectrum, evidence = self.case.once(evidence_of)
+            spectrum, evidence = self.data.once(evidence_of)
             source = None if self._source is None else self._source.load()
-            found = head_discrepancy(self.case.statistics, source, spectrum=spectrum, evidence=evidence)
+            found = head_discrepancy(self.data.statistics, source, spectrum=spectrum, evidence=evidence)
             return DiscrepancyOutput.model_validate(found.as_dict())
 
         return DiscrepancyOutput.model_validate(self._once(f"report.{VERSION}{self._origin(DISCREPANCY)}", measure))
@@ -85,23 +85,23 @@ class Measurement:
 
         def measure() -> dict[str, float | None]:
             try:
-                intrinsic = intrinsic_dimension(self.case.rows(DIMENSION_ROWS).features)
+                intrinsic = intrinsic_dimension(self.data.rows(DIMENSION_ROWS).features)
             except TooFewPoints:
                 intrinsic = None
-            return {"features": self.case.dimension, "intrinsic": intrinsic}
+            return {"features": self.data.dimension, "intrinsic": intrinsic}
 
         found = self._once(f"dimensions.{_DIMENSION_VERSION}", measure)
         return found["features"], found["intrinsic"]
 
-    def _score(self, name: str) -> MeasuredScore | Refusal:
-        case = self.case  # outside of the try: what no score can be computed on fails the step
+    def _score(self, name: str) -> ScoreValue | Refusal:
+        data = self.data  # outside of the try: input that no score can be computed on fails the step
         try:
             if name == DISCREPANCY:
                 raw = self.discrepancy().dimension_dependent_per_parameter
                 if raw is None:
                     raise ScoreNotApplicable("the discrepancy of these features is not finite")
-                return MeasuredScore(value=-raw, raw=raw)
-            return _measured(scores.evaluate_input([scores.describe(name)], case)[name])
+                return ScoreValue(value=-raw, raw=raw)
+            return scores.evaluate_input([scores.describe(name)], data)[name]
         except FrontrunnerError as refusal:
             return Refusal(code=refusal.code, reason=refusal.reason)
 
@@ -116,7 +116,3 @@ class Measurement:
 
     def _origin(self, name: str) -> str:
         return f".{self._source.digest[:16]}" if name == DISCREPANCY and self._source is not None else ""
-
-
-def _measured(found: ScoreValue) -> MeasuredScore:
-    return MeasuredScore(value=found.value, low=found.low, high=found.high, raw=found.raw, replicates=found.replicates)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +12,8 @@ from frontrunner.discrepancy import NoiseModel, Reference, Space
 from frontrunner.errors import UnknownScore
 from frontrunner.hub import CheckpointDescription, Constraints, ReadingCost
 from frontrunner.ranking.criteria import COMBINED, describe
-from frontrunner.ranking.sources import SourceReference, SourceStore
+from frontrunner.ranking.sources import SourceReference
+from frontrunner.scores import ScoreValue
 
 DEFAULT_MAX_EXAMPLES = 5000
 MAX_CHECKPOINTS = 1000
@@ -40,7 +40,7 @@ class RankingRequest(BaseModel):
         "`scores` and under the discrepancy. The first of `scores` by default.",
     )
     baselines: bool = Field(
-        default=True, description="Compute kNN and a linear probe beside the scores, as honest baselines."
+        default=True, description="Compute kNN and a linear probe too, as baselines for the scores."
     )
     max_examples: int = Field(
         default=DEFAULT_MAX_EXAMPLES,
@@ -87,43 +87,33 @@ class RankingPayload(BaseModel):
     source: SourceReference | None = None
 
 
-def ranking_payloads(
+def ranking_payload(
     request: RankingRequest,
     dataset: DatasetReference,
-    checkpoints: Sequence[CheckpointDescription],
+    checkpoint: CheckpointDescription,
+    source: SourceReference | None,
     cache: Path,
-    sources: SourceStore,
-) -> list[RankingPayload]:
-    """One order for each checkpoint, in the order given."""
-    return [
-        RankingPayload(
-            dataset=dataset,
-            checkpoint=checkpoint,
-            scores=request.scores,
-            ordered_by=request.ordered_by,
-            baselines=request.baselines,
-            max_examples=request.max_examples,
-            seed=request.seed,
-            cache=cache,
-            source=sources.find(checkpoint.digest),
-        )
-        for checkpoint in checkpoints
-    ]
+) -> RankingPayload:
+    """The work of one checkpoint in a ranking.
 
-
-class ScoreOutput(BaseModel):
-    """A score of one checkpoint; higher is better. `low` and `high` bound it where they are known."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-    raw: float | None = Field(default=None, description="The number as its source defines it.")
-
-
-class MeasuredScore(ScoreOutput):
-    """A score as a step hands it over: with what a comparison to another checkpoint needs."""
-
-    replicates: tuple[float, ...] = Field(default=(), description="The value without each group of examples.")
+    Args:
+        request: what was asked for.
+        dataset: what the checkpoint is ranked on.
+        checkpoint: what is read and scored.
+        source: statistics of its source dataset, where they are known.
+        cache: where features are kept.
+    """
+    return RankingPayload(
+        dataset=dataset,
+        checkpoint=checkpoint,
+        scores=request.scores,
+        ordered_by=request.ordered_by,
+        baselines=request.baselines,
+        max_examples=request.max_examples,
+        seed=request.seed,
+        cache=cache,
+        source=source,
+    )
 
 
 class Refusal(BaseModel):
@@ -162,7 +152,7 @@ class DiscrepancyOutput(BaseModel):
 class StepOutput(BaseModel):
     """What a finished step says of its checkpoint."""
 
-    scores: dict[str, MeasuredScore]
+    scores: dict[str, ScoreValue] = Field(description="Each with the replicates that comparisons need.")
     not_applicable: dict[str, Refusal] = Field(default={}, description="Scores that this input does not admit.")
     discrepancy: DiscrepancyOutput | None = None
     intrinsic_dimension: float | None = Field(

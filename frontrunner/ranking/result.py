@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from frontrunner.data.dataset import Modality, Task
 from frontrunner.hub import ReadingCost, SkippedCheckpoint
-from frontrunner.ranking.request import DiscrepancyOutput, Refusal, ScoreOutput
-from frontrunner.status import Failure, Status
+from frontrunner.ranking.request import DiscrepancyOutput, Refusal
+from frontrunner.scores import ScoreValue
+from frontrunner.status import JobResult
 
 
 class RankedDataset(BaseModel):
@@ -30,7 +31,7 @@ class RankedCheckpoint(BaseModel):
 
     rank: int
     checkpoint: str
-    scores: dict[str, ScoreOutput] = Field(
+    scores: dict[str, ScoreValue] = Field(
         description="Those asked for, LogME, the discrepancy, and the baselines kNN and linear or ridge probe."
     )
     not_applicable: dict[str, Refusal] = Field(default={}, description="Why a score asked for could not be computed.")
@@ -75,16 +76,11 @@ class Provenance(BaseModel):
     libraries: dict[str, str]
 
 
-class Ranking(BaseModel):
+class Ranking(JobResult):
     """A ranking; partial while `status` is queued or running."""
 
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    status: Status
     dataset: RankedDataset
     ranking: list[RankedCheckpoint]
     skipped: list[SkippedCheckpoint]
     summary: str = Field(description="The answer in a sentence or two.")
     provenance: Provenance
-    failure: Failure | None = None

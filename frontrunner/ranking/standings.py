@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from frontrunner.hub import CheckpointDescription
 from frontrunner.ranking.criteria import COMBINED, DISCREPANCY, describe
-from frontrunner.ranking.request import MeasuredScore, RankingRequest, ScoreOutput, StepOutput
+from frontrunner.ranking.request import RankingRequest, StepOutput
 from frontrunner.ranking.result import RankedCheckpoint
-from frontrunner.scores import ScoreValue, probability_first_beats_second, tied
+from frontrunner.scores import probability_first_beats_second, tied
 
 Finished: TypeAlias = tuple[CheckpointDescription, StepOutput]
 
@@ -27,7 +27,7 @@ def standings(finished: Sequence[Finished], request: RankingRequest) -> list[Ran
     places[COMBINED] = _combined(entries, places)
     order = sorted(entries, key=lambda entry: places[by][entry[0].id])
     # Ties and probabilities are of one score; the mean of several places has no draw of examples behind it.
-    values = [] if by == COMBINED else [_value(outcome.scores[by]) for _, outcome in order]
+    values = [] if by == COMBINED else [outcome.scores[by] for _, outcome in order]
     lines = []
     fewest = None
     for index, (description, outcome) in enumerate(order):
@@ -37,7 +37,7 @@ def standings(finished: Sequence[Finished], request: RankingRequest) -> list[Ran
             RankedCheckpoint(
                 rank=index + 1,
                 checkpoint=description.id,
-                scores={name: ScoreOutput(**_shown(score)) for name, score in outcome.scores.items()},
+                scores={name: score.without_replicates() for name, score in outcome.scores.items()},
                 not_applicable=outcome.not_applicable,
                 ranks={name: place[description.id] for name, place in places.items()},
                 tied_with_best=index > 0 and by != COMBINED and tied(values[0], values[index]),
@@ -103,11 +103,3 @@ def _combined(entries: Sequence[Finished], places: Mapping[str, Mapping[str, int
 def _in_order(entries: Sequence[Finished], badness: Callable[[StepOutput, str], float]) -> dict[str, int]:
     ordered = sorted(entries, key=lambda entry: (badness(entry[1], entry[0].id), entry[0].parameters, entry[0].id))
     return {description.id: place for place, (description, _) in enumerate(ordered, start=1)}
-
-
-def _value(score: MeasuredScore) -> ScoreValue:
-    return ScoreValue(score.value, score.low, score.high, score.raw, score.replicates)
-
-
-def _shown(score: MeasuredScore) -> dict[str, float | None]:
-    return score.model_dump(exclude={"replicates"})

@@ -3,65 +3,61 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from frontrunner.data import Dataset, stratified_order
 from frontrunner.errors import error_of
 from frontrunner.extraction import FeatureShards
 from frontrunner.hub import HubAccess
+from frontrunner.progress import SILENT, Progress
 from frontrunner.ranking.criteria import COMBINED, describe, measured_names
 from frontrunner.ranking.measurement import Measurement
 from frontrunner.ranking.request import RankingPayload, StepOutput
 
 
 def run_step(
-    order: RankingPayload,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    payload: RankingPayload,
+    progress: Progress = SILENT,
     *,
     dataset: Dataset | None = None,
     access: HubAccess | None = None,
-    on_fetch: Callable[[int, int], None] = lambda done, total: None,
 ) -> StepOutput:
-    """Do what `order` says; `on_progress` hears (examples done, examples in all).
+    """Read one checkpoint's features of one dataset and score them.
 
     Args:
-        order: the work.
-        on_progress: called after every batch and shard.
-        dataset: the dataset of the order, where the caller has it open already.
+        payload: the work.
+        progress: hears of every download, batch and shard.
+        dataset: the payload's dataset, where the caller has it open already.
         access: how this machine reaches a hub; as the environment says by default.
-        on_fetch: hears (bytes done, bytes in all) while the checkpoint is fetched from a hub.
 
     Raises:
         FrontrunnerError: the checkpoint or the dataset cannot be used; its code and reason go into the result.
     """
     started = time.perf_counter()
-    dataset = order.dataset.open() if dataset is None else dataset
-    names = measured_names(order.scores, dataset.task, with_baselines=order.baselines)
+    dataset = payload.dataset.open() if dataset is None else dataset
+    names = measured_names(payload.scores, dataset.task, with_baselines=payload.baselines)
     shards = FeatureShards(
-        order.checkpoint,
+        payload.checkpoint,
         dataset,
-        stratified_order(dataset.train, order.seed),
-        order.max_examples,
-        order.cache,
-        on_progress,
+        stratified_order(dataset.train, payload.seed),
+        payload.max_examples,
+        payload.cache,
+        progress=progress,
         access=access,
-        on_fetch=on_fetch,
         with_source_probabilities=any(describe(name).needs == "source_probabilities" for name in names),
     )
     measuring = time.perf_counter()
-    measurement = Measurement(shards, order.source)
+    measurement = Measurement(shards, payload.source)
     values, refused = measurement.scores(names)
     # Without the score that orders the ranking the checkpoint has no place in it: say why.
-    decisive = order.scores[0] if order.ordered_by == COMBINED else order.ordered_by
+    decisive = payload.scores[0] if payload.ordered_by == COMBINED else payload.ordered_by
     if decisive in refused:
         raise error_of(refused[decisive].code, refused[decisive].reason)
     feature_dimension, intrinsic_dimension = measurement.dimensions()
     discrepancy = measurement.discrepancy()
-    on_progress(shards.examples, shards.examples)
     seconds = time.perf_counter() - started
     return StepOutput(
         scores=values,
-        not_applicable={name: refusal for name, refusal in refused.items() if name in order.scores},
+        not_applicable={name: refusal for name, refusal in refused.items() if name in payload.scores},
         discrepancy=discrepancy,
         intrinsic_dimension=intrinsic_dimension,
         reading_cost=shards.cost,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,10 +16,11 @@ from frontrunner.discrepancy.tasks import BETA
 from frontrunner.errors import InvalidDataset
 from frontrunner.extraction import EXTRACTOR_VERSION, FeatureShards
 from frontrunner.hub import CheckpointDescription, HubAccess
+from frontrunner.progress import SILENT, Part, Progress, Stage
 from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES
 from frontrunner.shard import fold
 from frontrunner.statistics import FeatureStatistics
-from frontrunner.status import Failure, Status
+from frontrunner.status import JobResult
 
 MAX_TASKS = 64
 
@@ -75,28 +75,25 @@ class TaskDistanceMatrix(BaseModel):
     versions: dict[str, int]
 
 
-class TaskDistances(BaseModel):
+class TaskDistances(JobResult):
     """A comparison of tasks as the API tells it; `matrix` is None until it is there."""
 
-    id: str
-    status: Status
     matrix: TaskDistanceMatrix | None
-    failure: Failure | None = None
 
 
 def compare_tasks(
-    order: TaskDistancePayload,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    payload: TaskDistancePayload,
+    progress: Progress = SILENT,
     *,
     datasets: Sequence[Dataset] | None = None,
     access: HubAccess | None = None,
 ) -> TaskDistanceMatrix:
-    """Read every dataset's features and measure the distances; `on_progress` hears (examples done, examples in all).
+    """Read every dataset's features and measure the distances.
 
     Args:
-        order: the work.
-        on_progress: called after every batch and shard.
-        datasets: those of the order, where the caller has them open already.
+        payload: the work.
+        progress: hears of every download, batch and shard; examples are counted over all datasets.
+        datasets: those of the payload, where the caller has them open already.
         access: how this machine reaches a hub; as the environment says by default.
 
     Raises:
@@ -105,20 +102,20 @@ def compare_tasks(
     Source: Achille, Mbeng & Soatto, "The Dynamics and Reachability of Learning Tasks", 2018; see
     `frontrunner.discrepancy.task_distances`.
     """
-    request = order.request
-    opened = [reference.open() for reference in order.datasets] if datasets is None else list(datasets)
+    request = payload.request
+    opened = [reference.open() for reference in payload.datasets] if datasets is None else list(datasets)
     samples = [min(request.max_examples, len(dataset.train)) for dataset in opened]
     tasks: dict[str, FeatureStatistics] = {}
     before = 0
     for dataset, sample in zip(opened, samples, strict=True):
         require_classification(dataset.name, dataset.task)
         shards = FeatureShards(
-            order.checkpoint,
+            payload.checkpoint,
             dataset,
             stratified_order(dataset.train, request.seed),
             request.max_examples,
-            order.cache,
-            functools.partial(_after, on_progress, before, sum(samples)),
+            payload.cache,
+            progress=Part(progress, Stage.READ, before, sum(samples)),
             access=access,
         )
         tasks[f"{len(tasks)}"] = fold(shards)  # names may repeat; places do not
@@ -136,7 +133,7 @@ def compare_tasks(
             for dataset, statistics, complexity in zip(opened, tasks.values(), found.complexity.tolist(), strict=True)
         ],
         distance=found.distance.tolist(),
-        checkpoint=order.checkpoint.id,
+        checkpoint=payload.checkpoint.id,
         beta=found.beta,
         prior_scale=found.prior_scale,
         versions={"extractor": EXTRACTOR_VERSION, "discrepancy": VERSION},
@@ -151,7 +148,3 @@ def require_classification(name: str, task: Task) -> None:
     """
     if task != "classification":
         raise InvalidDataset(f"{name} is a {task} dataset: distances are defined between classifications")
-
-
-def _after(on_progress: Callable[[int, int], None], before: int, total: int, done: int, _of_this: int) -> None:
-    on_progress(before + done, total)

@@ -1,9 +1,4 @@
-"""ETran's energy term: mean log sum exp of the features, a measure of how familiar the data are to the checkpoint.
-
-Gholami et al., "ETran: Energy-Based Transferability Estimation", ICCV 2023. The energy of an example is
-E = -log sum_d exp(f_d); in-distribution data have a low one. Labels play no part, so this is a term to be added to
-others, not a ranking of its own: it grows with the features' scale and number.
-"""
+"""ETran's energy term: mean log sum exp of the features, higher for data that resemble the pretraining data."""
 
 from __future__ import annotations
 
@@ -16,22 +11,44 @@ from frontrunner.scores.score import EVERY_TASK, Estimate, Score
 from frontrunner.scores.scoring_input import ScoringInput
 
 
-def _estimate(case: ScoringInput) -> Estimate:
-    if not case.has_rows:
+def estimate(data: ScoringInput) -> Estimate:
+    """The mean over examples of log sum_d exp(f_d); the raw value is its negative, the mean energy.
+
+    Labels are not used, and the value grows with the features' scale and number: it is one term of a combined score,
+    not a ranking by itself.
+
+    Args:
+        data: all rows are read, (n, D) features; any task.
+
+    Returns:
+        Unbounded; between the mean of max_d f_d and that mean plus log D.
+
+    Raises:
+        ScoreNotApplicable: only sums of the features are at hand.
+
+    Source: Gholami et al., "ETran: Energy-Based Transferability Estimation", ICCV 2023, the energy term.
+
+    Example:
+        >>> from frontrunner.scores import score
+        >>> features = np.array([[0.0, 0.0], [1.0, 1.0]])  # log 2 and 1 + log 2
+        >>> round(score("energy", features, [0, 1]), 4)
+        1.1931
+    """
+    if not data.has_rows:
         raise ScoreNotApplicable("the energy is a sum over rows, and only sums of features are at hand")
-    negative_energy = np.concatenate([logsumexp(b.astype(np.float64), axis=1) for b in case.feature_blocks()])
+    negative_energy = np.concatenate([logsumexp(b.astype(np.float64), axis=1) for b in data.feature_blocks()])
     value = float(negative_energy.mean())
-    return Estimate(value, -value, lambda: leave_group_out_of_mean(negative_energy, case.groups))
+    return Estimate(value, -value, lambda: leave_group_out_of_mean(negative_energy, data.groups))
 
 
 SCORE = Score(
     name="energy",
     title="ETran energy",
-    source="Gholami et al., ICCV 2023",
+    citation="Gholami et al., ICCV 2023",
     needs="features",
     tasks=EVERY_TASK,
     range="unbounded; grows with the features' scale; the raw value is the energy, the lower the better",
     cost="one pass, n D",
     explanation="How familiar the images look to the checkpoint, whatever their labels.",
-    estimate=_estimate,
+    estimate=estimate,
 )

@@ -1,12 +1,6 @@
-"""GBC: Gaussian Bhattacharyya coefficient between the classes.
+"""GBC: how much the classes overlap as spherical Gaussians, by the Bhattacharyya coefficient.
 
-Pandy et al., "Transferability Estimation Using Bhattacharyya Class Separability", CVPR 2022. Each class is a Gaussian
-N(m_c, s_c I) (the spherical form that the paper recommends); the score is - sum over pairs of classes of exp(-BD) with
-
-    BD = |m_c - m_d|^2 / (4 (s_c + s_d)) + D/2 log((s_c + s_d) / (2 sqrt(s_c s_d)))
-
-Class variances need only the sum of |f|^2 per class. The paper reduces features to 64 principal components first; here
-they are taken as given, so with many features well separated classes all come close to 0.
+The class variances need only the sum of |f|^2 of each class, so the score is computed from sums.
 """
 
 from __future__ import annotations
@@ -19,18 +13,18 @@ from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import INTERVAL_ROWS, ScoringInput
 from frontrunner.statistics import Floats
 
-# A class without spread of its own (one row, or copies) is given this share of the features' overall variance.
+# A class without any spread (one row, or copies of one) gets this share of the features' overall variance.
 _SMALLEST_VARIANCE = 1e-12
 
 
-def _class_variances(case: ScoringInput, scatter: Scatter) -> tuple[Floats, Floats]:
-    """(C,) variance per feature of each class, and which of them are its own rather than borrowed."""
+def _class_variances(data: ScoringInput, scatter: Scatter) -> tuple[Floats, Floats]:
+    """(C,) variance per feature of each class, and 1 where it is the class's own, 0 where it is the pooled one."""
     means, counts = scatter.class_means, scatter.counts
-    norms = case.statistics.norm_cross[case.columns]
-    own = np.maximum(norms / counts - np.einsum("cd,cd->c", means, means), 0.0) / case.dimension
-    total = max(float(norms.sum() / case.n - scatter.mean @ scatter.mean), 0.0) / case.dimension
-    rounding = scatter.rounding / case.n
-    pooled = float(counts @ own) / case.n
+    norms = data.statistics.norm_cross[data.columns]
+    own = np.maximum(norms / counts - np.einsum("cd,cd->c", means, means), 0.0) / data.dimension
+    total = max(float(norms.sum() / data.n - scatter.mean @ scatter.mean), 0.0) / data.dimension
+    rounding = scatter.rounding / data.n
+    pooled = float(counts @ own) / data.n
     borrowed = (counts < 1.5) | (own <= rounding)
     variances = np.where(borrowed, pooled, own)
     if total <= rounding:
@@ -38,14 +32,40 @@ def _class_variances(case: ScoringInput, scatter: Scatter) -> tuple[Floats, Floa
     return np.maximum(variances, _SMALLEST_VARIANCE * total), (~borrowed).astype(np.float64)
 
 
-def _estimate(case: ScoringInput) -> Estimate:
-    scatter = Scatter.of(case.statistics)
-    means, dimension = scatter.offsets, case.dimension
-    variances, own = _class_variances(case, scatter)
+def estimate(data: ScoringInput) -> Estimate:
+    """Minus the sum over pairs of classes of the Bhattacharyya coefficient exp(-BD) of their Gaussians.
+
+    Class c is N(m_c, s_c I), the spherical form that the paper recommends, and
+
+        BD = |m_c - m_d|^2 / (4 (s_c + s_d)) + D/2 log((s_c + s_d) / (2 sqrt(s_c s_d)))
+
+    The paper reduces features to 64 principal components first; here they are used unreduced, so with many features
+    well separated classes all come close to 0.
+
+    Args:
+        data: sums over (n, D) features of C classes; rows, where there are any, give the interval.
+
+    Returns:
+        -C (C - 1) / 2 (all classes equal) to 0 (no overlap).
+
+    Raises:
+        NothingToSeparate: fewer than two classes occur.
+
+    Source: Pandy et al., "Transferability Estimation Using Bhattacharyya Class Separability", CVPR 2022.
+
+    Example:
+        >>> from frontrunner.scores import score
+        >>> features = np.array([[0.0], [2.0], [3.0], [5.0]])  # means 1 and 4, variances 1: -exp(-9 / 8)
+        >>> round(score("gbc", features, [0, 0, 1, 1]), 4)
+        -0.3247
+    """
+    scatter = Scatter.of(data.statistics)
+    means, dimension = scatter.offsets, data.dimension
+    variances, own = _class_variances(data, scatter)
     square = np.einsum("cd,cd->c", means, means)
     distance = np.maximum(square[:, None] + square - 2 * means @ means.T, 0.0)
     both = variances[:, None] + variances
-    # Squares of tiny variances would underflow where their logarithms do not.
+    # Products of tiny variances would underflow; sums of their logarithms do not.
     logs = np.log(variances)
     shape = dimension / 2 * (np.log(both / 2) - (logs[:, None] + logs) / 2)
     coefficient = np.exp(-(distance / (4 * both) + np.maximum(shape, 0.0)))
@@ -53,7 +73,7 @@ def _estimate(case: ScoringInput) -> Estimate:
     value = -float(coefficient.sum()) / 2
 
     def replicates() -> Floats:
-        rows = case.rows(INTERVAL_ROWS)
+        rows = data.rows(INTERVAL_ROWS)
         codes = np.asarray(rows.codes)
         pull = coefficient / (2 * both)
         by_mean = pull.sum(axis=1)[:, None] * means - pull @ means
@@ -63,20 +83,20 @@ def _estimate(case: ScoringInput) -> Estimate:
         x = rows.features - scatter.class_means[codes]
         wider = np.einsum("md,md->m", x, x) / dimension - variances[codes]
         moved = np.einsum("md,md->m", x, by_mean[codes]) + wider * (own * by_variance.sum(axis=1))[codes]
-        return leave_group_out(value, moved / scatter.counts[codes], rows.groups, case.n)
+        return leave_group_out(value, moved / scatter.counts[codes], rows.groups, data.n)
 
-    return Estimate(value, value, replicates if case.has_rows else None)
+    return Estimate(value, value, replicates if data.has_rows else None)
 
 
 SCORE = Score(
     name="gbc",
     title="GBC",
-    source="Pandy et al., CVPR 2022",
+    citation="Pandy et al., CVPR 2022",
     needs="statistics",
     tasks=CLASSIFICATION,
     range="-C (C - 1) / 2 to 0",
     cost="one pass, then C^2 D",
     explanation="How little the classes overlap when each is a round cloud in feature space.",
-    estimate=_estimate,
+    estimate=estimate,
     highest=0.0,
 )

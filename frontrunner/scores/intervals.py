@@ -1,9 +1,9 @@
-"""How sure a score is: intervals, paired comparisons and ties.
+"""The uncertainty of a score: intervals, paired comparisons and ties.
 
-The definition is the jackknife: leave a group of rows out, score the rest, and see how far the value moves.
-`jackknife_over_shards` does exactly that, by subtraction of statistics. It costs one score per shard, which for LogME
-means one decomposition per shard, so rankings use the same jackknife to first order: the influence of each row on the
-score, in closed form, summed over the groups of `sampling.deal_into_groups`. The tests hold the two together.
+All of it rests on the jackknife: leave a group of rows out, score the rest, and see by how much the value changes.
+`jackknife_over_shards` does exactly that, by subtraction of statistics, at the cost of one score for each shard; for
+LogME that is one decomposition for each shard. Rankings therefore use the same jackknife to first order: the influence
+of each row on the score, in closed form, summed over the groups of `sampling.deal_into_groups`. Tests compare the two.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def leave_group_out(value: float, influence: Floats, groups: NDArray[np.int64], 
         influence: (m,) how much each row adds to the score; sums to about zero. Exact for means:
             influence_i = (x_i - mean) / n.
         groups: (m,) the group of each row.
-        n: rows that the score stands on, where `influence` was computed on a sample of m < n of them; the
-            movements are then scaled so that they have the variance of all n.
+        n: rows that the score is computed from, where `influence` was computed on a sample of m < n of them; the
+            changes are then scaled to the variance of all n. m by default.
 
     Example:
         >>> x = np.array([1.0, 2.0, 6.0])
@@ -44,7 +44,12 @@ def leave_group_out(value: float, influence: Floats, groups: NDArray[np.int64], 
 
 
 def leave_group_out_of_mean(terms: Floats, groups: NDArray[np.int64]) -> Floats:
-    """(G,) the mean of `terms` (m,) without each group, exactly."""
+    """(G,) the mean of `terms` (m,) without each group, exactly.
+
+    Example:
+        >>> leave_group_out_of_mean(np.array([1.0, 2.0, 6.0]), np.array([0, 0, 1])).tolist()
+        [6.0, 1.5]
+    """
     mean = float(terms.mean())
     return leave_group_out(mean, (terms - mean) / terms.shape[0], groups)
 
@@ -52,15 +57,20 @@ def leave_group_out_of_mean(terms: Floats, groups: NDArray[np.int64]) -> Floats:
 def interval(
     value: float, replicates: Floats, lowest: float = float("-inf"), highest: float = float("inf")
 ) -> tuple[float, float] | None:
-    """The 95% jackknife interval around `value`, cut at the score's own limits; None for fewer than two groups.
+    """The 95% jackknife interval around `value`, cut at the score's limits; None for fewer than two groups.
 
     Args:
         value: the score of all rows.
         replicates: (G,) the score without each group.
-        lowest: the score's own lower limit.
-        highest: its upper limit.
+        lowest: the least value that the score can take.
+        highest: the largest.
 
     Source: Efron & Stein 1981 (delete-group jackknife), Student's t with G - 1 degrees of freedom.
+
+    Example:
+        >>> low, high = interval(0.5, np.array([0.4, 0.5, 0.6]), lowest=0.1)  # 0.5 -+ 4.303 * 0.1155
+        >>> low, round(high, 3)
+        (0.1, 0.997)
     """
     groups = replicates.shape[0]
     if groups < 2:
@@ -78,14 +88,14 @@ def standard_error(replicates: Floats) -> float:
 
 
 def probability_first_beats_second(first: ScoreValue, second: ScoreValue) -> float | None:
-    """Probability that the first checkpoint's score is the higher one, over draws of the examples.
+    """Probability, 0 to 1, that the first checkpoint's score is the higher one, over draws of the examples.
 
-    Both saw the same examples, so the replicates are paired and what moves both cancels. Replicates of different
-    number (another sample of the dataset) are treated as independent. None where either has no replicates.
+    Both read the same examples, so the replicates are paired, and what changes both scores alike cancels. Replicates of
+    different number (another sample of the dataset) are treated as independent. None where either has fewer than two.
 
     Example:
-        >>> a = ScoreValue(0.9, replicates=(0.89, 0.90, 0.91))
-        >>> b = ScoreValue(0.7, replicates=(0.69, 0.70, 0.71))
+        >>> a = ScoreValue(value=0.9, replicates=(0.89, 0.90, 0.91))
+        >>> b = ScoreValue(value=0.7, replicates=(0.69, 0.70, 0.71))
         >>> probability_first_beats_second(a, b), probability_first_beats_second(a, a)
         (1.0, 0.5)
     """
@@ -96,14 +106,20 @@ def probability_first_beats_second(first: ScoreValue, second: ScoreValue) -> flo
     paired = len(a) == len(b)
     error = standard_error(a - b) if paired else sqrt(standard_error(a) ** 2 + standard_error(b) ** 2)
     lead = first.value - second.value
-    # Rounding alone keeps the error of equal replicates from being zero.
+    # Equal replicates would have an error of zero but for rounding.
     if error <= 1e-12 * max(abs(first.value), abs(second.value)):
         return 0.5 if lead == 0 else float(lead > 0)
     return float(stdtr(groups - 1, lead / error))
 
 
 def tied(first: ScoreValue, second: ScoreValue) -> bool:
-    """Whether the two cannot be told apart: their intervals overlap (or, without intervals, they are equal)."""
+    """Whether the examples cannot tell the two apart: their intervals overlap or, without intervals, they are equal.
+
+    Example:
+        >>> best = ScoreValue(value=0.8, low=0.7, high=0.9)
+        >>> tied(best, ScoreValue(value=0.7, low=0.6, high=0.8)), tied(best, ScoreValue(value=0.5, low=0.4, high=0.6))
+        (True, False)
+    """
     if first.low is None or first.high is None or second.low is None or second.high is None:
         return first.value == second.value
     return first.low <= second.high and second.low <= first.high
@@ -120,7 +136,7 @@ def jackknife_over_shards(
         shards: statistics of each shard.
 
     Raises:
-        NothingToSeparate: a class is gone together with its shard, and only one is left.
+        NothingToSeparate: without one of the shards only one class is left.
 
     Example:
         >>> from frontrunner.scores.logme import logme_from_statistics

@@ -1,14 +1,13 @@
-"""k nearest neighbours: leave-one-out accuracy (or R^2) with k = 5 by cosine similarity.
+"""kNN: leave-one-out accuracy (or R^2) of the five nearest neighbours by cosine similarity.
 
-Cover & Hart 1967. No parameters, no training: an honest baseline beside every score. Votes are weighted by
-1 + cosine, so ties between classes go to the nearer one.
+A baseline to compare the other scores with: it has no parameters to fit.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from frontrunner.scores.baseline import judge
+from frontrunner.scores.baseline import prediction_quality
 from frontrunner.scores.score import EVERY_TASK, Estimate, Score
 from frontrunner.scores.scoring_input import ScoringInput, require_varying_targets
 
@@ -17,10 +16,33 @@ NEIGHBOURS = 5
 _ROWS_AT_ONCE = 1024
 
 
-def _estimate(case: ScoringInput) -> Estimate:
-    if not case.is_classification:
-        require_varying_targets(case.statistics)
-    rows = case.rows(LARGEST_SAMPLE)
+def estimate(data: ScoringInput) -> Estimate:
+    """Leave-one-out accuracy, or R^2, of the mean target of the 5 nearest rows by cosine, weighted by 1 + cosine.
+
+    The weights decide ties between classes in favour of the nearer one.
+
+    Args:
+        data: at most 4,096 rows of (n, D) features are read; any task.
+
+    Returns:
+        0 to 1 for classes; at most 1, and possibly negative, for real targets (R^2, averaged over columns).
+
+    Raises:
+        ScoreNotApplicable: no rows are at hand.
+        InvalidFeatures: a column of real targets is the same for every example.
+
+    Source: Cover & Hart, "Nearest neighbor pattern classification", 1967.
+
+    Example:
+        >>> from frontrunner.scores import score
+        >>> angles = np.array([0.0, 0.1, 0.2, 1.4, 1.5, 1.6])  # two directions, three rows each
+        >>> features = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        >>> score("knn", features, [0, 0, 0, 1, 1, 1]), score("knn", features, [0, 1, 0, 1, 0, 1])
+        (1.0, 0.0)
+    """
+    if not data.is_classification:
+        require_varying_targets(data.statistics)
+    rows = data.rows(LARGEST_SAMPLE)
     m = rows.index.size
     norm = np.linalg.norm(rows.features, axis=1, keepdims=True)
     # Cosines to seven digits order neighbours as well as sixteen do, in half the time.
@@ -35,19 +57,19 @@ def _estimate(case: ScoringInput) -> Estimate:
         weight = np.maximum(1.0 + np.take_along_axis(similarity, nearest, axis=1).astype(np.float64), 1e-6)
         weight /= weight.sum(axis=1, keepdims=True)
         predicted[start : start + block.size] = np.einsum("bk,bkc->bc", weight, rows.outputs[nearest])
-    return judge(predicted, rows, case)
+    return prediction_quality(predicted, rows, data)
 
 
 SCORE = Score(
     name="knn",
     title="kNN accuracy",
-    source="Cover & Hart 1967",
+    citation="Cover & Hart 1967",
     needs="features",
     tasks=EVERY_TASK,
     range="0 to 1 (accuracy); up to 1 (R^2)",
     cost="all pairs of at most 4,096 rows, m^2 D",
     explanation="Accuracy of asking the five most similar examples.",
-    estimate=_estimate,
+    estimate=estimate,
     highest=1.0,
     largest_sample=LARGEST_SAMPLE,
 )

@@ -1,9 +1,7 @@
 """LDA: leave-one-out accuracy of linear discriminant analysis.
 
-Fisher 1936; the covariance within classes is shrunk towards a multiple of the identity by the oracle approximating
-intensity of Chen, Wiesel, Eldar & Hero (2010), which needs nothing but sums. Means and covariance come from all
-examples; each judged row is then taken out of them exactly (Sherman and Morrison), the shrinkage's target and intensity
-held still. The only example of its class cannot be predicted and counts as a miss.
+Means and covariance come from all examples; each predicted row is then taken out of them exactly, by the formula of
+Sherman and Morrison. The target and the intensity of the shrinkage stay those of all examples.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
-from frontrunner.scores.baseline import judge
+from frontrunner.scores.baseline import prediction_quality
 from frontrunner.scores.scatter import Scatter
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import Rows, ScoringInput
@@ -21,7 +19,12 @@ LARGEST_SAMPLE = 4096
 
 
 def oracle_approximating_intensity(within_lower: Floats, n: int) -> float:
-    """Shrinkage intensity 0 to 1 of a scatter (D, D), lower triangle, over n examples (Chen et al. 2010, eq. 23)."""
+    """Shrinkage intensity, 0 to 1, of a scatter (D, D) over n examples (Chen et al. 2010, eq. 23).
+
+    Args:
+        within_lower: (D, D) within-class scatter, lower triangle.
+        n: number of examples.
+    """
     dimension = within_lower.shape[0]
     diagonal = np.diagonal(within_lower)
     trace = float(diagonal.sum())
@@ -33,13 +36,20 @@ def oracle_approximating_intensity(within_lower: Floats, n: int) -> float:
 
 
 def leave_one_out_discriminants(scatter: Scatter, rows: Rows) -> Floats:
-    """(m, C) log posterior, up to a constant per row, of each class for each row without that row."""
+    """(m, C) log posterior of each class for each row, by the discriminant without that row.
+
+    Rows of the result lack a constant each, which no comparison of classes needs.
+
+    Args:
+        scatter: of all n examples.
+        rows: m of them.
+    """
     n, counts, codes = scatter.n, scatter.counts, np.asarray(rows.codes)
     covariance = scatter.within()
     intensity = oracle_approximating_intensity(covariance, n)
     target = float(np.trace(covariance)) / n / covariance.shape[0]
     covariance *= (1 - intensity) / n
-    # Classes without spread are told apart by distance alone.
+    # Where classes have no spread, the plain distance to their means decides.
     floor = max(scatter.rounding / n, np.finfo(np.float64).tiny)
     covariance[np.diag_indices_from(covariance)] += intensity * target + floor if target > floor else 1.0
     lower = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
@@ -63,21 +73,45 @@ def leave_one_out_discriminants(scatter: Scatter, rows: Rows) -> Floats:
         return np.asarray(np.log(np.maximum(others, 0.0)) - 0.5 * distance)
 
 
-def _estimate(case: ScoringInput) -> Estimate:
-    rows = case.rows(LARGEST_SAMPLE)
-    return judge(leave_one_out_discriminants(Scatter.of(case.statistics), rows), rows, case)
+def estimate(data: ScoringInput) -> Estimate:
+    """Leave-one-out accuracy of a linear discriminant with a shrunken within-class covariance.
+
+    A row goes to the class of the largest log n_c - 1/2 (f - m_c)' S^-1 (f - m_c). S is the within-class covariance
+    shrunk towards a multiple of the identity by the oracle approximating intensity, which needs only sums. The only
+    example of its class cannot be predicted and counts as a miss.
+
+    Args:
+        data: sums over (n, D) features of C classes, and at most 4,096 rows to predict.
+
+    Returns:
+        0 to 1.
+
+    Raises:
+        ScoreNotApplicable: no rows are at hand.
+        NothingToSeparate: fewer than two classes occur.
+
+    Source: Fisher 1936; Chen, Wiesel, Eldar & Hero, IEEE TSP 58 (2010), eq. 23 for the shrinkage.
+
+    Example:
+        >>> from frontrunner.scores import score
+        >>> features = np.array([[0.0], [1.0], [2.0], [8.0], [9.0], [10.0]])
+        >>> score("lda", features, list("aaabbb"))
+        1.0
+    """
+    rows = data.rows(LARGEST_SAMPLE)
+    return prediction_quality(leave_one_out_discriminants(Scatter.of(data.statistics), rows), rows, data)
 
 
 SCORE = Score(
     name="lda",
     title="LDA accuracy",
-    source="Fisher 1936; Chen et al., IEEE TSP 2010",
+    citation="Fisher 1936; Chen et al., IEEE TSP 2010",
     needs="features",
     tasks=CLASSIFICATION,
     range="0 to 1",
     cost="one pass; one Cholesky factor, and D^2 for each of at most 4,096 rows",
     explanation="Accuracy of a linear discriminant on examples it has not seen.",
-    estimate=_estimate,
+    estimate=estimate,
     lowest=0.0,
     highest=1.0,
     largest_sample=LARGEST_SAMPLE,

@@ -1,9 +1,7 @@
-"""LEEP: log expected empirical prediction.
+"""LEEP: log expected empirical prediction of the labels from the checkpoint's own classes.
 
-Nguyen, Hassner, Seeger & Archambeau, ICML 2020. With theta_i = p(z | x_i) over the checkpoint's own classes and the
-soft joint p(y, z) = 1/n sum_i [y_i = y] theta_iz, the score is the mean over examples of log sum_z p(y_i | z) theta_iz.
-Public code leaves the logarithm out, or returns NaN where a source class is never predicted; here p(y | z) of such a
-class is zero, and as its theta is zero too it adds nothing.
+Public code leaves the logarithm out, or returns NaN where a source class is never predicted. Here p(y | z) of such a
+class is zero; its theta is zero as well, so it adds nothing.
 """
 
 from __future__ import annotations
@@ -22,12 +20,15 @@ from frontrunner.statistics import Floats
 def log_expected_prediction(
     blocks: Callable[[], Iterator[tuple[Floats, NDArray[np.int64]]]], classes: int, groups: NDArray[np.int64]
 ) -> Estimate:
-    """LEEP of soft assignments, read several times.
+    """LEEP of soft assignments of n examples to Z source classes or clusters.
 
     Args:
-        blocks: gives (b, Z) assignments and (b,) classes of all examples, a block at a time.
+        blocks: yields (b, Z) assignments and (b,) classes of all examples, a block at a time; called several times.
         classes: C.
-        groups: (n,) the group each example is left out with.
+        groups: (n,) the group that each example is left out with.
+
+    Returns:
+        At most 0.
     """
     joint = sum(_scatter(theta, codes, classes) for theta, codes in blocks())
     joint = np.asarray(joint)
@@ -38,7 +39,7 @@ def log_expected_prediction(
     value = float(terms.mean())
 
     def replicates() -> Floats:
-        # Another example of class y moves p(. | z) as well: by theta_z ([. = y] - p(. | z)) / mass_z.
+        # Another example of class y also changes p(. | z), by theta_z ([. = y] - p(. | z)) / mass_z.
         pulls = np.asarray(
             sum(
                 _scatter(theta / _predicted(theta, codes, conditional)[:, None], codes, classes)
@@ -62,19 +63,47 @@ def _predicted(theta: Floats, codes: NDArray[np.int64], conditional: Floats) -> 
     return np.asarray(np.einsum("bz,bz->b", theta, conditional[codes]))
 
 
-def _estimate(case: ScoringInput) -> Estimate:
-    return log_expected_prediction(case.probability_blocks, case.class_count, case.groups)
+def estimate(data: ScoringInput) -> Estimate:
+    """The mean over examples of log sum_z p(y_i | z) theta_iz.
+
+    theta_i = p(z | x_i) is the checkpoint's prediction over its own classes z, and p(y | z) follows from the joint
+    p(y, z) = 1/n sum_i [y_i = y] theta_iz.
+
+    Args:
+        data: all predictions are read, (n, C_source), with the class of each example.
+
+    Returns:
+        Minus infinity to 0; higher where the checkpoint's classes predict the dataset's.
+
+    Raises:
+        ScoreNotApplicable: no rows or no source probabilities are at hand, or the targets are real.
+        InvalidFeatures: probabilities that are negative, or a row of zeros.
+        FeaturesNotFinite: probabilities with NaN or infinity.
+
+    Source: Nguyen, Hassner, Seeger & Archambeau, "LEEP: A New Measure to Evaluate Transferability of Learned
+    Representations", ICML 2020.
+
+    Example:
+        >>> from frontrunner.scores import score
+        >>> features, labels = np.ones((4, 1)), [0, 0, 1, 1]
+        >>> informative = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.1, 0.9]])
+        >>> round(score("leep", features, labels, source_probabilities=informative), 4)
+        -0.3426
+        >>> round(score("leep", features, labels, source_probabilities=np.full((4, 2), 0.5)), 4)  # log 1/2
+        -0.6931
+    """
+    return log_expected_prediction(data.probability_blocks, data.class_count, data.groups)
 
 
 SCORE = Score(
     name="leep",
     title="LEEP",
-    source="Nguyen et al., ICML 2020",
+    citation="Nguyen et al., ICML 2020",
     needs="source_probabilities",
     tasks=CLASSIFICATION,
     range="below 0, the nearer to it the better",
     cost="two passes over the checkpoint's predictions, n C_source",
     explanation="How well the classes the checkpoint already predicts translate into yours.",
-    estimate=_estimate,
+    estimate=estimate,
     highest=0.0,
 )

@@ -1,9 +1,8 @@
-"""Linear probe: accuracy of multinomial logistic regression on frozen features, cross-validated.
+"""Linear probe: cross-validated accuracy of multinomial logistic regression on frozen features.
 
-Alain & Bengio, "Understanding intermediate layers using linear classifier probes", 2016. Five stratified folds;
-features standardised over all rows (labels play no part in that). The L2 penalty is the best of a few by the same
-folds: one penalty for all would measure how well it suits a checkpoint's number of features, by up to ten points on a
-few hundred columns. What choosing among so few adds to the accuracy is small beside its standard error.
+The L2 penalty is the best of a few by the same folds. One penalty for all checkpoints would measure how well it suits
+their number of features, by up to ten points of accuracy on a few hundred columns. The choice among so few penalties
+raises the accuracy by little beside its standard error.
 """
 
 from __future__ import annotations
@@ -28,13 +27,36 @@ LARGEST_SAMPLE = 2048
 FOLDS = 5
 # Inverse weights of the penalty, scikit-learn's C, the strongest first: each fit starts where the one before ended.
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-# The accuracy stands still long before the likelihood does.
+# The accuracy stops changing long before the likelihood does.
 _ROUNDS = 100
 _TOLERANCE = 1e-3
 
 
-def _estimate(case: ScoringInput) -> Estimate:
-    rows = case.rows(LARGEST_SAMPLE)
+def estimate(data: ScoringInput) -> Estimate:
+    """Accuracy of logistic regression on rows it was not fitted to, over five stratified folds.
+
+    Features are standardised over all rows, which uses no labels. Of five L2 penalties the one of the best
+    cross-validated accuracy counts.
+
+    Args:
+        data: at most 2,048 rows of (n, D) features with their classes are read.
+
+    Returns:
+        0 to 1.
+
+    Raises:
+        ScoreNotApplicable: no rows are at hand.
+
+    Source: Alain & Bengio, "Understanding intermediate layers using linear classifier probes", 2016.
+
+    Example:
+        >>> from frontrunner.scores import score
+        >>> labels = np.arange(40) % 2
+        >>> noise = np.random.default_rng(0).normal(size=(40, 3))
+        >>> score("linear_probe", noise + 10 * labels[:, None], labels)
+        1.0
+    """
+    rows = data.rows(LARGEST_SAMPLE)
     codes = np.asarray(rows.codes)
     folds = deal_into_groups(codes, codes.size, FOLDS)
     features = _rotated(rows.features)
@@ -53,7 +75,10 @@ def _estimate(case: ScoringInput) -> Estimate:
 
 
 def _rotated(features: Floats) -> Floats:
-    """Standardised by column and, for m < D, rotated into the m dimensions that the rows span: the same fit."""
+    """`features` standardised by column; for m < D also rotated into the m dimensions of their span.
+
+    The rotation changes no fit, and makes it faster.
+    """
     centred = features - features.mean(axis=0)
     spread = centred.std(axis=0)
     varying = spread > 1e-12 * np.abs(features).max(axis=0)
@@ -66,7 +91,7 @@ def _rotated(features: Floats) -> Floats:
 
 
 def _model() -> LogisticRegression:
-    # Its import takes most of a second, which who asks for other scores need not wait for.
+    # Imported here, because the import takes most of a second and the other scores do not need it.
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(warm_start=True, max_iter=_ROUNDS, tol=_TOLERANCE)
@@ -78,7 +103,7 @@ def _fit_and_predict(
     if np.unique(codes).size < 2:
         return np.full(held.shape[0], codes[0])
     with warnings.catch_warnings():
-        # Neither a likelihood that has not settled nor many small classes make an accuracy undefined.
+        # Warnings of a likelihood that has not converged and of small classes: the accuracy is defined all the same.
         warnings.simplefilter("ignore", UserWarning)
         return np.asarray(model.set_params(C=strength).fit(features, codes).predict(held), dtype=np.int64)
 
@@ -86,13 +111,13 @@ def _fit_and_predict(
 SCORE = Score(
     name="linear_probe",
     title="Linear probe accuracy",
-    source="Alain & Bengio 2016",
+    citation="Alain & Bengio 2016",
     needs="features",
     tasks=CLASSIFICATION,
     range="0 to 1",
-    cost="dear: five logistic regressions of at most 2,048 rows, at up to five penalties",
+    cost="expensive: five logistic regressions of at most 2,048 rows, at up to five penalties",
     explanation="Accuracy of a linear classifier on the frozen features, on examples it has not seen.",
-    estimate=_estimate,
+    estimate=estimate,
     lowest=0.0,
     highest=1.0,
     largest_sample=LARGEST_SAMPLE,

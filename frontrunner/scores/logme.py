@@ -1,21 +1,14 @@
 """LogME: the log maximum evidence of a linear model on frozen features.
 
-You, Liu, Wang & Long, "LogME: Practical Assessment of Pre-trained Models for Transfer Learning", ICML 2021, and
-"Ranking and Tuning Pre-trained Models", JMLR 23 (2022). Each output column y is modelled as y ~ N(F w, 1/beta) with
-w ~ N(0, I/alpha), without intercept or centring; the score is the mean over columns of max log p(y | F) / n.
-
-With the singular values s_i of F, t = alpha/beta and Q(t) as in `spectrum`, beta is profiled out (beta = n / Q(t)),
-which leaves one smooth function of u = log t per column:
+With the singular values s_i of F, t = alpha/beta and Q(t) as in `spectrum`, the best beta is n / Q(t). That leaves one
+smooth function of u = log t for each output column:
 
     L(u) = -n/2 (log(2 pi Q/n) + 1) - 1/2 sum log(1 + s_i^2 / t)
 
-`maximise_evidence` searches it on a grid for all columns at once and polishes by Newton's method.
+`maximise_evidence` searches it on a grid for all columns at once and refines the best point by Newton's method.
 `fixed_point_evidence` is MacKay's iteration (Theorem 1 of the JMLR paper), run to convergence; it reaches the same
-stationary point. Published code stops that iteration at a relative change of 1e-3 or after 11 rounds, and its
-fixed-point version drops the (D - rank)/2 log alpha part of the determinant, which returns nonsense for n < D.
-
-The influence of a row on the score is its leave-one-out log predictive density at the maximum: by the envelope
-theorem alpha and beta may be held still, and log p(y) - log p(y without i) = log p(y_i | the rest).
+stationary point. Published code stops that iteration at a relative change of 1e-3 or after 11 rounds. Its fixed-point
+version also drops the (D - rank)/2 log alpha part of the determinant, and so returns wrong values for n < D.
 """
 
 from __future__ import annotations
@@ -27,23 +20,22 @@ from math import pi
 import numpy as np
 
 from frontrunner.scores.intervals import leave_group_out
+from frontrunner.scores.leave_one_out import leave_one_out, log_predictive_density
 from frontrunner.scores.score import EVERY_TASK, Estimate, Score
-from frontrunner.scores.scoring_input import INTERVAL_ROWS, Rows, ScoringInput, occurring_columns
-from frontrunner.scores.spectrum import Eigenbasis, Moments, Spectrum, decompose
+from frontrunner.scores.scoring_input import INTERVAL_ROWS, ScoringInput, occurring_columns
+from frontrunner.scores.spectrum import Moments, Spectrum, decompose
 from frontrunner.statistics import FeatureStatistics, Floats
 
-# t is searched in s_max^2 [e^-30, e^+30]: with n <= rank the supremum may lie at t -> 0.
+# t is searched in s_max^2 [e^-30, e^+30]: where the rank is n the supremum may lie at t -> 0.
 LOG_RANGE = 30.0
-# One point per unit of log t; L bends over several units, as each s_i^2 / (t + s_i^2) does.
+# One point per unit of log t; L changes over several units, as each s_i^2 / (t + s_i^2) does.
 _GRID_POINTS = 61
 _NEWTON_STEPS = 60
-# Change in log t. The evidence is flat at its maximum, so its own error is the square of this; further rounds would
-# follow rounding in Q.
+# Change in log t. The evidence is flat at its maximum, so its error is the square of this; beyond that, rounding in Q
+# decides.
 _TOLERANCE = 1e-8
 # The iteration converges linearly; where it has not after this many rounds its rate is within 1e-3 of one.
 _FIXED_POINT_ROUNDS = 10_000
-# Chebyshev nodes in log t from which a row's leverage at every column's t is interpolated: to 1e-3 over a factor e.
-_NODES_PER_UNIT = 2
 
 
 @dataclass(frozen=True)
@@ -69,9 +61,17 @@ class Evidence:
 
 
 def maximise_evidence(spectrum: Spectrum) -> Evidence:
-    """Maximise L(u) for every column; see the module's docstring.
+    """The maximum of the evidence L(u) over u = log t, for every column at once.
 
-    Features that are all zero leave beta = n / y'y and alpha at the upper end of the search.
+    Features that are all zero give beta = n / y'y and alpha at the upper end of the search.
+
+    Args:
+        spectrum: of features (n, D) and C target columns, from `spectrum.decompose`.
+
+    Returns:
+        The log evidence, alpha, beta and effective parameters, (C,) each.
+
+    Source: You et al., ICML 2021; the maximum over both precisions, here by search instead of iteration.
     """
     low, high = _search_range(spectrum)
     grid = np.linspace(low, high, _GRID_POINTS)
@@ -81,13 +81,18 @@ def maximise_evidence(spectrum: Spectrum) -> Evidence:
     coarse = -0.5 * spectrum.n * np.log(np.maximum(spectrum.on_grid(t), floor)) - 0.5 * penalty[:, None]
     best = coarse.argmax(axis=0)
     left, right = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, len(grid) - 1)]
-    return evidence_at(spectrum, np.exp(_newton(spectrum, floor, grid[best], left, right)))
+    return _evidence_at(spectrum, np.exp(_newton(spectrum, floor, grid[best], left, right)))
 
 
 def fixed_point_evidence(spectrum: Spectrum) -> Evidence:
-    """MacKay's fixed point: alpha = gamma / m'm, beta = (n - gamma) / |F m - y|^2, to a relative change in t of 1e-8.
+    """The same maximum by MacKay's fixed point: alpha = gamma / w'w, beta = (n - gamma) / |F w - y|^2.
 
-    Source: You et al., JMLR 2022, Theorem 1 and Algorithm 3. Stays within the same range of t as the search.
+    Iterates to a relative change in t of 1e-8, within the same range of t as the search.
+
+    Args:
+        spectrum: of features (n, D) and C target columns, from `spectrum.decompose`.
+
+    Source: You et al., JMLR 2022, Theorem 1 and Algorithm 3.
     """
     low, high = (float(np.exp(end)) for end in _search_range(spectrum))
     n, squared = spectrum.n, spectrum.squared_singular_values[:, None]
@@ -95,7 +100,7 @@ def fixed_point_evidence(spectrum: Spectrum) -> Evidence:
     for _ in range(_FIXED_POINT_ROUNDS):
         at = spectrum.unexplained(t)
         gamma = (squared / (t + squared)).sum(axis=0)
-        # n - gamma, each term from its own quotient: with n <= D it goes to zero together with t.
+        # n - gamma as a sum of quotients: with n <= D it goes to zero together with t, and a difference would cancel.
         free = (t / (t + squared)).sum(axis=0) + (n - squared.size)
         with np.errstate(divide="ignore", invalid="ignore"):
             moved = gamma * at.residual * t / (at.slope * free)
@@ -104,10 +109,10 @@ def fixed_point_evidence(spectrum: Spectrum) -> Evidence:
         t = moved
         if change < _TOLERANCE:
             break
-    return evidence_at(spectrum, t)
+    return _evidence_at(spectrum, t)
 
 
-def evidence_at(spectrum: Spectrum, t: Floats) -> Evidence:
+def _evidence_at(spectrum: Spectrum, t: Floats) -> Evidence:
     """The evidence of each column at t = alpha/beta, `t` (C,), with beta at its best."""
     n, squared = spectrum.n, spectrum.squared_singular_values[:, None]
     total = np.maximum(spectrum.unexplained(t).total, _floor(spectrum))
@@ -119,7 +124,7 @@ def evidence_at(spectrum: Spectrum, t: Floats) -> Evidence:
 
 
 def moments_of(statistics: FeatureStatistics) -> Moments:
-    """The second moments that LogME is computed from: columns that occur, nothing centred.
+    """The second moments that LogME is computed from, not centred: columns of classes that occur, or real targets.
 
     Raises:
         NothingToSeparate: no labelled example, or a single class.
@@ -154,96 +159,74 @@ def logme_from_statistics(
     return solver(decompose(moments_of(statistics)))
 
 
-def evidence_of(case: ScoringInput) -> tuple[Spectrum, Evidence]:
-    """The features' spectrum and LogME's maximum on it; from rows where there are no more of them than features.
+def evidence_of(data: ScoringInput) -> tuple[Spectrum, Evidence]:
+    """The features' spectrum and the maximum of LogME's evidence; computed from rows where n <= D and rows are at hand.
 
-    Ask through `case.once(evidence_of)`: it is the dear part of LogME, and the discrepancy needs nothing else.
+    Call it as `data.once(evidence_of)`: it is the expensive part of LogME, and the discrepancy needs its result too.
+
+    Raises:
+        InvalidFeatures: a target column is zero for every example.
     """
-    moments = moments_of(case.statistics)
-    if case.n <= case.dimension and case.has_rows:
-        rows = case.rows(case.n)
-        moments = Moments(case.n, moments.gram_lower, moments.cross, moments.target_square, rows.features, rows.outputs)
+    moments = moments_of(data.statistics)
+    if data.n <= data.dimension and data.has_rows:
+        rows = data.rows(data.n)
+        moments = Moments(data.n, moments.gram_lower, moments.cross, moments.target_square, rows.features, rows.outputs)
     spectrum = decompose(moments)
     return spectrum, maximise_evidence(spectrum)
 
 
-def _estimate(case: ScoringInput) -> Estimate:
-    spectrum, evidence = case.once(evidence_of)
+def estimate(data: ScoringInput) -> Estimate:
+    """The mean over output columns of max over (alpha, beta) of log p(y | F, alpha, beta) / n, natural logarithms.
 
-    def replicates() -> Floats:
-        rows = case.rows(case.n if case.n <= case.dimension else INTERVAL_ROWS)
-        residual, unseen = leave_one_out(spectrum, rows, evidence.alpha / evidence.beta)
-        density = log_predictive_density(residual, unseen, evidence.beta).mean(axis=1)
-        return leave_group_out(evidence.score, (density - density.mean()) / case.n, rows.groups, case.n)
-
-    return Estimate(evidence.score, evidence.score, replicates if case.has_rows else None)
-
-
-def leave_one_out(spectrum: Spectrum, rows: Rows, t: Floats) -> tuple[Floats, Floats]:
-    """(m, C) residual y - f'm of each row in each column, and 1 - h with its leverage h = f'(G + t I)^-1 f.
-
-    Without the row, the residual of its prediction is residual / (1 - h), with variance 1 / (beta (1 - h)).
+    A column y (one-hot label or real target) is modelled as y ~ N(F w, 1/beta) with w ~ N(0, I/alpha), without
+    intercept or centring.
 
     Args:
-        spectrum: of all rows.
-        rows: some of them; all of them where the spectrum was made from rows.
-        t: (C,) alpha/beta of each column.
+        data: sums over (n, D) features of C columns; rows, where there are any, give the interval. Any task.
+
+    Returns:
+        Unbounded. It grows with the number of classes and depends on the scale of real targets, so compare it within
+        one dataset only.
+
+    Raises:
+        InvalidFeatures: a target column is zero for every example.
+
+    Source: You, Liu, Wang & Long, "LogME: Practical Assessment of Pre-trained Models for Transfer Learning", ICML 2021;
+    You et al., "Ranking and Tuning Pre-trained Models", JMLR 23 (2022), Theorem 1 and Algorithm 3.
+
+    Example:
+        >>> from frontrunner.scores import score
+        >>> labels = np.arange(20) % 2
+        >>> features = np.random.default_rng(0).normal(size=(20, 3)) + labels[:, None]
+        >>> round(score("logme", features, labels), 4)
+        -0.8853
     """
-    if isinstance(spectrum, Eigenbasis) and spectrum.row_basis is not None:
-        # From lost = t/(t + s^2) directly: at t -> 0 both numbers vanish together and only their ratio matters.
-        basis, lost = spectrum.row_basis, t / (t + spectrum.squared_singular_values[:, None])
-        outside = np.maximum(1.0 - np.einsum("nr,nr->n", basis, basis), 0.0)
-        residual = basis @ (spectrum.projections * lost)
-        if not spectrum.full_row_rank:
-            residual += rows.outputs - basis @ spectrum.projections
-            return residual, basis**2 @ lost + outside[:, None]
-        return residual, basis**2 @ lost
-    residual = rows.outputs - rows.features @ spectrum.posterior_mean(t)
-    nodes, weights = _interpolation(t)
-    leverage = spectrum.leverages(rows.features, nodes) @ weights
-    return residual, np.clip(1.0 - leverage, np.finfo(np.float64).eps, 1.0)
+    spectrum, evidence = data.once(evidence_of)
 
+    def replicates() -> Floats:
+        rows = data.rows(data.n if data.n <= data.dimension else INTERVAL_ROWS)
+        residual, unseen = leave_one_out(spectrum, rows, evidence.alpha / evidence.beta)
+        density = log_predictive_density(residual, unseen, evidence.beta).mean(axis=1)
+        return leave_group_out(evidence.score, (density - density.mean()) / data.n, rows.groups, data.n)
 
-def log_predictive_density(residual: Floats, unseen: Floats, beta: Floats) -> Floats:
-    """(m, C) log p(y_i | every other row) from `leave_one_out`'s answer and beta (C,)."""
-    precision = beta * unseen
-    return np.asarray(0.5 * np.log(precision / (2 * pi)) - 0.5 * beta * residual**2 / unseen)
-
-
-def _interpolation(t: Floats) -> tuple[Floats, Floats]:
-    """Nodes (k,) and weights (k, C) with g(t[c]) = sum_k weights[k, c] g(nodes[k]) for g smooth in log t."""
-    u = np.log(t)
-    low, high = u.min(), u.max()
-    if low == high:
-        return t[:1], np.ones((1, t.size))
-    count = 3 + int(np.ceil(_NODES_PER_UNIT * (high - low)))
-    if t.size <= count:
-        return t, np.eye(t.size)
-    centre, half = (low + high) / 2, max((high - low) / 2, 1e-9)
-    nodes = centre + half * np.cos((2 * np.arange(count) + 1) * pi / (2 * count))
-    weights = np.ones((count, t.size))
-    for k in range(count):
-        for other in range(count):
-            if other != k:
-                weights[k] *= (u - nodes[other]) / (nodes[k] - nodes[other])
-    return np.exp(nodes), weights
+    return Estimate(evidence.score, evidence.score, replicates if data.has_rows else None)
 
 
 def _search_range(spectrum: Spectrum) -> tuple[float, float]:
-    """The ends of log t."""
+    """Lower and upper end of the search for log t."""
     squared = spectrum.squared_singular_values
     scale = np.log(squared[0]) if squared.size and squared[0] > 0 else 0.0
     return scale - LOG_RANGE, scale + LOG_RANGE
 
 
 def _floor(spectrum: Spectrum) -> Floats:
-    """A target in the span of F to machine precision would drive Q to zero: the floor keeps L defined."""
+    """(C,) the least Q: a target in the span of F to machine precision would give Q = 0, where L is not defined."""
     limits = np.finfo(np.float64)
     return np.asarray((limits.tiny if spectrum.full_row_rank else limits.eps) * spectrum.target_square)
 
 
 def _newton(spectrum: Spectrum, floor: Floats, start: Floats, low: Floats, high: Floats) -> Floats:
-    """Root of dL/du in [low, high] per column: Newton steps, halved into the bracket where they leave it."""
+    """(C,) the root of dL/du in [low, high] of each column: Newton steps, bisection where one leaves the bracket."""
     squared, n = spectrum.squared_singular_values[:, None], spectrum.n
     u, low, high = start.copy(), low.copy(), high.copy()
     for _ in range(_NEWTON_STEPS):
@@ -268,11 +251,11 @@ def _newton(spectrum: Spectrum, floor: Floats, start: Floats, low: Floats, high:
 SCORE = Score(
     name="logme",
     title="LogME",
-    source="You et al., ICML 2021; You et al., JMLR 2022",
+    citation="You et al., ICML 2021; You et al., JMLR 2022",
     needs="statistics",
     tasks=EVERY_TASK,
     range="unbounded; comparable within one dataset only",
     cost="one pass; then one tridiagonal reduction, 4/3 D^3, for all classes",
     explanation="Evidence per example of a linear model on the frozen features: how well they explain the labels.",
-    estimate=_estimate,
+    estimate=estimate,
 )

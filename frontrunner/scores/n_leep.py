@@ -1,9 +1,7 @@
-"""N-LEEP: LEEP with a Gaussian mixture on the features in place of source classes.
+"""N-LEEP: LEEP with the components of a Gaussian mixture on the features in place of source classes.
 
-Li, Jia, Sang, Zhu, Green, Wang & Gong, "Ranking Neural Checkpoints", CVPR 2021. Principal components that hold 80% of
-the variance, a mixture of 5 C Gaussians, and LEEP on its responsibilities; so checkpoints without a classifier
-can be scored. The mixture has diagonal covariances (the components are uncorrelated) and at most one component per ten
-rows; the paper fixes neither. The interval holds the mixture still.
+It scores checkpoints that have no classifier. The mixture has diagonal covariances, as principal components are
+uncorrelated, and at most one component for ten rows; the paper fixes neither. The interval treats the mixture as fixed.
 """
 
 from __future__ import annotations
@@ -25,20 +23,43 @@ COMPONENTS_PER_CLASS = 5
 ROWS_PER_COMPONENT = 10
 
 
-def _estimate(case: ScoringInput) -> Estimate:
-    rows = case.rows(LARGEST_SAMPLE)
+def estimate(data: ScoringInput) -> Estimate:
+    """LEEP of a mixture's responsibilities: the mean of log sum_v p(y_i | v) p(v | f_i) over its components v.
+
+    The mixture of 5 C Gaussians is fitted to the principal components that hold 80% of the features' variance.
+
+    Args:
+        data: at most 2,048 rows of (n, D) features of C classes are read.
+
+    Returns:
+        Minus infinity to 0; higher where the clusters of the features match the classes.
+
+    Raises:
+        ScoreNotApplicable: no rows are at hand.
+
+    Source: Li, Jia, Sang, Zhu, Green, Wang & Gong, "Ranking Neural Checkpoints", CVPR 2021.
+
+    Example:
+        >>> from frontrunner.scores import score
+        >>> labels = np.arange(40) % 2
+        >>> noise = np.random.default_rng(0).normal(size=(40, 3))
+        >>> separated = noise + 10 * labels[:, None]
+        >>> score("n_leep", noise, labels) < score("n_leep", separated, labels) <= 0.0
+        True
+    """
+    rows = data.rows(LARGEST_SAMPLE)
     codes = np.asarray(rows.codes)
-    theta = responsibilities(rows.features, case.class_count)
-    return log_expected_prediction(lambda: iter([(theta, codes)]), case.class_count, rows.groups)
+    theta = _responsibilities(rows.features, data.class_count)
+    return log_expected_prediction(lambda: iter([(theta, codes)]), data.class_count, rows.groups)
 
 
-def responsibilities(features: Floats, classes: int) -> Floats:
+def _responsibilities(features: Floats, classes: int) -> Floats:
     """(m, K) of a Gaussian mixture on the principal components of `features` (m, D); one column if they do not vary."""
-    # Its import takes most of a second, which who asks for other scores need not wait for.
+    # Imported here, because the import takes most of a second and the other scores do not need it.
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    components = principal_components(features, VARIANCE_KEPT)
+    components = _principal_components(features, VARIANCE_KEPT)
     m = features.shape[0]
     count = max(min(COMPONENTS_PER_CLASS * classes, m // ROWS_PER_COMPONENT), 1)
     if components.shape[1] == 0 or count == 1:
@@ -50,8 +71,8 @@ def responsibilities(features: Floats, classes: int) -> Floats:
         return np.asarray(mixture.fit(components).predict_proba(components))
 
 
-def principal_components(features: Floats, kept: float) -> Floats:
-    """(m, p) scores on the fewest components that hold the share `kept` of the variance, largest at unit variance."""
+def _principal_components(features: Floats, kept: float) -> Floats:
+    """(m, p) scores on the fewest components that hold the share `kept` of the variance; the largest has variance 1."""
     centred = features - features.mean(axis=0)
     square = float((centred**2).sum())
     if square <= 1e-24 * float((features**2).sum()):
@@ -69,13 +90,13 @@ def principal_components(features: Floats, kept: float) -> Floats:
 SCORE = Score(
     name="n_leep",
     title="N-LEEP",
-    source="Li et al., CVPR 2021",
+    citation="Li et al., CVPR 2021",
     needs="features",
     tasks=CLASSIFICATION,
     range="below 0, the nearer to it the better",
-    cost="dear: principal components and a Gaussian mixture of at most 2,048 rows",
+    cost="expensive: principal components and a Gaussian mixture of at most 2,048 rows",
     explanation="How well clusters of the features translate into your classes.",
-    estimate=_estimate,
+    estimate=estimate,
     highest=0.0,
     largest_sample=LARGEST_SAMPLE,
 )

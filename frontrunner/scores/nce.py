@@ -1,9 +1,4 @@
-"""NCE: negative conditional entropy of the labels given the checkpoint's own predicted class.
-
-Tran, Nguyen & Hassner, "Transferability and Hardness of Supervised Classification Tasks", ICCV 2019: -H(Y | Z) with Z
-the most probable source class, over the empirical joint of (Z, Y); natural logarithms. Never above LEEP's hard
-assignments' own value, and 0 where each source class holds one of your classes only.
-"""
+"""NCE: negative conditional entropy of the labels given the checkpoint's own predicted class."""
 
 from __future__ import annotations
 
@@ -15,35 +10,60 @@ from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.statistics import Floats
 
 
-def _estimate(case: ScoringInput) -> Estimate:
-    if case.statistics.source_counts is not None:
-        counts = case.statistics.source_counts[:, case.columns]
+def estimate(data: ScoringInput) -> Estimate:
+    """-H(Y | Z) = sum over (z, y) of p(z, y) log p(y | z), natural logarithms.
+
+    Z is the most probable source class of an example, and p(z, y) the share of the examples. It equals LEEP where every
+    prediction gives all of its probability to one class.
+
+    Args:
+        data: counts of (source class, class), from sums or from (n, C_source) predictions.
+
+    Returns:
+        -log C (the source class tells nothing) to 0 (each source class holds examples of one class only).
+
+    Raises:
+        ScoreNotApplicable: no source probabilities are at hand, or the targets are real.
+        InvalidFeatures: probabilities that are negative, or a row of zeros.
+        FeaturesNotFinite: probabilities with NaN or infinity.
+
+    Source: Tran, Nguyen & Hassner, "Transferability and Hardness of Supervised Classification Tasks", ICCV 2019.
+
+    Example:
+        >>> from frontrunner.scores import score
+        >>> predictions = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.1, 0.9]])
+        >>> labels = [0, 0, 0, 1]  # half of the examples have a source class that holds both classes: 1/2 log 1/2
+        >>> round(score("nce", np.ones((4, 1)), labels, source_probabilities=predictions), 4)
+        -0.3466
+    """
+    if data.statistics.source_counts is not None:
+        counts = data.statistics.source_counts[:, data.columns]
     else:
         counts = np.zeros((0, 0))
-        for theta, codes in case.probability_blocks():
-            counts = counts if counts.size else np.zeros((theta.shape[1], case.class_count))
+        for theta, codes in data.probability_blocks():
+            counts = counts if counts.size else np.zeros((theta.shape[1], data.class_count))
             np.add.at(counts, (theta.argmax(axis=1), codes), 1.0)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
     log_share = np.log(share, out=np.zeros_like(share), where=counts > 0)
-    value = float((counts * log_share).sum()) / case.n
+    value = float((counts * log_share).sum()) / data.n
 
     def replicates() -> Floats:
-        # The entropy is stationary in the conditional distribution: a row moves it by its own term alone.
-        terms = [log_share[theta.argmax(axis=1), codes] for theta, codes in case.probability_blocks()]
-        return leave_group_out_of_mean(np.concatenate(terms), case.groups)
+        # The entropy is stationary in the conditional distribution, so a row changes it only by its own term.
+        terms = [log_share[theta.argmax(axis=1), codes] for theta, codes in data.probability_blocks()]
+        return leave_group_out_of_mean(np.concatenate(terms), data.groups)
 
-    return Estimate(value, value, replicates if case.has_rows else None)
+    return Estimate(value, value, replicates if data.has_rows else None)
 
 
 SCORE = Score(
     name="nce",
     title="NCE",
-    source="Tran et al., ICCV 2019",
+    citation="Tran et al., ICCV 2019",
     needs="source_probabilities",
     tasks=CLASSIFICATION,
     range="-log C to 0",
     cost="one pass over the checkpoint's predictions, n C_source",
     explanation="How much of your label is left open once the checkpoint's own top class is known.",
-    estimate=_estimate,
+    estimate=estimate,
     highest=0.0,
 )

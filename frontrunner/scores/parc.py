@@ -1,13 +1,9 @@
-"""PARC: Pearson-and-rank correlation between how far apart features are and whether labels differ.
+"""PARC: rank correlation between the distances of features and those of labels, over pairs of rows.
 
-Bolya, Mittapalli & Hoffman, "Scalable Diverse Model Selection for Accessible Transfer Learning", NeurIPS 2021: 100
-times Spearman's correlation, over all pairs of rows, of 1 - corr(f_i, f_j) (features standardised per column) with
-1 - corr(y_i, y_j) of the one-hot labels.
-
-The latter takes two values only, so nearly all of its ranks are ties. Code that computes it by a matrix product in
-floating point breaks them by the last bit, unless the number of classes is a power of two: the result then depends
-on how classes are numbered and on the processor's BLAS kernel (measured: 33.8 to 34.5 for one dataset of five classes,
-where the ties give 34.2). Here `label_distance` is exact.
+The label distance takes two values only, so nearly all of its ranks are ties. Code that computes it by a matrix product
+in floating point breaks the ties by the last bit, unless the number of classes is a power of two. The result then
+depends on how classes are numbered and on the processor's BLAS kernel (measured: 33.8 to 34.5 for one dataset of five
+classes, where exact ties give 34.2). Here the label distance is exact.
 """
 
 from __future__ import annotations
@@ -40,10 +36,10 @@ def row_correlations(features: Floats) -> Floats:
     return np.asarray(standard @ standard.T)
 
 
-def label_distance(codes: NDArray[np.int64]) -> Floats:
-    """(m, m) 1 - corr of one-hot labels: 0 for the same class, C/(C - 1) otherwise, without rounding.
+def _label_distance(codes: NDArray[np.int64]) -> Floats:
+    """(m, m) the order of 1 - corr of one-hot labels, which is 0 for the same class and C/(C - 1) otherwise.
 
-    Only the order of the two values counts, so 1 stands for the larger.
+    Ranks need only the order of the two values, so the larger one is 1.
     """
     return np.asarray((codes[:, None] != codes).astype(np.float64))
 
@@ -60,14 +56,36 @@ def _correlation(sums: Floats) -> float:
     return float((rd - r * d / count) / np.sqrt(spread))
 
 
-def _estimate(case: ScoringInput) -> Estimate:
-    rows = case.rows(LARGEST_SAMPLE)
+def estimate(data: ScoringInput) -> Estimate:
+    """100 times Spearman's correlation, over all pairs of rows, of 1 - corr(f_i, f_j) with 1 - corr(y_i, y_j).
+
+    Features are standardised by column; y are one-hot labels; corr is Pearson's correlation of two rows.
+
+    Args:
+        data: at most 1,024 rows of (n, D) features with their classes are read.
+
+    Returns:
+        -100 to 100; 0 where all distances are equal.
+
+    Raises:
+        ScoreNotApplicable: no rows are at hand.
+
+    Source: Bolya, Mittapalli & Hoffman, "Scalable Diverse Model Selection for Accessible Transfer Learning",
+    NeurIPS 2021.
+
+    Example:
+        >>> from frontrunner.scores import score
+        >>> features = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, 2.0]])
+        >>> round(score("parc", features, [0, 0, 1, 1]), 6), round(score("parc", features, [0, 1, 0, 1]), 6)
+        (100.0, -50.0)
+    """
+    rows = data.rows(LARGEST_SAMPLE)
     codes = np.asarray(rows.codes)
     m = codes.size
     above = np.triu_indices(m, 1)
     # Equal distances must tie though their sums were rounded differently: 1e-12 is far below any real difference.
     distance = np.round(1.0 - row_correlations(rows.features)[above], 12)
-    different = label_distance(codes)
+    different = _label_distance(codes)
     ranks = np.zeros((m, m))
     ranks[above] = rankdata(distance) - (distance.size + 1) / 2
     ranks += ranks.T
@@ -91,13 +109,13 @@ def _estimate(case: ScoringInput) -> Estimate:
 SCORE = Score(
     name="parc",
     title="PARC",
-    source="Bolya et al., NeurIPS 2021",
+    citation="Bolya et al., NeurIPS 2021",
     needs="features",
     tasks=CLASSIFICATION,
     range="-100 to 100",
     cost="all pairs of at most 1,024 rows, m^2 D",
     explanation="Whether examples that look alike to the checkpoint have the same label.",
-    estimate=_estimate,
+    estimate=estimate,
     lowest=-100.0,
     highest=100.0,
     largest_sample=LARGEST_SAMPLE,

@@ -20,7 +20,7 @@ from frontrunner.statistics import FeatureStatistics, Floats
 
 @dataclass(frozen=True)
 class Posterior:
-    """Weights of LogME's model after seeing the examples, and what it predicts for others.
+    """The posterior of LogME's weights given the examples, and its predictions for others.
 
     Attributes:
         evidence: alpha, beta and effective parameters per column.
@@ -46,16 +46,16 @@ class Posterior:
         """(m, C) expected target of rows `features` (m, D).
 
         Raises:
-            InvalidFeatures: another number of features.
+            InvalidFeatures: `features` do not have the model's D columns.
             FeaturesNotFinite: NaN or infinity.
         """
         return np.asarray(self._checked(features) @ self.mean)
 
     def predict_variance(self, features: ArrayLike) -> Floats:
-        """(m, C) variance of the target: 1/beta of noise and f'(alpha I + beta G)^-1 f of doubt about the weights.
+        """(m, C) variance of the target: 1/beta (noise) plus f'(alpha I + beta G)^-1 f (uncertainty of the weights).
 
         Raises:
-            InvalidFeatures: another number of features.
+            InvalidFeatures: `features` do not have the model's D columns.
             FeaturesNotFinite: NaN or infinity.
         """
         ratio = self.evidence.alpha / self.evidence.beta
@@ -70,11 +70,20 @@ class Posterior:
 
 
 def posterior(statistics: FeatureStatistics) -> Posterior:
-    """The posterior of LogME's model at maximal evidence, from sums alone.
+    """The posterior of LogME's weights at maximal evidence, from sums alone.
+
+    Args:
+        statistics: sums over (n, D) features with C classes or real target columns.
 
     Raises:
         NothingToSeparate: no labelled example, or a single class.
         InvalidFeatures: a target column is zero for every example.
+
+    Example:
+        >>> features = np.array([[1.0], [2.0], [3.0], [4.0]])
+        >>> model = posterior(FeatureStatistics().update(features, targets=2 * features))
+        >>> round(float(model.predict_mean([[10.0]])[0, 0]), 6)
+        20.0
     """
     moments = moments_of(statistics)
     spectrum = decompose(moments)

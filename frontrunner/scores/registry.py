@@ -1,4 +1,4 @@
-"""The one registry of transferability scores; the API, the command line and the documentation list from it."""
+"""The registry of transferability scores, from which the API, the command line and the documentation list them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Evaluation(dict[str, ScoreValue]):
     Invariant: every name that was asked for is either a key or in `not_applicable`, never both.
 
     Attributes:
-        not_applicable: the refusal of each score that this input does not admit.
+        not_applicable: why a score is not defined on this input, by name.
     """
 
     def __init__(self) -> None:
@@ -99,12 +99,12 @@ def evaluate(names: Sequence[str], statistics: FeatureStatistics, shards: Sequen
     Args:
         names: registered names.
         statistics: sums over all examples of `shards`.
-        shards: the same examples; may be iterated several times. Without any, scores of sums are given without
-            intervals and the others are not applicable.
+        shards: the same examples; may be iterated several times. Without any, scores of sums have no intervals and
+            the others are not applicable.
 
     Returns:
-        A dict by name. A score that this input does not admit (no source probabilities, another task) is left out
-        and its refusal kept in `not_applicable`, so that one score does not cost the others.
+        A dict by name. A score that is not defined on this input (no source probabilities, another task) is left out,
+        and the reason kept in `not_applicable`.
 
     Raises:
         UnknownScore: a name is not registered.
@@ -124,12 +124,17 @@ def evaluate(names: Sequence[str], statistics: FeatureStatistics, shards: Sequen
     return evaluate_input([describe(name) for name in names], ScoringInput(statistics, shards))
 
 
-def evaluate_input(scores: Sequence[Score], case: ScoringInput) -> Evaluation:
-    """The same for scores and a case at hand; what the case has computed before is not computed again."""
+def evaluate_input(scores: Sequence[Score], data: ScoringInput) -> Evaluation:
+    """`evaluate` for scores and a `ScoringInput` at hand, which keeps what earlier scores computed.
+
+    Raises:
+        ScoreNotApplicable: none of the scores could be computed.
+        InvalidFeatures: nothing can be scored on this input.
+    """
     found = Evaluation()
     for score in scores:
         try:
-            found[score.name] = _with_interval(score, _estimate(score, case))
+            found[score.name] = _with_interval(score, _estimate(score, data))
         except ScoreNotApplicable as refusal:
             found.not_applicable[score.name] = refusal
     if found.not_applicable and not found:
@@ -165,24 +170,35 @@ def score(name: str, features: ArrayLike, labels: ArrayLike, *, source_probabili
 
 
 def shard_of(features: ArrayLike, labels: ArrayLike, source_probabilities: ArrayLike | None = None) -> Shard:
-    """One in-memory set as a single shard; the type of `labels` tells classes from real targets."""
-    matrix, given = np.asarray(features), np.asarray(labels)
+    """Features (n, D) and labels as a single shard; the type of `labels` tells classes from real targets.
+
+    Args:
+        features: (n, D) real numbers.
+        labels: integers or strings (n,) are classes, floats (n,) or (n, K) real targets.
+        source_probabilities: (n, C_source) the checkpoint's own predictions.
+    """
+    matrix, targets = np.asarray(features), np.asarray(labels)
     probabilities = None if source_probabilities is None else np.asarray(source_probabilities)
-    if given.dtype.kind == "f":
-        return Shard(matrix, targets=given, source_probabilities=probabilities)
-    return Shard(matrix, labels=given, source_probabilities=probabilities)
+    if targets.dtype.kind == "f":
+        return Shard(matrix, targets=targets, source_probabilities=probabilities)
+    return Shard(matrix, labels=targets, source_probabilities=probabilities)
 
 
 def statistics_of(features: ArrayLike, labels: ArrayLike) -> FeatureStatistics:
-    """Statistics of one in-memory set; the type of `labels` tells classes from real targets."""
+    """Sums of features (n, D) and labels; the type of `labels` tells classes from real targets.
+
+    Raises:
+        InvalidFeatures: shapes or types do not fit together.
+        FeaturesNotFinite: NaN or infinity.
+    """
     return shard_of(features, labels).statistics()
 
 
-def _estimate(score: Score, case: ScoringInput) -> Estimate:
-    if score.tasks == frozenset({"classification"}) and not case.is_classification:
+def _estimate(score: Score, data: ScoringInput) -> Estimate:
+    if score.tasks == frozenset({"classification"}) and not data.is_classification:
         raise ScoreNotApplicable(f"{score.title} is defined for classes, and the targets are real")
     try:
-        estimate = score.estimate(case)
+        estimate = score.estimate(data)
     except np.linalg.LinAlgError as error:
         raise InvalidFeatures(
             f"{score.title} cannot be computed: the features' moments are singular ({error})"
@@ -194,8 +210,8 @@ def _estimate(score: Score, case: ScoringInput) -> Estimate:
 
 def _with_interval(score: Score, estimate: Estimate) -> ScoreValue:
     if estimate.replicates is None:
-        return ScoreValue(estimate.value, raw=estimate.raw)
+        return ScoreValue(value=estimate.value, raw=estimate.raw)
     replicates: NDArray[np.float64] = estimate.replicates()
     ends = interval(estimate.value, replicates, score.lowest, score.highest)
     low, high = ends if ends is not None else (None, None)
-    return ScoreValue(estimate.value, low, high, estimate.raw, tuple(replicates.tolist()))
+    return ScoreValue(value=estimate.value, low=low, high=high, raw=estimate.raw, replicates=tuple(replicates.tolist()))

@@ -1,9 +1,6 @@
 """Regularised H-score: the H-score with Ledoit and Wolf's shrinkage of the features' covariance.
 
-Ibrahim, Ponomareva & Mazumder, "Newer is not always better: Rethinking transferability metrics, their peculiarities,
-stability and performance", ECML PKDD 2022 (preprint 2021): (1 - a) tr(S_a^-1 cov(E[f | y])) with
-S_a = (1 - a) S + a tr(S)/D I and a the intensity of Ledoit & Wolf (2004). As in the authors' code S divides by n and
-the covariance of class means by n - 1. The intensity's fourth moments come from the sums, not from the rows.
+The fourth moments that the shrinkage intensity needs come from the sums, not from the rows.
 """
 
 from __future__ import annotations
@@ -20,9 +17,17 @@ from frontrunner.statistics import FeatureStatistics, Floats
 
 
 def ledoit_wolf_intensity(statistics: FeatureStatistics) -> float:
-    """How far the covariance is pulled towards a multiple of the identity, 0 to 1 (Ledoit & Wolf 2004, eq. 14).
+    """The intensity a, 0 to 1, by which the covariance is shrunk towards a multiple of the identity.
 
-    Features that do not vary give 1: nothing but the target is left.
+    Features that do not vary give 1.
+
+    Args:
+        statistics: sums over (n, D) features with classes.
+
+    Raises:
+        NothingToSeparate: fewer than two classes occur.
+
+    Source: Ledoit & Wolf 2004, eq. 14.
     """
     scatter = Scatter.of(statistics)
     n, dimension, mean = statistics.n, statistics.dimension, scatter.mean
@@ -46,7 +51,7 @@ def _intensity_influence(intensity: float, total_lower: Floats, x: Floats, n: in
     squares = 2 * float((np.tril(total_lower) ** 2).sum()) - float((np.diagonal(total_lower) ** 2).sum())
     spread = squares / n**2 - trace**2 / n**2 / dimension
     along = 2 * np.einsum("md,dm->m", x, dsymm(1.0, total_lower, x.T, lower=1))
-    # The mean moves by x / n, and sum |f - mean|^4 with it by -4 times the mean of |x|^2 x.
+    # The row changes the mean by x / n, and so sum |f - mean|^4 by -4 times the mean of |x|^2 x.
     fourth = square**2 - 4 * x @ (square @ x / square.size)
     noise = fourth / n**2 - along / n**3
     return np.asarray((noise - intensity * (along / n**2 - 2 * trace * square / n**2 / dimension)) / spread)
@@ -65,17 +70,41 @@ def _centred_fourth_moment(statistics: FeatureStatistics, total_lower: Floats, m
     return fourth + 4 * along - 3 * n * square**2 - 4 * weighted + 2 * square * trace
 
 
-def _estimate(case: ScoringInput) -> Estimate:
-    scatter, n, dimension = Scatter.of(case.statistics), case.n, case.dimension
-    intensity = ledoit_wolf_intensity(case.statistics)
+def estimate(data: ScoringInput) -> Estimate:
+    """(1 - a) tr(S_a^-1 cov(E[f | y])) with S_a = (1 - a) S + a tr(S)/D I and Ledoit and Wolf's intensity a.
+
+    S is the covariance of the features. As in the authors' code it divides by n, and the covariance of the class means
+    by n - 1.
+
+    Args:
+        data: sums over (n, D) features of C classes; rows, where there are any, give the interval.
+
+    Returns:
+        0 to about C - 1; 0 where a = 1.
+
+    Raises:
+        NothingToSeparate: fewer than two classes occur.
+
+    Source: Ibrahim, Ponomareva & Mazumder, "Newer is not always better: Rethinking transferability metrics, their
+    peculiarities, stability and performance", ECML PKDD 2022; Ledoit & Wolf 2004, eq. 14.
+
+    Example:
+        >>> from frontrunner.scores import score
+        >>> labels = np.arange(20) % 2
+        >>> features = np.random.default_rng(0).normal(size=(20, 3)) + labels[:, None]
+        >>> round(score("regularized_h_score", features, labels), 4)
+        0.2761
+    """
+    scatter, n, dimension = Scatter.of(data.statistics), data.n, data.dimension
+    intensity = ledoit_wolf_intensity(data.statistics)
     if intensity >= 1.0:
-        # Nothing of the covariance is kept, and the factor 1 - a is zero.
+        # The factor 1 - a is zero.
         return Estimate(0.0, 0.0, None)
     kept, offsets = 1 - intensity, scatter.offsets
     covariance = scatter.total()
     variance = float(np.trace(covariance)) / n / dimension
     covariance *= kept / n
-    # An intensity of zero (two rows, say) leaves a singular covariance: rounding's worth of the identity stands in.
+    # An intensity of zero (with two rows, for example) leaves a singular covariance: add the identity times rounding.
     covariance[np.diag_indices_from(covariance)] += max(intensity * variance, scatter.rounding / n)
     factor = cho_factor(covariance, lower=True, overwrite_a=True)
     weights = cho_solve(factor, offsets.T).T
@@ -83,7 +112,7 @@ def _estimate(case: ScoringInput) -> Estimate:
     value = kept * float(scatter.counts @ own_squares) / (n - 1)
 
     def replicates() -> Floats:
-        rows = case.rows(INTERVAL_ROWS)
+        rows = data.rows(INTERVAL_ROWS)
         codes, x = np.asarray(rows.codes), rows.features - scatter.mean
         half = solve_triangular(factor[0], x.T, lower=True, check_finite=False)
         left = LeftOut(
@@ -94,25 +123,25 @@ def _estimate(case: ScoringInput) -> Estimate:
             own=codes,
         )
         lost = kept / (n - 1) * left.between_lost(scatter.counts, n, kept / n)
-        # The score falls by q per unit of a tr(S)/D on the diagonal; a and tr(S) move with the row as well.
+        # The score falls by q per unit of a tr(S)/D on the diagonal, and a and tr(S) depend on the row as well.
         q = float(scatter.counts @ np.einsum("cd,cd->c", weights, weights)) / (n - 1)
         by_variance = intensity * kept * np.einsum("md,md->m", x, x) / dimension / n
         by_intensity = variance * _intensity_influence(intensity, scatter.total(), x, n)
         influence = lost - q * (by_variance + by_intensity)
         return leave_group_out(value, influence - influence.mean(), rows.groups, n)
 
-    return Estimate(value, value, replicates if case.has_rows else None)
+    return Estimate(value, value, replicates if data.has_rows else None)
 
 
 SCORE = Score(
     name="regularized_h_score",
     title="Regularised H-score",
-    source="Ibrahim et al., ECML PKDD 2022",
+    citation="Ibrahim et al., ECML PKDD 2022",
     needs="statistics",
     tasks=CLASSIFICATION,
     range="0 to about C - 1",
     cost="one pass; then one Cholesky factor, 1/3 D^3",
     explanation="The H-score with a shrunken covariance: it stays meaningful with few examples and many features.",
-    estimate=_estimate,
+    estimate=estimate,
     lowest=0.0,
 )

@@ -1,7 +1,7 @@
-"""Which rows a score looks at, and which group each row belongs to.
+"""Which rows a score reads, and which group each row belongs to.
 
-Both depend on the labels, their order and a fixed seed only, never on the features: two checkpoints that saw the
-same examples are compared on the same rows and the same groups.
+Both depend only on the labels, their order and a fixed seed, not on the features: two checkpoints that read the same
+examples are compared on the same rows and the same groups.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ GROUPS = 32
 
 
 def deal_into_groups(codes: NDArray[np.int64] | None, n: int, groups: int = GROUPS) -> NDArray[np.int64]:
-    """(n,) the group of each row, 0 .. min(groups, n) - 1, dealt like cards: class by class, in order.
+    """(n,) the group of each row, 0 .. min(groups, n) - 1, assigned in turn, class by class.
 
-    Each group holds nearly the same share of every class. Shards would not do: a folder read class by class has
-    shards of one class, and leaving one out would take a class away.
+    Each group holds nearly the same share of every class. Shards cannot serve as groups: a folder that is read class by
+    class has shards of one class, and without one of them a class would be missing.
 
     Example:
         >>> deal_into_groups(np.array([0, 0, 0, 1, 1, 1]), 6, groups=3).tolist()
@@ -31,7 +31,7 @@ def deal_into_groups(codes: NDArray[np.int64] | None, n: int, groups: int = GROU
 
 
 def stratified_sample(codes: NDArray[np.int64] | None, n: int, size: int, seed: int = SEED) -> NDArray[np.int64]:
-    """Ascending indices of min(size, n) rows: every class in proportion, and no class lost while size allows.
+    """Ascending indices of min(size, n) rows, every class in proportion, with a row of each class where size allows.
 
     Args:
         codes: (n,) class of each row, or None for real targets (a plain random sample).

@@ -1,4 +1,4 @@
-"""Class means and scatter from the sums: what every discriminant score starts from.
+"""Class means and scatter matrices from sums, for the scores that compare classes by discriminants.
 
 With n_c examples and mean m_c per class and mean m overall: total T = G - n m m', within W = G - sum n_c m_c m_c',
 between B = sum n_c (m_c - m)(m_c - m)' = T - W. All are unnormalised sums of squares.
@@ -38,7 +38,7 @@ class Scatter:
 
     @classmethod
     def of(cls, statistics: FeatureStatistics) -> Scatter:
-        """From sums over labelled examples.
+        """Class means of sums over labelled examples.
 
         Raises:
             NothingToSeparate: fewer than two classes occur.
@@ -55,7 +55,7 @@ class Scatter:
 
     @cached_property
     def rounding(self) -> float:
-        """What a scatter's diagonal may be off by, because large second moments were subtracted."""
+        """By how much a scatter's diagonal may be wrong, because large second moments were subtracted."""
         trace = float(np.trace(self.gram_lower))
         return max(self.n, self.mean.size) * float(np.finfo(np.float64).eps) * trace / self.mean.size
 
@@ -90,7 +90,7 @@ class PivotedFactor:
 
     Attributes:
         lower: (r, r) leading triangle of L.
-        pivots: (r,) which coordinates it stands for.
+        pivots: (r,) the coordinates of its rows.
         size: D.
     """
 
@@ -100,7 +100,7 @@ class PivotedFactor:
 
     @classmethod
     def of(cls, scatter_lower: Floats, rounding: float) -> PivotedFactor:
-        """Of a matrix given by its lower triangle; pivots at or below `rounding` end the factor."""
+        """The factor of a (D, D) matrix given by its lower triangle; it ends where pivots fall to `rounding`."""
         size = scatter_lower.shape[0]
         largest = float(np.diagonal(scatter_lower).max())
         tolerance = max(rounding, size * float(np.finfo(np.float64).eps) * largest)
@@ -111,7 +111,7 @@ class PivotedFactor:
 
     @property
     def rank(self) -> int:
-        """r."""
+        """r, the number of directions in the range of S."""
         return int(self.pivots.size)
 
     def half_solve(self, rows: Floats) -> Floats:
@@ -131,10 +131,10 @@ class PivotedFactor:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What tr(P B) loses when one row is taken out of both B and the matrix S that P inverts, row by row and exactly.
+    """Computes by how much tr(P B) falls without a row, for each row and exactly; P is the inverse of a scatter S.
 
-    With x = f - mean and m the offset of the row's class, taking it out changes T by -n/(n - 1) x x' and W by
-    -n_c/(n_c - 1) (x - m)(x - m)', so B = T - W; the inverse follows by Sherman and Morrison.
+    With x = f - mean and m the offset of the row's class, leaving the row out changes T by -n/(n - 1) x x' and W by
+    -n_c/(n_c - 1) (x - m)(x - m)'. B is T - W; the inverse follows by the formula of Sherman and Morrison.
 
     Attributes:
         counts: (m,) n_c of each row's class.
@@ -151,9 +151,14 @@ class LeftOut:
     own: NDArray[np.int64]
 
     def between_lost(self, class_counts: Floats, n: int, weight: float) -> Floats:
-        """(m,) tr(P B) - tr(P_i B_i) where S_i = S - weight x x'.
+        """(m,) tr(P B) - tr(P_i B_i) where S_i = S - weight x x' is S without row i.
 
-        A row that alone spans a direction of S takes that direction with it; its loss is set to zero.
+        Without a row that alone spans a direction of S, the direction is gone as well; its difference is set to zero.
+
+        Args:
+            class_counts: (C,) examples per class.
+            n: number of examples.
+            weight: how much of x x' the row adds to S.
         """
         left = 1.0 - weight * self.leverage
         alone = left < 1e-8
@@ -161,7 +166,7 @@ class LeftOut:
         along_own = self.along[np.arange(self.own.size), self.own]
         inner = self.leverage - along_own
         within = self.leverage - 2 * along_own + self.own_square + weight * inner**2 / left
-        # The only row of its class is its class's mean: nothing within.
+        # The only row of a class equals the class's mean and adds nothing to W.
         grown = np.where(self.counts > 1.5, self.counts / np.maximum(self.counts - 1, 1), 0.0)
         between = weight * (self.along**2 @ class_counts) / left
         total = n / (n - 1) * self.leverage / left

@@ -1,7 +1,7 @@
-"""What a transferability score says about itself, and what it gives back.
+"""The description of a transferability score, and its results: an `Estimate`, then a `ScoreValue`.
 
-A score is a value with a name, a citation and a range; one function of a `ScoringInput` computes it. The spread of a
-value is asked for separately, so that a caller who wants only the number pays only for the number.
+A score has a name, a citation and a range; one function of a `ScoringInput` computes it. The spread of a value is
+computed on request, so that a caller who wants only the number pays only for the number.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.statistics import Floats
@@ -26,9 +29,9 @@ class Estimate:
 
     Attributes:
         value: higher is better.
-        raw: the number as its source defines it; equals `value` unless the source counts downwards.
-        replicates: gives (G,) what the value would be without each group of rows (see `intervals`), or None where
-            no rows are at hand.
+        raw: the number as its paper defines it; equals `value` unless lower is better there.
+        replicates: computes (G,) the value without each group of rows (see `intervals`); None where no rows are at
+            hand.
     """
 
     value: float
@@ -36,47 +39,63 @@ class Estimate:
     replicates: Callable[[], Floats] | None
 
 
-@dataclass(frozen=True)
-class ScoreValue:
-    """A score of one checkpoint on one dataset; higher is better.
+class ScoreValue(BaseModel):
+    """A score of one checkpoint on one dataset; higher is better."""
 
-    Attributes:
-        value: the score.
-        low: lower end of its 95% interval over the draw of examples; None where there is nothing to resample.
-        high: upper end.
-        raw: the number as its source defines it.
-        replicates: the value without each group of rows. Two checkpoints that saw the same rows have the same
-            groups, so their replicates pair: see `probability_first_beats_second`.
-    """
+    # The docstring is the description in the public schema. Scores, stored measurements, outputs of steps and lines of
+    # a ranking all use this type.
 
-    value: float
-    low: float | None = None
-    high: float | None = None
-    raw: float | None = None
-    replicates: tuple[float, ...] = ()
+    model_config = ConfigDict(frozen=True)
+
+    value: float = Field(description="The score; higher is better.")
+    low: float | None = Field(
+        default=None,
+        description="Lower end of its 95% interval over the draw of examples; None where no rows could be resampled.",
+    )
+    high: float | None = Field(default=None, description="Upper end of the same interval.")
+    raw: float | None = Field(
+        default=None, description="The number as its paper defines it; differs from `value` where lower is better."
+    )
+    # Two checkpoints that read the same rows have the same groups, so their replicates are paired: only
+    # `probability_first_beats_second` needs them. Lines of a ranking have none, so neither has the public schema.
+    replicates: SkipJsonSchema[tuple[float, ...]] = Field(
+        default=(),
+        exclude_if=lambda replicates: not replicates,
+        description="The value without each group of examples, a group at a time.",
+    )
+
+    def without_replicates(self) -> ScoreValue:
+        """The score as a line of a ranking shows it.
+
+        Example:
+            >>> found = ScoreValue(value=0.5, low=0.4, high=0.6, raw=0.5, replicates=(0.49, 0.51))
+            >>> found.without_replicates().model_dump_json()
+            '{"value":0.5,"low":0.4,"high":0.6,"raw":0.5}'
+        """
+        return self.model_copy(update={"replicates": ()})
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreDescription:
-    """What a score says about itself.
+    """A score's name, citation, range and cost, without the function that computes it.
 
     Attributes:
-        name: the stable name by which it is asked for.
-        title: the name for people.
-        source: paper and year.
+        name: the stable name in requests and results.
+        title: the name as tables print it.
+        citation: paper and year.
         needs: "statistics" (sums over examples; rows only sharpen the interval), "features" (rows themselves) or
             "source_probabilities" (the checkpoint's own predicted distribution).
         tasks: where it is defined.
-        range: where values lie, in words.
-        cost: how the work grows, in words.
+        range: the values it can take, in words.
+        cost: how its work grows, in words.
         explanation: one line for users.
-        largest_sample: rows that it looks at; larger datasets are sampled, stratified and seeded. None: all rows.
+        largest_sample: rows that it reads; larger datasets are sampled, stratified and seeded. None: all rows.
         version: part of every cache key; raised whenever the number for the same input changes.
     """
 
     name: str
     title: str
-    source: str
+    citation: str
     needs: Needs
     tasks: frozenset[Task]
     range: str
@@ -91,9 +110,9 @@ class Score(ScoreDescription):
     """A transferability score: a description and how to compute it.
 
     Attributes:
-        estimate: computes it.
-        lowest: no value lies below; intervals are cut here.
-        highest: no value lies above.
+        estimate: computes it of a `ScoringInput`.
+        lowest: the least value it can take; intervals are cut there.
+        highest: the largest.
     """
 
     estimate: Callable[[ScoringInput], Estimate]

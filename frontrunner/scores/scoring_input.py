@@ -1,7 +1,7 @@
-"""`ScoringInput`: everything that the scores of one checkpoint on one dataset are computed from, each part made once.
+"""`ScoringInput`: what the scores of one checkpoint on one dataset are computed from.
 
-Sums come as `FeatureStatistics`; rows, where a score needs them, are read from the shards, a stated number at a
-time. What several scores share (the evidence's spectrum, class means and scatter) is computed on first use and kept.
+It holds the sums (`FeatureStatistics`) and the shards, from which rows are read where a score needs them. What several
+scores share, such as a sample of rows or the spectrum of LogME's evidence, is computed on first use and kept.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from frontrunner.statistics import FeatureStatistics, Floats
 
 _Shared = TypeVar("_Shared")
 
-# Rows from which the influence of single rows on a score of all rows is estimated. The standard error is then known to
-# about 1 / sqrt(2 * 1024) = 2%, less than the 13% that 32 groups leave, and its cost stays bounded whatever n.
+# Rows from which the influence of single rows on a score of all rows is estimated. They give the standard error to
+# about 1 / sqrt(2 * 1024) = 2%, less than the 13% that 32 groups leave, at a cost that does not grow with n.
 INTERVAL_ROWS = 1024
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Some of the rows.
+    """Some of the rows of a `ScoringInput`.
 
     Attributes:
         index: (m,) their places in the dataset, ascending.
         features: (m, D) float64.
         codes: (m,) class of each, 0 .. C - 1 over the classes that occur; None for real targets.
         outputs: (m, C) one-hot labels or real targets, float64.
-        groups: (m,) the group of each, see `deal_into_groups`.
+        groups: (m,) the group that each is left out with, from `deal_into_groups`.
     """
 
     index: NDArray[np.int64]
@@ -47,11 +47,11 @@ class Rows:
 
 
 class ScoringInput:
-    """One checkpoint's features of one dataset.
+    """Sums and rows of one checkpoint's features of one dataset.
 
     Args:
         statistics: sums over all examples.
-        shards: the same examples, in order; may be empty, and then only sums are at hand.
+        shards: the same examples, in order; without any, only scores of sums can be computed.
 
     Raises:
         NothingToSeparate: no example, no target, a single class, or targets that are all constant.
@@ -66,7 +66,7 @@ class ScoringInput:
         self._shared: dict[Callable[[ScoringInput], Any], Any] = {}
 
     def once(self, make: Callable[[ScoringInput], _Shared]) -> _Shared:
-        """What `make` computes of this case, kept for the next who asks."""
+        """`make(self)`, computed on the first call and kept for later ones."""
         if make not in self._shared:
             self._shared[make] = make(self)
         found: _Shared = self._shared[make]
@@ -89,12 +89,12 @@ class ScoringInput:
 
     @property
     def is_classification(self) -> bool:
-        """Classes rather than real targets."""
+        """Whether the targets are classes rather than real numbers."""
         return self.statistics.classes is not None
 
     @cached_property
     def has_rows(self) -> bool:
-        """Whether rows can be read, not only sums."""
+        """Whether rows can be read."""
         return len(self.shards) > 0
 
     @cached_property
@@ -123,7 +123,7 @@ class ScoringInput:
         return deal_into_groups(self.codes, self.n)
 
     def rows(self, largest: int) -> Rows:
-        """All rows, or a stratified, seeded sample of `largest` of them. Equal requests share one copy.
+        """All rows, or a stratified, seeded sample of `largest` of them. Calls for the same number share one copy.
 
         Raises:
             ScoreNotApplicable: no rows are at hand.
@@ -135,7 +135,11 @@ class ScoringInput:
         return self._rows[size]
 
     def feature_blocks(self) -> Iterator[NDArray[np.floating]]:
-        """The features shard by shard, (b, D), in their own type."""
+        """The features shard by shard, (b, D), in the type they are stored in.
+
+        Raises:
+            ScoreNotApplicable: no rows are at hand.
+        """
         self._require_rows()
         for shard in self.shards:
             yield np.asarray(shard.features)
@@ -185,7 +189,7 @@ class ScoringInput:
 
 
 def occurring_columns(statistics: FeatureStatistics) -> NDArray[np.bool_]:
-    """(C,) which target columns are scored: classes that occur, and every real target.
+    """(C,) which target columns are scored: those of classes that occur, and all real targets.
 
     Raises:
         NothingToSeparate: no example, no target, or a single class.
@@ -194,7 +198,7 @@ def occurring_columns(statistics: FeatureStatistics) -> NDArray[np.bool_]:
         raise NothingToSeparate("no labelled example was folded in")
     if statistics.classes is None:
         return np.ones(statistics.cross.shape[1], dtype=bool)
-    # Counts are whole; after a subtraction they are exact still.
+    # Counts are whole numbers, also after a subtraction.
     occurring = statistics.target_sum > 0.5
     if occurring.sum() < 2:
         raise NothingToSeparate(f"{statistics.n} examples are all of one class; two are needed")

@@ -1,14 +1,7 @@
 """SFDA: self-challenging Fisher discriminant analysis.
 
-Shao et al., "Not All Models Are Equal: Predicting Model Transferability in a Self-challenging Fisher Space", ECCV 2022.
-1. Regularised Fisher discriminant: within-class covariance S_W shrunk to (1 - k) S_W + k tr(S_W)/D I, k = exp(-5 s), s
-   its largest eigenvalue; p(y | x) by softmax of the discriminants.
-2. Confidence mixing: each row is pulled towards the mean of the other classes' means, the more so the less sure of it
-   the discriminant is, x <- p x + (1 - p) m_other, with p softened by a second softmax.
-3. A second discriminant with the same k on the mixed rows; the score is the mean of p(y | x).
-
-The authors' code takes three rounds of a power iteration for s and calls that the largest eigenvalue: it falls
-short by up to a tenth, which moves k. Here s is the eigenvalue.
+The authors' code stops the power iteration for the largest eigenvalue s after three rounds. That is up to a tenth too
+small, and changes the shrinkage k. Here s is the eigenvalue.
 """
 
 from __future__ import annotations
@@ -25,7 +18,7 @@ from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.statistics import Floats
 
 LARGEST_SAMPLE = 4096
-# exp(-5 s) of features with a large scale is nothing at all; the authors' code stops at 1e-10 as well.
+# exp(-5 s) underflows for features with a large scale; the authors' code has the same limit.
 SMALLEST_SHRINKAGE = 1e-10
 _DENSE_BELOW = 64
 
@@ -48,19 +41,24 @@ def _means(features: Floats, codes: NDArray[np.int64], counts: Floats) -> Floats
 
 
 def adaptive_shrinkage(features: Floats, codes: NDArray[np.int64]) -> float:
-    """k = exp(-5 s) of rows (m, D) with classes `codes` (m,), between 1e-10 and 1."""
+    """The shrinkage k = exp(-5 s), 1e-10 to 1, with s the largest eigenvalue of the within-class covariance.
+
+    Args:
+        features: (m, D).
+        codes: (m,) classes 0 .. C - 1, each of which occurs.
+    """
     within = _within(features, codes, _means(features, codes, np.bincount(codes).astype(np.float64)))
     largest = _largest_eigenvalue(within) if within.any() else 0.0
     return max(float(np.exp(-5.0 * max(largest, 0.0))), SMALLEST_SHRINKAGE)
 
 
-def fisher_posterior(features: Floats, codes: NDArray[np.int64], shrinkage: float) -> Floats:
+def _fisher_posterior(features: Floats, codes: NDArray[np.int64], shrinkage: float) -> Floats:
     """(m, C) p(y | x) of the regularised Fisher discriminant fitted to rows (m, D), for the same rows."""
     counts = np.bincount(codes).astype(np.float64)
     means = _means(features, codes, counts)
     covariance = _within(features, codes, means)
     scale = float(np.trace(covariance)) / covariance.shape[0]
-    # Classes without any spread of their own are judged by distance alone.
+    # Where classes have no spread, the plain distance to their means decides.
     floor = 1e-12 * float((features**2).mean()) or 1.0
     covariance *= 1.0 - shrinkage
     covariance[np.diag_indices_from(covariance)] += max(shrinkage * scale, floor if scale <= floor else 0.0)
@@ -70,26 +68,53 @@ def fisher_posterior(features: Floats, codes: NDArray[np.int64], shrinkage: floa
 
 
 def self_challenging_posterior(features: Floats, codes: NDArray[np.int64], shrinkage: float) -> Floats:
-    """(m,) p(y_i | x_i) after confidence mixing: the score is its mean.
+    """(m,) p(y_i | x_i) after confidence mixing; its mean is the score.
 
     Args:
         features: (m, D).
         codes: (m,) classes 0 .. C - 1, each of which occurs.
-        shrinkage: k, see `adaptive_shrinkage`.
+        shrinkage: k, from `adaptive_shrinkage`.
     """
     counts = np.bincount(codes).astype(np.float64)
     own = np.arange(codes.size), codes
-    sure = softmax(fisher_posterior(features, codes, shrinkage), axis=1)[own][:, None]
+    sure = softmax(_fisher_posterior(features, codes, shrinkage), axis=1)[own][:, None]
     means = _means(features, codes, counts)
     others = (means.sum(axis=0) - means) / (counts.size - 1)
     mixed = sure * features + (1.0 - sure) * others[codes]
-    return np.asarray(fisher_posterior(mixed, codes, shrinkage)[own])
+    return np.asarray(_fisher_posterior(mixed, codes, shrinkage)[own])
 
 
-def _estimate(case: ScoringInput) -> Estimate:
-    rows = case.rows(LARGEST_SAMPLE)
+def estimate(data: ScoringInput) -> Estimate:
+    """The mean of p(y_i | x_i) under a Fisher discriminant, after rows were moved towards the other classes.
+
+    1. A Fisher discriminant with the within-class covariance (1 - k) S_W + k tr(S_W)/D I, where k = exp(-5 s) and s is
+       the largest eigenvalue of S_W; p(y | x) is the softmax of the discriminants.
+    2. Confidence mixing: x <- p x + (1 - p) m_other, where p is the softmax of p(y | x) at the row's own class and
+       m_other the mean of the other classes' means. Rows of low confidence move most.
+    3. A second discriminant with the same k on the mixed rows.
+
+    Args:
+        data: at most 4,096 rows of (n, D) features with their classes are read.
+
+    Returns:
+        0 to 1.
+
+    Raises:
+        ScoreNotApplicable: no rows are at hand.
+
+    Source: Shao et al., "Not All Models Are Equal: Predicting Model Transferability in a Self-challenging Fisher
+    Space", ECCV 2022.
+
+    Example:
+        >>> from frontrunner.scores import score
+        >>> labels = np.arange(40) % 2
+        >>> noise = np.random.default_rng(0).normal(size=(40, 3))
+        >>> score("sfda", noise, labels) < score("sfda", noise + 10 * labels[:, None], labels)
+        True
+    """
+    rows = data.rows(LARGEST_SAMPLE)
     codes = np.asarray(rows.codes)
-    # A common offset changes nothing in exact arithmetic and costs digits.
+    # A common offset does not change the score, but it costs digits.
     features = rows.features - rows.features.mean(axis=0)
     terms = self_challenging_posterior(features, codes, adaptive_shrinkage(features, codes))
     value = float(terms.mean())
@@ -99,13 +124,13 @@ def _estimate(case: ScoringInput) -> Estimate:
 SCORE = Score(
     name="sfda",
     title="SFDA",
-    source="Shao et al., ECCV 2022",
+    citation="Shao et al., ECCV 2022",
     needs="features",
     tasks=CLASSIFICATION,
     range="0 to 1",
     cost="two discriminants of at most 4,096 rows, 2 m D^2",
     explanation="How surely a linear discriminant still finds your classes after hard examples were made harder.",
-    estimate=_estimate,
+    estimate=estimate,
     lowest=0.0,
     highest=1.0,
     largest_sample=LARGEST_SAMPLE,

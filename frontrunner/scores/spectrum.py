@@ -1,16 +1,16 @@
-"""Second moments brought into a form in which LogME's model is a scalar problem per output column.
+"""Decompositions of second moments that make LogME's model a scalar problem for each output column.
 
-With G = F'F, B = F'Y, t = alpha/beta and x = (G + t I)^-1 B, everything that the evidence needs of a column is
+With G = F'F, B = F'Y, t = alpha/beta and x = (G + t I)^-1 B, the evidence needs of a column only
 
     Q(t) = y'y - b'x       and its derivatives by u = log t:   Q' = t x'x,   Q'' = t x'x - 2 t^2 x'(G + t I)^-1 x
 
-and the eigenvalues s_i^2 of G. Two forms answer the same questions:
+and the eigenvalues s_i^2 of G. Two classes compute this:
 
 - `Tridiagonal`, for n > D: G = Q T Q' with T tridiagonal. One reduction serves every column; each t then costs O(D)
   a column, eigenvectors are never formed, and beside the matrix itself only two more of its size are held.
-- `Eigenbasis`, for n <= D: from the rows' own n x n Gram matrix where rows are at hand, else from F'F. There the
-  supremum may lie at t -> 0, where sums of z_i^2 t/(t + s_i^2), z_i = (V'B)_i / s_i, keep the digits that y'y - b'x
-  would cancel.
+- `Eigenbasis`, for n <= D: from the n x n Gram matrix of the rows where rows are at hand, else from F'F. Here the
+  supremum may lie at t -> 0. Sums of z_i^2 t/(t + s_i^2), z_i = (V'B)_i / s_i, keep their digits there, whereas
+  y'y - b'x would cancel.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from frontrunner.errors import InvalidFeatures
 from frontrunner.scores.symmetric import eigen, tridiagonalise
 from frontrunner.statistics import Floats
 
-# Below this many features LAPACK's overheads are all there is, and the reduction needs at least two.
+# With fewer features the overhead of LAPACK's calls exceeds what the reduction saves; it needs at least two.
 _FEWEST_FOR_TRIDIAGONAL = 3
 _ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What is diagonalised: plain sums for LogME, centred ones for a model with an intercept.
+    """The second moments to decompose: not centred for LogME, centred for a model with an intercept.
 
     Attributes:
         n: number of examples.
@@ -53,7 +53,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class Unexplained:
-    """Q(t) per column with its derivatives by log t, (C,) each; `residual` is |F m - y|^2 at the posterior mean m."""
+    """Q(t) per column with its derivatives by log t, (C,) each; `residual` is |F w - y|^2 at the posterior mean w."""
 
     total: Floats
     slope: Floats
@@ -62,27 +62,34 @@ class Unexplained:
 
 
 class Spectrum(Protocol):
-    """A decomposition of `Moments`.
-
-    `squared_singular_values` (r,) are descending; `target_square` is (C,); `full_row_rank` says that the features
-    span every target (rank n).
-    """
+    """A decomposition of `Moments`."""
 
     @property
-    def n(self) -> int: ...
+    def n(self) -> int:
+        """Number of examples."""
+        ...
+
     @property
-    def squared_singular_values(self) -> Floats: ...
+    def squared_singular_values(self) -> Floats:
+        """(r,) s_i^2, descending."""
+        ...
+
     @property
-    def target_square(self) -> Floats: ...
+    def target_square(self) -> Floats:
+        """(C,) y'y."""
+        ...
+
     @property
-    def full_row_rank(self) -> bool: ...
+    def full_row_rank(self) -> bool:
+        """Whether the rank is n, so that a linear model fits every target exactly."""
+        ...
 
     def on_grid(self, t: Floats) -> Floats:
         """Q (T, C) for every column at every one of `t` (T,)."""
         ...
 
     def unexplained(self, t: Floats) -> Unexplained:
-        """Q and its derivatives, column c at t[c], `t` (C,)."""
+        """Q of column c and its derivatives at t[c], for `t` (C,)."""
         ...
 
     def posterior_mean(self, t: Floats) -> Floats:
@@ -95,7 +102,7 @@ class Spectrum(Protocol):
 
 
 def decompose(moments: Moments) -> Spectrum:
-    """The cheaper form of `moments` that keeps their digits; see the module's docstring.
+    """`Tridiagonal` for n > D, `Eigenbasis` otherwise: the faster decomposition that loses no digits.
 
     Raises:
         InvalidFeatures: a target column is zero for every example.
@@ -112,7 +119,7 @@ def decompose(moments: Moments) -> Spectrum:
 
 @dataclass(frozen=True)
 class Eigenbasis:
-    """G in its own eigenbasis, null directions cut off; rank r.
+    """The eigenvectors of G of rank r, without its null directions.
 
     Attributes:
         n: number of examples.
@@ -121,7 +128,7 @@ class Eigenbasis:
         projections: (r, C) z_i.
         rest: (C,) the part of y'y outside the span of F; exactly 0 where the rank is n.
         target_square: (C,) y'y.
-        row_basis: (n, r) U with F = U diag(s) V', where it was made from rows.
+        row_basis: (n, r) U with F = U diag(s) V', if made from rows; None otherwise.
     """
 
     n: int
@@ -134,7 +141,7 @@ class Eigenbasis:
 
     @classmethod
     def of_moments(cls, moments: Moments) -> Self:
-        """From G, with eigenvalues under max(n, D) machine epsilons of the largest taken as null directions."""
+        """From G; eigenvalues below max(n, D) machine epsilons of the largest are null directions."""
         values, vectors = eigen(moments.gram_lower)
         rank = _rank(values, max(moments.n, values.size), moments.n)
         squared, vectors = values[::-1][:rank], vectors[:, ::-1][:, :rank]
@@ -144,7 +151,7 @@ class Eigenbasis:
 
     @classmethod
     def of_rows(cls, features: Floats, outputs: Floats) -> Self:
-        """From rows (n, D), n <= D, and outputs (n, C), through the n x n matrix of inner products."""
+        """From rows (n, D), n <= D, and outputs (n, C), by the n x n matrix of inner products."""
         n, dimension = features.shape
         values, basis = eigen(features @ features.T)
         rank = _rank(values, dimension, n)
@@ -157,18 +164,18 @@ class Eigenbasis:
 
     @property
     def full_row_rank(self) -> bool:
-        """Whether the features span every target."""
+        """Whether the rank is n, so that a linear model fits every target exactly."""
         return self.squared_singular_values.size == self.n
 
     def on_grid(self, t: Floats) -> Floats:
-        """See `Spectrum`."""
+        """Q (T, C) = sum_i z_i^2 t/(t + s_i^2) + rest, for every column at every one of `t` (T,)."""
         lost = t[:, None] / (t[:, None] + self.squared_singular_values)
         return np.asarray(lost @ self.projections**2 + self.rest)
 
     def unexplained(self, t: Floats) -> Unexplained:
-        """See `Spectrum`."""
+        """Q of column c and its derivatives at t[c], `t` (C,), as sums over the r directions."""
         squared, z2 = self.squared_singular_values[:, None], self.projections**2
-        # kept and lost = 1 - kept, each from its own quotient: at t -> 0 the difference would be rounding.
+        # lost = 1 - kept, but as a quotient of its own: at t -> 0 the difference would be rounding.
         kept, lost = squared / (t + squared), t / (t + squared)
         return Unexplained(
             total=(z2 * lost).sum(axis=0) + self.rest,
@@ -178,12 +185,12 @@ class Eigenbasis:
         )
 
     def posterior_mean(self, t: Floats) -> Floats:
-        """See `Spectrum`."""
+        """(D, C) the weights V diag(s/(t[c] + s^2)) z of each column, `t` (C,)."""
         squared = self.squared_singular_values[:, None]
         return np.asarray(self.vectors @ (np.sqrt(squared) / (t + squared) * self.projections))
 
     def leverages(self, features: Floats, t: Floats) -> Floats:
-        """See `Spectrum`; what lies outside the span of F has only the prior."""
+        """(m, k) f'(G + t[k] I)^-1 f for rows `features` (m, D); |f|^2/t[k] for the part of f outside the span of F."""
         inside = (features @ self.vectors) ** 2
         square = np.einsum("md,md->m", features, features)
         outside = square - inside.sum(axis=1)
@@ -217,7 +224,7 @@ class Tridiagonal:
 
     @classmethod
     def of_moments(cls, moments: Moments) -> Self:
-        """Householder's reduction, which reads half the matrix once for every column of it."""
+        """By Householder's reduction of G, O(D^3)."""
         diagonal, off_diagonal, reflectors, scales, values = tridiagonalise(moments.gram_lower)
         rotated = _rotate(reflectors, scales, moments.cross, "T")
         squared = np.maximum(values[::-1], 0.0)
@@ -225,16 +232,16 @@ class Tridiagonal:
 
     @property
     def full_row_rank(self) -> bool:
-        """Never: there are more rows than features."""
+        """False: there are more rows than features."""
         return False
 
     def on_grid(self, t: Floats) -> Floats:
-        """See `Spectrum`."""
+        """Q (T, C) = y'y - b'(G + t I)^-1 b, for every column at every one of `t` (T,); O(T C D)."""
         explained = [np.einsum("dc,dc->c", self.rotated_cross, self._solve(s, self.rotated_cross)) for s in t]
         return np.asarray(self.target_square - np.array(explained))
 
     def unexplained(self, t: Floats) -> Unexplained:
-        """See `Spectrum`."""
+        """Q of column c and its derivatives at t[c], `t` (C,), by two tridiagonal solves a column."""
         bx, xx, xp = np.empty_like(t), np.empty_like(t), np.empty_like(t)
         for column, s in enumerate(t):
             b = self.rotated_cross[:, column]
@@ -244,12 +251,12 @@ class Tridiagonal:
         return Unexplained(total, slope, slope - 2 * t**2 * xp, np.maximum(total - slope, 0.0))
 
     def posterior_mean(self, t: Floats) -> Floats:
-        """See `Spectrum`."""
+        """(D, C) the weights (G + t[c] I)^-1 b of each column, `t` (C,), rotated back from T's basis."""
         solved = np.stack([self._solve(s, self.rotated_cross[:, c]) for c, s in enumerate(t)], axis=1)
         return _rotate(self.reflectors, self.reflector_scales, solved, "N")
 
     def leverages(self, features: Floats, t: Floats) -> Floats:
-        """See `Spectrum`."""
+        """(m, k) f'(G + t[k] I)^-1 f for rows `features` (m, D), 1,024 rows at a time; O(m D (D + k))."""
         found = np.empty((features.shape[0], t.size))
         for start in range(0, features.shape[0], _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)
@@ -259,7 +266,7 @@ class Tridiagonal:
         return found
 
     def _solve(self, t: float, right: Floats) -> Floats:
-        """(T + t I)^-1 right by the factors L D L', stable as t > 0 keeps the matrix positive definite."""
+        """(T + t I)^-1 right by the factors L D L'; stable, as the matrix is positive definite for t > 0."""
         pivots, multipliers, info = lapack.dpttrf(self.diagonal + t, self.off_diagonal)
         if info != 0:
             raise InvalidFeatures("the features' second moments are not positive semi-definite to working precision")
@@ -268,7 +275,7 @@ class Tridiagonal:
 
 
 def _rotate(reflectors: Floats, scales: Floats, columns: Floats, trans: str) -> Floats:
-    """Q'columns ("T") or Q columns ("N") for `columns` (D, k): the first row is never touched by a reflector."""
+    """Q'columns ("T") or Q columns ("N") for `columns` (D, k); no reflector changes the first row."""
     rotated = np.array(columns, dtype=np.float64, order="F")
     if rotated.shape[1] == 0:
         return rotated
@@ -279,12 +286,13 @@ def _rotate(reflectors: Floats, scales: Floats, columns: Floats, trans: str) -> 
 
 
 def _rank(ascending: Floats, size: int, most: int) -> int:
-    """How many eigenvalues of a positive semi-definite matrix stand above rounding."""
+    """The number of eigenvalues of a positive semi-definite matrix that are above rounding; at most `most`."""
     cut = size * np.finfo(np.float64).eps * max(ascending[-1], 0.0)
     return min(int((ascending > cut).sum()), most)
 
 
-def _rest(target_square: Floats, projections: Floats, spans_everything: bool) -> Floats:
-    if spans_everything:
+def _rest(target_square: Floats, projections: Floats, full_row_rank: bool) -> Floats:
+    """(C,) the part of y'y outside the span of F."""
+    if full_row_rank:
         return np.zeros_like(target_square)
     return np.asarray(np.maximum(target_square - (projections**2).sum(axis=0), 0.0))

@@ -2,7 +2,7 @@
 
 Half of a tridiagonal reduction is matrix-vector products, one small parallel region per column. On a shared machine
 every such region waits for the slower thread: 2,048 features took 5 to 13 s on two busy cores and 1.4 s on one of them.
-A ranking worker shares its machine, so the certain time is taken.
+A ranking worker shares its machine, so one thread is the safer choice.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ def tridiagonalise(lower: Floats) -> tuple[Floats, Floats, Floats, Floats, Float
     Returns:
         diagonal (D,), off-diagonal (D - 1,), LAPACK's reflectors (D - 1, D - 1) and their scales (D - 1,), and the
         ascending eigenvalues (D,).
+
+    Raises:
+        InvalidFeatures: the eigenvalues do not converge.
     """
     size = lower.shape[0]
     work = int(lapack.dsytrd_lwork(size, lower=1)[0])

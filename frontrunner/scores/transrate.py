@@ -1,12 +1,10 @@
 """TransRate: the coding rate of all features less the mean coding rate within classes.
 
-Huang et al., "Frustratingly Easy Transferability Estimation", ICML 2022: R(F) - mean over classes of R(F_c), with
-R(F) = 1/2 log det(I + F'F / (n eps)), eps = 1e-4, features centred once by the overall mean. As in the authors' code,
-classes count alike whatever their size. A D x D second moment per class would be C times the statistics' memory, so
-rows are read and each class takes the smaller of its two Gram matrices.
+A D x D second moment for each class would take C times the memory of the statistics, so rows are read, and each class
+uses the smaller of its two Gram matrices.
 
-Leaving a row out takes -1/2 log(1 - h) from a log determinant, h its leverage; exact, where the derivative h/2 is far
-off for a class of fewer rows than features.
+Without a row of leverage h a log determinant is smaller by -log(1 - h). The interval uses this exact difference,
+because the derivative h is far off for a class of fewer rows than features.
 """
 
 from __future__ import annotations
@@ -23,13 +21,13 @@ EPSILON = 1e-4
 LARGEST_SAMPLE = 4096
 
 
-def coding_rate(features: Floats) -> float:
-    """R(F) in nats of rows (n, D), taken as given: 1/2 log det(I + F'F / (n eps)).
+def _coding_rate(features: Floats) -> float:
+    """R(F) in nats of rows (n, D), not centred here: 1/2 log det(I + F'F / (n eps)).
 
     Source: Ma, Derksen, Hong & Wright 2007; eps as in Huang et al. 2022.
 
     Example:
-        >>> round(coding_rate(np.array([[0.01], [-0.01]])), 6)
+        >>> round(_coding_rate(np.array([[0.01], [-0.01]])), 6)
         0.346574
     """
     factor = cho_factor(_regularised_gram(features), lower=True, overwrite_a=True)[0]
@@ -37,7 +35,7 @@ def coding_rate(features: Floats) -> float:
 
 
 def _regularised_gram(features: Floats) -> Floats:
-    """I + F'F / (n eps) or, of the same determinant and smaller for n < D, I + F F' / (n eps)."""
+    """I + F'F / (n eps), or I + F F' / (n eps) for n < D, which is smaller and has the same determinant."""
     n, dimension = features.shape
     gram = features @ features.T if n < dimension else features.T @ features
     gram /= n * EPSILON
@@ -46,9 +44,9 @@ def _regularised_gram(features: Floats) -> Floats:
 
 
 def _left_out(features: Floats) -> tuple[Floats, Floats]:
-    """(n,) what leaving each row out takes from 2 R(F), and (D,) A^-1 times the mean row, A = I + F'F / (n eps).
+    """(n,) how much smaller 2 R(F) is without each row, and (D,) A^-1 times the mean row, A = I + F'F / (n eps).
 
-    The former is -log(1 - h) less the mean leverage, which the smaller n in n eps gives back.
+    The difference is -log(1 - h) less the mean leverage; the second term is due to the smaller n in n eps.
     """
     n, dimension = features.shape
     factor = cho_factor(_regularised_gram(features), lower=True, overwrite_a=True)
@@ -62,22 +60,44 @@ def _left_out(features: Floats) -> tuple[Floats, Floats]:
     return -np.log1p(-leverage) - leverage.mean(), cho_solve(factor, features.mean(axis=0))
 
 
-def _estimate(case: ScoringInput) -> Estimate:
-    rows = case.rows(LARGEST_SAMPLE)
+def estimate(data: ScoringInput) -> Estimate:
+    """R(F) - mean over classes of R(F_c) in nats, with R(F) = 1/2 log det(I + F'F / (n eps)) and eps = 1e-4.
+
+    F is centred once, by the mean of all rows. As in the authors' code every class has the same weight, whatever its
+    size.
+
+    Args:
+        data: at most 4,096 rows of (n, D) features with their classes are read.
+
+    Returns:
+        Unbounded; at least 0 for classes of equal size.
+
+    Raises:
+        ScoreNotApplicable: no rows are at hand.
+
+    Source: Huang et al., "Frustratingly Easy Transferability Estimation", ICML 2022.
+
+    Example:
+        >>> from frontrunner.scores import score
+        >>> features = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, 2.0]])
+        >>> round(score("transrate", features, [0, 0, 1, 1]), 4)
+        0.0526
+    """
+    rows = data.rows(LARGEST_SAMPLE)
     features = rows.features - rows.features.mean(axis=0)
-    members = [np.flatnonzero(rows.codes == c) for c in range(case.class_count)]
-    value = coding_rate(features) - float(np.mean([coding_rate(features[of]) for of in members]))
+    members = [np.flatnonzero(rows.codes == c) for c in range(data.class_count)]
+    value = _coding_rate(features) - float(np.mean([_coding_rate(features[of]) for of in members]))
 
     def replicates() -> Floats:
-        n, classes = features.shape[0], case.class_count
+        n, classes = features.shape[0], data.class_count
         influence = _left_out(features)[0]
         for of in members:
             moved, along_mean = _left_out(features[of])
             influence[of] -= moved / classes
-            # The overall mean, which centres every class, moves by the row's share of it.
+            # The row also changes the overall mean, which centres every class.
             influence += 2 * (features @ along_mean) / (n * EPSILON * classes)
-        # Every lost row costs its class some rate, whatever the row: that is a matter of how many there are, not
-        # of which were drawn, and groups are not all of one size.
+        # Any row that is left out lowers its class's rate a little. That part depends on how many rows there are, not
+        # on which were drawn, and groups differ in size: subtract it.
         for of in members:
             influence[of] -= influence[of].mean()
         return leave_group_out(value, influence / 2, rows.groups)
@@ -88,12 +108,12 @@ def _estimate(case: ScoringInput) -> Estimate:
 SCORE = Score(
     name="transrate",
     title="TransRate",
-    source="Huang et al., ICML 2022",
+    citation="Huang et al., ICML 2022",
     needs="features",
     tasks=CLASSIFICATION,
     range="unbounded; at least 0 for classes of equal size",
     cost="Gram matrices of at most 4,096 rows, m D min(m, D)",
     explanation="How many more bits the features as a whole take than each class on its own.",
-    estimate=_estimate,
+    estimate=estimate,
     largest_sample=LARGEST_SAMPLE,
 )

@@ -1,15 +1,12 @@
 """Tuning: one model out of the best checkpoints. `frontrunner.tuning.run` loads torch, the rest does not."""
 
-from frontrunner.tuning.answer import Tuning
 from frontrunner.tuning.choosing import BestOfRanking, take_best
-from frontrunner.tuning.options import ADAPTATION, MADE_OF_TEACHERS, TEACHERS_NEEDED, MethodOptions
-from frontrunner.tuning.request import TuningPayload, TuningRequest, tuning_payload
-from frontrunner.tuning.result import CurvePoint, ExportedModel, Int8, Interval, Metrics, Onnx, TuningOutput
+from frontrunner.tuning.options import METHODS, MethodOptions
+from frontrunner.tuning.request import TuningPayload, TuningRequest, require_tunable, tuning_payload
+from frontrunner.tuning.result import CurvePoint, ExportedModel, Int8, Interval, Metrics, Onnx, Tuning, TuningOutput
 
 __all__ = [
-    "ADAPTATION",
-    "MADE_OF_TEACHERS",
-    "TEACHERS_NEEDED",
+    "METHODS",
     "BestOfRanking",
     "CurvePoint",
     "ExportedModel",
@@ -22,6 +19,7 @@ __all__ = [
     "TuningOutput",
     "TuningPayload",
     "TuningRequest",
+    "require_tunable",
     "take_best",
     "tuning_payload",
 ]

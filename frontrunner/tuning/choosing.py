@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from frontrunner.errors import TeachersMissing
 from frontrunner.hub import CheckpointDescription
-from frontrunner.tuning.options import MADE_OF_TEACHERS, SHARED_ARCHITECTURE, TEACHERS_NEEDED
 from frontrunner.tuning.request import MAX_TEACHERS, TuningRequest, has_tuned_form
 
 
@@ -36,24 +35,23 @@ def take_best(request: TuningRequest, ranked: Sequence[CheckpointDescription], t
         Traceback (most recent call last):
         frontrunner.errors.TeachersMissing: finetune needs at least 1 of the ranked checkpoints that can be tuned, got 0
     """
-    name, constraints = request.method.name, request.constraints
-    needed = TEACHERS_NEEDED.get(name, 0)
-    made_of_them = name in MADE_OF_TEACHERS
+    method, constraints = request.method, request.constraints
     # Students, and networks that are taken apart, must be in the form that is written: so are all candidates.
     suited = [found for found in ranked if has_tuned_form(found) and constraints.of_licences().allows(found)]
     within = [found for found in suited if constraints.allows(found)]
-    if made_of_them:
+    if method.made_of_teachers:
         suited = within
-    if name in SHARED_ARCHITECTURE:
+    fewest = max(method.teachers_needed, 1)
+    if method.needs_one_architecture:
         architectures = [found.architecture for found in suited]
-        shared = next((one for one in architectures if architectures.count(one) >= needed), None)
+        shared = next((one for one in architectures if architectures.count(one) >= fewest), None)
         suited = [found for found in suited if found.architecture == shared]
-    if len(suited) < max(needed, 1) or not (within or request.student):
-        alike = " of one architecture" if name in SHARED_ARCHITECTURE else ""
+    if len(suited) < fewest or not (within or request.student):
+        alike = " of one architecture" if method.needs_one_architecture else ""
         raise TeachersMissing(
-            f"{name} needs at least {max(needed, 1)} of the ranked checkpoints that can be tuned{alike}, got "
+            f"{method.name} needs at least {fewest} of the ranked checkpoints that can be tuned{alike}, got "
             f"{min(len(suited), len(within))}"
         )
-    teachers = tuple(found.id for found in suited[: max(top, needed)]) if needed else ()
-    student = None if made_of_them else request.student or within[0].id
+    teachers = tuple(found.id for found in suited[: max(top, fewest)]) if method.teachers_needed else ()
+    student = None if method.made_of_teachers else request.student or within[0].id
     return request.model_copy(update={"student": student, "teachers": teachers})

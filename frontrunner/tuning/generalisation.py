@@ -9,15 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from frontrunner.discrepancy import DiscrepancyReport, generalisation_report, tuned_discrepancy
+from frontrunner.discrepancy import DiscrepancyReport, SGDNoise, TunedHead, generalisation_report, tuned_discrepancy
 from frontrunner.discrepancy.subspace import ClassifierHead, GaussianHead, measure_curvature, projected_shift
 from frontrunner.errors import FrontrunnerError, StudentUnsupported
 from frontrunner.scores.posterior import posterior
 from frontrunner.statistics import FeatureStatistics
-from frontrunner.tuning.examples.examples import Examples
+from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.examples.images import Images
 from frontrunner.tuning.networks.classifier import Classifier
-from frontrunner.tuning.networks.image_classifier import ImageClassifier, open_timm
+from frontrunner.tuning.networks.image_classifier import ImageClassifier
+from frontrunner.tuning.options import MethodOptions
+from frontrunner.tuning.training.loop import Schedule
 
 # Curvature takes a loop over single examples: 32 images of 224 pixels through a small network take some ten seconds.
 _CURVATURE_EXAMPLES = 32
@@ -26,7 +28,12 @@ _AT_ONCE = 64
 
 
 def bounds(
-    tuned: Classifier, train: Examples, *, train_accuracy: float, test_accuracy: float, learning_rate: float, batch: int
+    tuned: Classifier,
+    context: TuningContext[MethodOptions],
+    schedule: Schedule,
+    *,
+    train_accuracy: float,
+    test_accuracy: float,
 ) -> dict[str, Any]:
     """`GeneralisationReport` as JSON, and why a bound is missing.
 
@@ -35,11 +42,11 @@ def bounds(
 
     Args:
         tuned: the tuned model.
-        train: the examples that it was trained on.
+        context: of the tuning, which holds the examples that it was trained on.
+        schedule: that it was trained by.
         train_accuracy, test_accuracy: of the tuned model; their difference is the measured gap.
-        learning_rate, batch: of the tuning.
     """
-    statistics = FeatureStatistics()
+    train, statistics = context.train, FeatureStatistics()
     tuned.eval()
     with torch.inference_mode():
         for rows in torch.split(torch.arange(len(train)), _AT_ONCE):
@@ -48,14 +55,13 @@ def bounds(
     norm = None if head is None else float(head.weight.norm(dim=1).max().detach())
     discrepancy, missing = None, None
     try:
-        discrepancy = _discrepancy(tuned, train, statistics, learning_rate, batch)
+        discrepancy = _discrepancy(tuned, context, schedule, statistics)
     except FrontrunnerError as error:
         missing = error.reason
     report = generalisation_report(
         len(train),
         sum(weight.numel() for weight in tuned.parameters()),
-        features=statistics if norm is not None else None,
-        weight_norm=norm,
+        head=None if norm is None else TunedHead(statistics, norm),
         discrepancy=discrepancy,
         measured=train_accuracy - test_accuracy,
     )
@@ -82,13 +88,13 @@ class _Backbone(nn.Module):
 
 
 def _discrepancy(
-    tuned: Classifier, train: Examples, statistics: FeatureStatistics, learning_rate: float, batch: int
+    tuned: Classifier, context: TuningContext[MethodOptions], schedule: Schedule, statistics: FeatureStatistics
 ) -> DiscrepancyReport:
     """In the `tuned` space: from the pretrained weights to the ones reached."""
+    train = context.train
     if not (isinstance(tuned, ImageClassifier) and isinstance(train, Images)):
         raise StudentUnsupported("curvature is measured of models of images")
-    checkpoint = open_timm(tuned.description, train.image_size)
-    network: Any = checkpoint.module
+    network: Any = context.open_at_size(tuned.description).module
     own = network.get_classifier()
     if not isinstance(own, nn.Linear):
         raise StudentUnsupported(
@@ -107,5 +113,9 @@ def _discrepancy(
     shift = projected_shift(list(before.parameters()), list(after.parameters()), dimension=_DIMENSION)
     assert source is not None and reached is not None  # noqa: S101, PT018 - both heads were given
     return tuned_discrepancy(
-        source, reached, shift, learning_rate=learning_rate, batch_size=min(batch, len(train)), n=len(train)
+        source,
+        reached,
+        shift,
+        noise=SGDNoise("empirical", schedule.learning_rate, min(schedule.batch_size, len(train))),
+        n=len(train),
     )

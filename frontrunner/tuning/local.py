@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from frontrunner.data import DatasetOptions, DatasetReference
-from frontrunner.ranking import RankingRequest, rank, require_classification, the_checkpoint
-from frontrunner.ranking.local import Hub, find_catalogue, open_checked
+from frontrunner.hub import HubAccess, HubFolders, find_catalogue
+from frontrunner.progress import SILENT, Progress
+from frontrunner.ranking import RankingRequest, rank, the_checkpoint
+from frontrunner.ranking.local import open_checked
 from frontrunner.settings import Settings, get_settings
 from frontrunner.tuning.choosing import take_best
-from frontrunner.tuning.request import TuningRequest, tuning_payload
-from frontrunner.tuning.result import CurvePoint, TuningOutput
+from frontrunner.tuning.request import TuningRequest, require_tunable, tuning_payload
+from frontrunner.tuning.result import TuningOutput
 
 
 def tune(
     dataset: str | Path,
     request: TuningRequest,
     *,
-    hub: Hub = None,
+    hub: HubFolders = None,
     top: int | None = None,
     source: str | Path | None = None,
     options: DatasetOptions | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-    on_event: Callable[[CurvePoint], None] = lambda point: None,
+    progress: Progress = SILENT,
     settings: Settings | None = None,
 ) -> TuningOutput:
     """Tune checkpoints on a dataset; called again after an interruption it goes on where it stopped.
 
     Args:
-        dataset: images with classes; see `frontrunner.data`.
+        dataset: images or texts with classes; see `frontrunner.data`.
         request: the method, the checkpoints, the numbers.
         hub: where the checkpoints are looked for; see `frontrunner.rank`.
         top: rank the hub on the dataset first, and take the best ones, see `take_best`.
         source: the labelled source of an adaptation.
         options: how to read the datasets.
-        on_progress: hears (examples done, examples in all).
-        on_event: hears every point of the curves.
-        settings: where state and artifacts lie; the environment by default.
+        progress: hears of checks, of the ranking, and of what `run_tuning` tells.
+        settings: where state and artifacts lie, and how hubs are reached; the environment by default.
 
     Raises:
         InvalidDataset: a dataset cannot be used.
@@ -48,23 +47,31 @@ def tune(
 
     settings = settings or get_settings()
     options = options or DatasetOptions()
-    _, report = open_checked(dataset, options, settings)
-    require_classification(report.name, report.task)
+    _, report = open_checked(dataset, options, settings, progress)
+    require_tunable(report, request.method)
+    source_reference = None
+    if source is not None:
+        _, source_report = open_checked(source, options, settings, progress)
+        require_tunable(source_report, request.method)
+        source_reference = DatasetReference.of(Path(source).resolve(), source_report, options)
     catalogue = find_catalogue(hub, settings, *request.named)
     if top is not None:
-        ranking = rank(dataset, hub=hub, request=RankingRequest(baselines=False), options=options, settings=settings)
+        ranking = rank(
+            dataset,
+            hub=hub,
+            request=RankingRequest(baselines=False),
+            options=options,
+            progress=progress,
+            settings=settings,
+        )
         known = {found.id: found for found in catalogue.checkpoints}
         request = take_best(request, [known[line.checkpoint] for line in ranking.ranking], top)
     checkpoints = {name: the_checkpoint(name, [report], catalogue) for name in request.named}
-    source_reference = None
-    if source is not None:
-        _, source_report = open_checked(source, options, settings)
-        source_reference = DatasetReference.of(Path(source).resolve(), source_report, options)
-    order = tuning_payload(
+    payload = tuning_payload(
         request,
         DatasetReference.of(Path(dataset).resolve(), report, options),
         checkpoints,
         settings.tunings.resolve(),
         source_reference,
     )
-    return run_tuning(order, on_progress, on_event=on_event)
+    return run_tuning(payload, progress, access=HubAccess.of(settings))

@@ -1,13 +1,16 @@
-"""What each method may be told: its name and its numbers, with the defaults of its source. No torch here.
+"""The methods: what each may be told, with the defaults of its source, and the facts of each. No torch here.
 
-A request names a method (`"b_tuning"`) or spells it out (`{"name": "b_tuning", "strength": 10}`).
+A request names a method (`"b_tuning"`) or spells it out (`{"name": "b_tuning", "strength": 10}`). The method NAME is
+built by the function NAME of `frontrunner.tuning.methods.NAME`: adding one touches that file and this one.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from frontrunner.data.dataset import Modality
 
 Positive = Annotated[float, Field(gt=0, le=1e6)]
 Weight = Annotated[float, Field(ge=0, le=1e6)]
@@ -16,9 +19,31 @@ Leader = Annotated[
     Field(gt=0, lt=1, description="First gate of the teacher of the highest LogME; the others share the rest."),
 ]
 
+IMAGES: frozenset[Modality] = frozenset({"image"})
+IMAGES_AND_TEXTS: frozenset[Modality] = frozenset({"image", "text"})
+
 
 class _Options(BaseModel):
+    """What all methods have in common. The facts of a method are variables of its class, and no part of its JSON.
+
+    Attributes:
+        teachers_needed: how many checkpoints it learns from, at least; 0 where it learns from none.
+        made_of_teachers: its model is made of the teachers, and there is no student beside them.
+        needs_one_architecture: the teachers must be of one architecture, as their weights are mixed layer by layer.
+        needs_source: it learns from a labelled source dataset, and reads the target's examples without their labels.
+        modalities: what its checkpoints may read. Only methods that ask nothing of a network but features and logits
+            can tune models of texts.
+        exports_plain_models: its result is one model, or several, in their libraries' own form.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    teachers_needed: ClassVar[int] = 0
+    made_of_teachers: ClassVar[bool] = False
+    needs_one_architecture: ClassVar[bool] = False
+    needs_source: ClassVar[bool] = False
+    modalities: ClassVar[frozenset[Modality]] = IMAGES_AND_TEXTS
+    exports_plain_models: ClassVar[bool] = True
 
 
 class FinetuneOptions(_Options):
@@ -44,6 +69,8 @@ class L2SPOptions(_Options):
 class EWCOptions(_Options):
     """EWC: L2-SP, each weight pulled in proportion to the checkpoint's own Fisher information."""
 
+    modalities = IMAGES
+
     name: Literal["ewc"] = "ewc"
     strength: Weight = Field(default=0.01, description="lambda, with the Fisher scaled to mean one.")
     fisher_examples: int = Field(default=64, ge=1, le=10_000, description="Images that the Fisher is measured on.")
@@ -51,6 +78,8 @@ class EWCOptions(_Options):
 
 class DeltaOptions(_Options):
     """DELTA: feature maps stay near the pretrained ones, channels that matter for the labels most of all."""
+
+    modalities = IMAGES
 
     name: Literal["delta"] = "delta"
     strength: Weight = Field(default=1e-4, description="Of the attention-weighted distance of feature maps.")
@@ -60,6 +89,8 @@ class DeltaOptions(_Options):
 
 class LwFOptions(_Options):
     """LwF: what the checkpoint's own classifier says of the images is kept up while the new head is learned."""
+
+    modalities = IMAGES
 
     name: Literal["lwf"] = "lwf"
     strength: Weight = Field(default=1.0, description="Of the distillation of its old answers.")
@@ -77,6 +108,8 @@ class BSSOptions(_Options):
 class DiscriminativeOptions(_Options):
     """Learning rates that decay from the last layer to the first."""
 
+    modalities = IMAGES
+
     name: Literal["discriminative"] = "discriminative"
     decay: float = Field(default=0.8, gt=0, le=1, description="Rate of a layer over that of the layer after it.")
 
@@ -84,11 +117,16 @@ class DiscriminativeOptions(_Options):
 class EnsembleOptions(_Options):
     """Every teacher is tuned by itself; the mean of their probabilities decides."""
 
+    teachers_needed = 2
+    made_of_teachers = True
+
     name: Literal["ensemble"] = "ensemble"
 
 
 class DistillOptions(_Options):
     """The student's features learn to predict the teachers', and its answers those of probes on the teachers."""
+
+    teachers_needed = 1
 
     name: Literal["distill"] = "distill"
     feature_strength: Weight = Field(default=1.0, description="lambda: of mean_k |phi_k - W_k phi_t|^2.")
@@ -98,6 +136,8 @@ class DistillOptions(_Options):
 
 class BTuningOptions(_Options):
     """B-Tuning: the student's Bayesian prediction follows the LogME-weighted one of the teachers."""
+
+    teachers_needed = 1
 
     name: Literal["b_tuning"] = "b_tuning"
     strength: Weight | None = Field(
@@ -109,6 +149,12 @@ class BTuningOptions(_Options):
 class ZooTuningOptions(_Options):
     """Zoo-Tuning: every layer mixes the aligned weights of all checkpoints, gated by each example."""
 
+    teachers_needed = 2
+    made_of_teachers = True
+    needs_one_architecture = True
+    modalities = IMAGES
+    exports_plain_models = False
+
     name: Literal["zoo_tuning"] = "zoo_tuning"
     leader: Leader = 0.9999
 
@@ -116,12 +162,20 @@ class ZooTuningOptions(_Options):
 class LiteZooTuningOptions(_Options):
     """Lite Zoo-Tuning: gates are shared by all examples, so that the result is one plain model."""
 
+    teachers_needed = 2
+    made_of_teachers = True
+    needs_one_architecture = True
+    modalities = IMAGES
+
     name: Literal["lite_zoo_tuning"] = "lite_zoo_tuning"
     leader: Leader = 0.9999
 
 
 class HubPathwayOptions(_Options):
     """Hub-Pathway: a small network sends each image through k of the checkpoints and mixes what they answer."""
+
+    teachers_needed = 2
+    made_of_teachers = True
 
     name: Literal["hub_pathway"] = "hub_pathway"
     paths: int = Field(default=2, ge=1, le=64, description="k: checkpoints that run on one image.")
@@ -132,6 +186,9 @@ class HubPathwayOptions(_Options):
 class DANOptions(_Options):
     """DAN: features of source and target are brought to one distribution, by multi-kernel MMD."""
 
+    needs_source = True
+    modalities = IMAGES
+
     name: Literal["dan"] = "dan"
     strength: Weight = Field(default=1.0, description="Of the MMD.")
 
@@ -139,12 +196,18 @@ class DANOptions(_Options):
 class DANNOptions(_Options):
     """DANN: features from which a classifier cannot tell source from target."""
 
+    needs_source = True
+    modalities = IMAGES
+
     name: Literal["dann"] = "dann"
     strength: Weight = Field(default=1.0, description="Largest strength of the reversed gradient.")
 
 
 class MDDOptions(_Options):
     """MDD: a second classifier looks for disagreement on the target, and the features leave it none."""
+
+    needs_source = True
+    modalities = IMAGES
 
     name: Literal["mdd"] = "mdd"
     strength: Weight = Field(default=1.0, description="Largest strength of the reversed gradient.")
@@ -176,20 +239,7 @@ NamedMethod: TypeAlias = Annotated[
     MethodOptions, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)
 ]
 
-# Methods that learn from other checkpoints, and how many of them they need.
-TEACHERS_NEEDED = {
-    "distill": 1,
-    "b_tuning": 1,
-    "ensemble": 2,
-    "zoo_tuning": 2,
-    "lite_zoo_tuning": 2,
-    "hub_pathway": 2,
+# By name.
+METHODS: dict[str, type[_Options]] = {
+    options.model_fields["name"].default: options for options in get_args(get_args(MethodOptions)[0])
 }
-# Methods whose model is made of the teachers: they have no student beside them.
-MADE_OF_TEACHERS = frozenset({"ensemble", "zoo_tuning", "lite_zoo_tuning", "hub_pathway"})
-# Methods that mix the teachers' weights layer by layer.
-SHARED_ARCHITECTURE = frozenset({"zoo_tuning", "lite_zoo_tuning"})
-# Methods that learn from a labelled source dataset, and read the target's images without their labels.
-ADAPTATION = frozenset({"dan", "dann", "mdd"})
-# Methods that ask nothing of a network but features and an answer: texts can be tuned by them too.
-TEXT_METHODS = frozenset({"finetune", "linear_probe", "l2_sp", "bss", "ensemble", "distill", "b_tuning", "hub_pathway"})

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from frontrunner.data.reference import DatasetReference
+from frontrunner.data import Dataset, DatasetReference, DatasetReport
 from frontrunner.errors import (
     ArchitecturesDiffer,
     ConstraintViolated,
+    InvalidDataset,
     MethodUnsuited,
     ModalityMismatch,
     SourceUnfit,
@@ -20,17 +21,9 @@ from frontrunner.errors import (
 )
 from frontrunner.hub import CheckpointDescription, Constraints
 from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES
-from frontrunner.tuning.options import (
-    ADAPTATION,
-    MADE_OF_TEACHERS,
-    SHARED_ARCHITECTURE,
-    TEACHERS_NEEDED,
-    TEXT_METHODS,
-    FinetuneOptions,
-    NamedMethod,
-)
+from frontrunner.tuning.options import METHODS, FinetuneOptions, MethodOptions, NamedMethod
 
-# Part of an order's identity: raise it whenever the same order would train otherwise.
+# Part of a payload's identity: raise it whenever the same payload would train otherwise.
 VERSION = 2
 MAX_TEACHERS = 16
 
@@ -112,7 +105,7 @@ class TuningPayload(BaseModel):
     Attributes:
         student: what is tuned; None for methods whose model is made of the teachers.
         source: the labelled source of an adaptation.
-        folder: state and artifacts are kept below it, by the order's identity.
+        folder: state and artifacts are kept below it, by the payload's identity.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -161,6 +154,23 @@ def has_tuned_form(checkpoint: CheckpointDescription) -> bool:
     return TUNED_FORM.get(checkpoint.modality) == checkpoint.library
 
 
+def require_tunable(dataset: Dataset | DatasetReport, method: MethodOptions) -> None:
+    """Refuse a dataset that a method cannot tune on, target or source.
+
+    Raises:
+        InvalidDataset: its task is not classification.
+        ModalityMismatch: it holds neither images nor texts.
+        MethodUnsuited: the method does not tune on what it holds.
+    """
+    if dataset.task != "classification":
+        raise InvalidDataset(
+            f"{dataset.name} is a {dataset.task} dataset; tuning is for classification: one class per example"
+        )
+    if dataset.modality not in TUNED_FORM:
+        raise ModalityMismatch(f"{dataset.name} holds {dataset.modality}; tuning is for images and texts")
+    _require_modality(method, dataset.modality)
+
+
 def tuning_payload(
     request: TuningRequest,
     dataset: DatasetReference,
@@ -168,11 +178,11 @@ def tuning_payload(
     folder: Path,
     source: DatasetReference | None = None,
 ) -> TuningPayload:
-    """The order of a request, refused here where that can be seen without opening anything.
+    """The payload of a request, refused here where that can be seen without opening anything.
 
     Args:
         request: what is asked for.
-        dataset: the target.
+        dataset: the target; `require_tunable` says whether it can be one.
         checkpoints: descriptions by id, of every checkpoint that the request names.
         folder: where state and artifacts are kept.
         source: the labelled source of an adaptation.
@@ -181,55 +191,88 @@ def tuning_payload(
         TeachersMissing: the method needs more teachers.
         StudentUnsupported: no checkpoint is named to tune, or its library cannot be tuned here.
         ModalityMismatch: the checkpoints do not read the same, or neither images nor texts.
-        MethodUnsuited: the method is for images alone.
+        MethodUnsuited: the method does not tune what they read.
         ArchitecturesDiffer: the method needs teachers of one architecture.
         ConstraintViolated: a checkpoint does not keep within the request's limits.
         SourceUnfit: an adaptation without a source, or a source that the method does not use.
     """
-    name = request.method.name
-    needed = TEACHERS_NEEDED.get(name, 0)
-    teachers = tuple(checkpoints[teacher] for teacher in dict.fromkeys(request.teachers))
-    if len(teachers) < needed:
-        raise TeachersMissing(f"{name} needs at least {needed} teachers, got {len(teachers)}: name them in `teachers`")
-    if teachers and not needed:
-        raise TuningError(f"{name} learns from no teachers; leave `teachers` empty, or choose another method")
-    student = None
-    if name not in MADE_OF_TEACHERS:
-        chosen = request.student or (request.teachers[0] if teachers else None)
-        if chosen is None:
-            raise StudentUnsupported(f"{name} needs a checkpoint to tune: name it in `student`")
-        student = checkpoints[chosen]
-    elif request.student is not None:
-        raise TuningError(f"{name} makes its model out of the teachers and has no student; leave `student` empty")
-    if (name in ADAPTATION) != (source is not None):
-        raise SourceUnfit(
-            f"{name} needs a labelled source dataset" if name in ADAPTATION else f"{name} uses no source dataset"
-        )
-    order = TuningPayload(
+    method = request.method
+    teachers, student = _teachers(request, checkpoints), _student(request, checkpoints)
+    if method.needs_source != (source is not None):
+        uses = "needs a labelled source dataset" if method.needs_source else "uses no source dataset"
+        raise SourceUnfit(f"{method.name} {uses}")
+    payload = TuningPayload(
         dataset=dataset, student=student, teachers=teachers, source=source, request=request, folder=folder
     )
-    for found in order.checkpoints:
+    for found in payload.checkpoints:
         if found.modality not in TUNED_FORM:
             raise ModalityMismatch(f"{found.id} reads {found.modality}; tuning is for images and texts")
-        if found.modality != order.modality:
-            raise ModalityMismatch(f"{found.id} reads {found.modality}, {order.checkpoints[0].id} {order.modality}")
-    if order.modality == "text" and name not in TEXT_METHODS:
-        raise MethodUnsuited(f"{name} is for images; for texts there are {', '.join(sorted(TEXT_METHODS))}")
-    for found in teachers if student is None else (student,):
+        if found.modality != payload.modality:
+            raise ModalityMismatch(f"{found.id} reads {found.modality}, {payload.checkpoints[0].id} {payload.modality}")
+    _require_modality(method, payload.modality)
+    _require_forms(payload)
+    _require_constraints(payload)
+    architectures = {teacher.architecture for teacher in payload.teachers}
+    if method.needs_one_architecture and len(architectures) > 1:
+        raise ArchitecturesDiffer(
+            f"{method.name} mixes checkpoints of one architecture, got {', '.join(sorted(architectures))}"
+        )
+    return payload
+
+
+def _teachers(
+    request: TuningRequest, checkpoints: dict[str, CheckpointDescription]
+) -> tuple[CheckpointDescription, ...]:
+    method = request.method
+    teachers = tuple(checkpoints[teacher] for teacher in dict.fromkeys(request.teachers))
+    if len(teachers) < method.teachers_needed:
+        raise TeachersMissing(
+            f"{method.name} needs at least {method.teachers_needed} teachers, got {len(teachers)}: name them in "
+            "`teachers`"
+        )
+    if teachers and not method.teachers_needed:
+        raise TuningError(f"{method.name} learns from no teachers; leave `teachers` empty, or choose another method")
+    return teachers
+
+
+def _student(request: TuningRequest, checkpoints: dict[str, CheckpointDescription]) -> CheckpointDescription | None:
+    """The checkpoint that is tuned, the first teacher by default; None where the model is made of the teachers."""
+    method = request.method
+    if method.made_of_teachers:
+        if request.student is not None:
+            raise TuningError(
+                f"{method.name} makes its model out of the teachers and has no student; leave `student` empty"
+            )
+        return None
+    chosen = request.student or next(iter(request.teachers), None)
+    if chosen is None:
+        raise StudentUnsupported(f"{method.name} needs a checkpoint to tune: name it in `student`")
+    return checkpoints[chosen]
+
+
+def _require_modality(method: MethodOptions, modality: str) -> None:
+    if modality not in method.modalities:
+        own = " and ".join(f"{read}s" for read in sorted(method.modalities))
+        suited = ", ".join(sorted(name for name, options in METHODS.items() if modality in options.modalities))
+        raise MethodUnsuited(f"{method.name} is for {own}; for {modality}s there are {suited}")
+
+
+def _require_forms(payload: TuningPayload) -> None:
+    """What becomes the tuned model must be in the form that is written."""
+    for found in payload.teachers if payload.student is None else (payload.student,):
         if not has_tuned_form(found):
             raise StudentUnsupported(
                 f"{found.id} is in {found.library}'s form; weights of {found.modality} checkpoints are tuned in "
                 f"the form of {TUNED_FORM[found.modality]} only"
             )
-    for found in order.checkpoints:
-        becomes_it = student is None or found is student
+
+
+def _require_constraints(payload: TuningPayload) -> None:
+    """All limits hold for what becomes the tuned model, those on licences for every checkpoint."""
+    constraints = payload.request.constraints
+    for found in payload.checkpoints:
+        becomes_it = payload.student is None or found is payload.student
         try:
-            (request.constraints if becomes_it else request.constraints.of_licences()).require(found)
+            (constraints if becomes_it else constraints.of_licences()).require(found)
         except ConstraintViolated as error:
             raise ConstraintViolated(f"{found.id}: {error.reason}") from error
-    architectures = {teacher.architecture for teacher in teachers}
-    if name in SHARED_ARCHITECTURE and len(architectures) > 1:
-        raise ArchitecturesDiffer(
-            f"{name} mixes checkpoints of one architecture, got {', '.join(sorted(architectures))}"
-        )
-    return order

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+
+from frontrunner.progress import Event
+from frontrunner.status import JobResult
+from frontrunner.tuning.options import MethodOptions
 
 Ending: TypeAlias = Literal["completed", "stopped_early", "diverged"]
 
 
-class CurvePoint(BaseModel):
+class CurvePoint(Event):
     """One point of a curve; also the event that is told while training."""
 
-    model_config = ConfigDict(frozen=True)
+    type: ClassVar[str] = "curve"
 
     stage: str = Field(default="training", description="`training`, or `sweep RATE` while a rate is looked for.")
     epoch: int = Field(description="Epochs that are over.")
@@ -104,3 +108,13 @@ class TuningOutput(BaseModel):
     generalisation: dict[str, Any] = Field(description="Bounds on the gap; `frontrunner.discrepancy` explains them.")
     curve: list[CurvePoint]
     seconds: float = Field(description="Wall clock of training, over all attempts; the report and export not counted.")
+
+
+class Tuning(JobResult):
+    """A tuning as the service tells it; `output` is None until it is over."""
+
+    dataset: str = Field(description="Name of the target dataset.")
+    method: MethodOptions
+    student: str | None
+    teachers: list[str]
+    output: TuningOutput | None

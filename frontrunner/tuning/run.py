@@ -1,39 +1,37 @@
-"""`run_tuning`: from an order to a tuned, measured and exported model. It may be killed at any moment and called again.
+"""`run_tuning`: from a payload to a tuned, measured, exported model. It may be killed at any moment and called again.
 
-What is done is kept below the order's folder: decoded images, what teachers said of them, the rate that was found, the
+What is done is kept in the payload's folder: decoded images, what teachers said of them, the rate that was found, the
 training's state. A second call goes on from there; the weights are those of a call that was never interrupted.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import torch
 
 from frontrunner.files import whole_file
+from frontrunner.hub import HubAccess
+from frontrunner.progress import SILENT, Part, Progress, Stage
+from frontrunner.settings import get_settings
 from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.examples.preparation import Prepared, prepare
-from frontrunner.tuning.export.card import licence, write_card
-from frontrunner.tuning.export.models import save_tensors, write_model
-from frontrunner.tuning.export.onnx_files import NotExportable, is_available, write_int8, write_onnx
+from frontrunner.tuning.export.files import WEIGHTS_FILE, write_cards, write_models
 from frontrunner.tuning.generalisation import bounds
 from frontrunner.tuning.measurement import measure
 from frontrunner.tuning.methods import build
-from frontrunner.tuning.networks.classifier import Classifier
+from frontrunner.tuning.options import MethodOptions
 from frontrunner.tuning.request import TuningPayload
-from frontrunner.tuning.result import CurvePoint, ExportedModel, Metrics, TuningOutput
+from frontrunner.tuning.result import Metrics, TuningOutput
 from frontrunner.tuning.training.budget import affordable_epochs
-from frontrunner.tuning.training.loop import OPTIMISERS, Listener, Schedule, TrainingData, answers, train
+from frontrunner.tuning.training.loop import OPTIMISERS, Schedule, TrainingData, answers, train
 from frontrunner.tuning.training.memory import SMALLEST, micro_batch
 from frontrunner.tuning.training.method import Batch, Method
-from frontrunner.tuning.training.state import Reached, StateFile
+from frontrunner.tuning.training.state import Reached, StateFolder
 from frontrunner.tuning.training.sweep import RATES, best_rate, sweep, trial
 
-WEIGHTS_FILE = "tuned.safetensors"
 OUTPUT_FILE = "output.json"
 _ENDINGS = {
     "completed": "all epochs were trained",
@@ -47,17 +45,17 @@ class Fitted:
     """A trained method, its module holding the best weights.
 
     Attributes:
-        data: what it was trained on, with the images to report on.
+        data: what it was trained on, with the examples to report on.
+        context: what the method was built from.
         sweep: loss by learning rate, where one was looked for.
-        total: examples of sweep and training, what progress counts up to.
     """
 
     data: Prepared
+    context: TuningContext[MethodOptions]
     method: Method
     schedule: Schedule
     reached: Reached
     sweep: dict[str, float | None]
-    total: int
 
     def metrics(self) -> Metrics:
         """On the test split, or on the validation split where there is none."""
@@ -65,67 +63,84 @@ class Fitted:
         return measure(answers(self.method, report), report.labels, self.data.classes, self.data.report_split)
 
 
-def run_tuning(
-    order: TuningPayload,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-    *,
-    on_event: Callable[[CurvePoint], None] = lambda point: None,
-) -> TuningOutput:
-    """Do what `order` says; the files lie in `order.work_dir`.
+def run_tuning(payload: TuningPayload, progress: Progress = SILENT, *, access: HubAccess | None = None) -> TuningOutput:
+    """Do what `payload` says; the files lie in `payload.work_dir`.
 
     Args:
-        order: the work.
-        on_progress: hears (examples done, examples in all), over sweep and training; called after every step, and while
-            images are decoded and teachers read.
-        on_event: hears every point of the curve, at least once.
+        payload: the work.
+        progress: hears of images that are decoded, of downloads, of examples that teachers have read and that were
+            trained on, over sweep and training, of files that are written, and of every point of the curves, at least
+            once. It may stop the work after each of these.
+        access: how checkpoints that lie on a hub are reached; as the environment says by default.
 
     Raises:
         FrontrunnerError: the dataset, a checkpoint or the combination cannot be used; most of it before any training.
         TuningDiverged: before any epoch was over.
     """
-    stored = order.work_dir / OUTPUT_FILE
+    stored = payload.work_dir / OUTPUT_FILE
     if stored.is_file():
         return TuningOutput.model_validate_json(stored.read_bytes())
-    fitted = fit(order, on_progress, on_event=on_event)
-    output = _report(order, fitted, lambda: on_progress(fitted.total, fitted.total))
+    output = _report(payload, fit(payload, progress, access=access), progress)
     with whole_file(stored) as file:
         file.write(output.model_dump_json(indent=1).encode())
-    for decoded in order.work_dir.glob("*.npy"):
+    for decoded in payload.work_dir.glob("*.npy"):
         decoded.unlink()
-    on_progress(fitted.total, fitted.total)
     return output
 
 
-def fit(
-    order: TuningPayload,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-    *,
-    on_event: Callable[[CurvePoint], None] = lambda point: None,
-) -> Fitted:
-    """Train as `order` says, without the report and the export; arguments and errors as for `run_tuning`.
+def fit(payload: TuningPayload, progress: Progress = SILENT, *, access: HubAccess | None = None) -> Fitted:
+    """Train as `payload` says, without the report and the export; arguments and errors as for `run_tuning`.
 
-    Of an order that was finished before, it gives the trained method back and trains nothing: the way to open what is
+    Of a payload that was finished before, it gives the trained method back and trains nothing: the way to open what is
     no plain model, such as the result of `zoo_tuning`.
     """
-    request, folder = order.request, order.work_dir
-    prepared = prepare(order, on_progress)
+    prepared = prepare(payload, progress)
     data, n = prepared.data, len(prepared.data.train)
-    optimiser = OPTIMISERS[order.modality]
-    method = build(
-        TuningContext(
-            options=request.method,
-            student=order.student,
-            teachers=order.teachers,
-            classes=len(prepared.classes),
-            train=data.train,
-            seed=request.seed,
-            folder=folder,
-            hold_statistics=request.hold_statistics,
-            on_read=lambda done: on_progress(0, request.epochs * n),
-        )
+    context = _context(payload, prepared, access or HubAccess.of(get_settings()), progress)
+    method = build(context)
+    schedule = _schedule(payload, method, data)
+    folder = StateFolder(payload.work_dir, payload.identity)
+    short = trial(schedule, n)
+    sweeps = 0 if payload.request.learning_rate else len(RATES[schedule.optimiser]) * short.epochs
+    if payload.request.budget_s is not None:
+        epochs = affordable_epochs(method, data, schedule, payload.request.budget_s, sweeps, folder, progress)
+        schedule = replace(schedule, epochs=epochs)
+    swept, total = sweeps * n, (sweeps + schedule.epochs) * n
+    found: dict[str, list[float] | None] = {}
+    if sweeps:
+        found = sweep(method, data, short, folder, Part(progress, Stage.TRAIN, before=0, total=total))
+        schedule = replace(schedule, learning_rate=best_rate(found))
+    part = Part(progress, Stage.TRAIN, before=swept, total=total)
+    reached = train(method, data, schedule, folder.state("state.pt"), part)
+    # Fewer than were announced where training has ended before its last epoch.
+    done = swept + reached.epoch * n + int(reached.totals.get("examples", 0))
+    progress.advance(Stage.TRAIN, done, done)
+    means = {name: None if losses is None else fmean(losses) for name, losses in found.items()}
+    return Fitted(prepared, context, method, schedule, reached, means)
+
+
+def _context(
+    payload: TuningPayload, prepared: Prepared, access: HubAccess, progress: Progress
+) -> TuningContext[MethodOptions]:
+    return TuningContext(
+        options=payload.request.method,
+        student=payload.student,
+        teachers=payload.teachers,
+        classes=len(prepared.classes),
+        train=prepared.data.train,
+        seed=payload.request.seed,
+        folder=payload.work_dir,
+        access=access,
+        hold_statistics=payload.request.hold_statistics,
+        progress=progress,
     )
+
+
+def _schedule(payload: TuningPayload, method: Method, data: TrainingData) -> Schedule:
+    """As requested; a learning rate that is not named yet is 0."""
+    request = payload.request
     limit = None if request.memory_limit_mb is None else request.memory_limit_mb * 1e6
-    schedule = Schedule(
+    return Schedule(
         epochs=request.epochs,
         batch_size=request.batch_size,
         micro_batch=micro_batch(method, limit, request.batch_size, lambda: _probe(data)),
@@ -134,25 +149,8 @@ def fit(
         seed=request.seed,
         smallest_crop=request.smallest_crop,
         flip=request.flip,
-        optimiser=optimiser,
+        optimiser=OPTIMISERS[payload.modality],
     )
-    short = trial(schedule, n)
-    sweeps = 0 if request.learning_rate else len(RATES[optimiser]) * short.epochs
-    if request.budget_s is not None:
-        epochs = affordable_epochs(method, data, schedule, request.budget_s, sweeps, folder, order.identity)
-        schedule = replace(schedule, epochs=epochs)
-    swept, total = sweeps * n, (sweeps + schedule.epochs) * n
-
-    def listener(before: int) -> Listener:
-        return Listener(lambda done, _: on_progress(before + done, total), on_event)
-
-    found: dict[str, list[float] | None] = {}
-    if sweeps:
-        found = sweep(method, data, short, folder, order.identity, lambda place: listener(place * short.epochs * n))
-        schedule = replace(schedule, learning_rate=best_rate(found))
-    reached = train(method, data, schedule, StateFile(folder / "state.pt", order.identity), listener(swept))
-    means = {name: None if losses is None else fmean(losses) for name, losses in found.items()}
-    return Fitted(prepared, method, schedule, reached, means, total)
 
 
 def _probe(data: TrainingData) -> Batch:
@@ -161,37 +159,18 @@ def _probe(data: TrainingData) -> Batch:
     return Batch(rows, views, data.train.labels[rows], None if data.unlabelled is None else views, 0.0)
 
 
-def _report(order: TuningPayload, fitted: Fitted, alive: Callable[[], None]) -> TuningOutput:
-    """Measure on the test split and write every file."""
-    folder, prepared, method, schedule, reached = (
-        order.work_dir,
-        fitted.data,
-        fitted.method,
-        fitted.schedule,
-        fitted.reached,
-    )
-    data = prepared.data
+def _report(payload: TuningPayload, fitted: Fitted, progress: Progress) -> TuningOutput:
+    """Measure on the test split and write every file but the output."""
+    data, method, schedule, reached = fitted.data.data, fitted.method, fitted.schedule, fitted.reached
     metrics = fitted.metrics()
-    alive()
-    save_tensors(method.module.state_dict(), folder / WEIGHTS_FILE)
-    models = method.models()
-    exported = [_export(order, prepared, model, folder / name, alive) for name, model in models.items()]
-    generalisation: dict[str, object] = {}
-    if len(models) == 1:
-        seen = measure(answers(method, data.train), data.train.labels, prepared.classes, "validation").accuracy.value
-        generalisation = bounds(
-            next(iter(models.values())),
-            data.train,
-            train_accuracy=seen,
-            test_accuracy=metrics.accuracy.value,
-            learning_rate=schedule.learning_rate,
-            batch=schedule.batch_size,
-        )
-        alive()
+    progress.safe_point()
+    exported = write_models(payload, fitted.data, method, fitted.context.access, progress)
+    generalisation = _generalisation(fitted, metrics.accuracy.value)
+    progress.safe_point()
     assert reached.ended is not None  # noqa: S101 - train returns at the end
     output = TuningOutput(
-        method=order.request.method.name,
-        folder=str(folder),
+        method=payload.request.method.name,
+        folder=str(payload.work_dir),
         weights=WEIGHTS_FILE,
         models=exported,
         ended=reached.ended,
@@ -210,47 +189,21 @@ def _report(order: TuningPayload, fitted: Fitted, alive: Callable[[], None]) -> 
         curve=reached.curve,
         seconds=reached.seconds,
     )
-    for model in output.models:
-        _write_text(folder / model.folder / "README.md", write_card(order, output, model))
-    _write_text(folder / "README.md", write_card(order, output, None))
-    _write_text(folder / "order.json", order.model_dump_json(indent=1))
+    write_cards(payload, output)
     return output
 
 
-def _export(
-    order: TuningPayload, prepared: Prepared, model: Classifier, folder: Path, alive: Callable[[], None]
-) -> ExportedModel:
-    provenance = {
-        "license": licence(order.checkpoints),
-        "pretraining_dataset": model.description.pretraining,
-        "tuned_on": order.dataset.name,
-        "tuned_on_sha256": order.dataset.digest,
-        "method": json.loads(order.request.method.model_dump_json()),
-        "parents": {parent.id: parent.digest for parent in order.checkpoints},
-    }
-    model = model.eval()
-    write_model(model, folder, prepared.classes, prepared.report, provenance)
-    alive()
-    written = ExportedModel(
-        folder=folder.name,
-        architecture=model.description.architecture,
-        parameters=sum(weight.numel() for weight in model.parameters()),
+def _generalisation(fitted: Fitted, test_accuracy: float) -> dict[str, Any]:
+    """Bounds on the gap of a tuning whose result is one model; nothing of others."""
+    models = list(fitted.method.models().values())
+    if len(models) != 1:
+        return {}
+    train_examples = fitted.data.data.train
+    seen = measure(answers(fitted.method, train_examples), train_examples.labels, fitted.data.classes, "validation")
+    return bounds(
+        models[0],
+        fitted.context,
+        fitted.schedule,
+        train_accuracy=seen.accuracy.value,
+        test_accuracy=test_accuracy,
     )
-    if not order.request.onnx:
-        return written
-    if not is_available():
-        return written.model_copy(update={"note": "no ONNX: the extra `export` is not installed"})
-    try:
-        written = written.model_copy(update={"onnx": write_onnx(model, folder, prepared.report)})
-        alive()
-        int8 = write_int8(model, folder, prepared.data.train, prepared.report)
-        written = written.model_copy(update={"int8": int8})
-        alive()
-    except NotExportable as error:
-        return written.model_copy(update={"note": error.reason})
-    return written
-
-
-def _write_text(path: Path, text: str) -> None:
-    with whole_file(path) as file:
-        file.write(text.encode())

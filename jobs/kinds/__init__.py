@@ -1,27 +1,20 @@
-"""Kinds of job, as data: what a job is asked for, how its result comes out of its steps, where it is read.
+"""The kinds of job. Each folder here is one: it offers a `KIND`, and nothing else in the service names it but its API.
 
-A new kind is a module here with one `JobKind`, a line in `KINDS`, the work of its steps in `workers.work`, and an
-endpoint that submits it. Nothing else in the service knows one kind from another.
+Nothing in the life of jobs knows one kind from another.
 """
 
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
 from jobs.kinds.kind import Counts, JobKind, JobState, NewJob, NewStep, StepState
-from jobs.kinds.ranking import RankingKind, TuningToFollow, ranking_job
-from jobs.kinds.task_distances import TaskDistancesKind, task_distances_job
-from jobs.kinds.tuning import TuningKind, tuning_job
 
-KINDS: dict[str, JobKind] = {kind.name: kind for kind in (RankingKind(), TaskDistancesKind(), TuningKind())}
+_FOLDERS = [found.name for found in pkgutil.iter_modules(__path__) if found.ispkg]
 
-__all__ = [
-    "KINDS",
-    "Counts",
-    "JobKind",
-    "JobState",
-    "NewJob",
-    "NewStep",
-    "RankingKind",
-    "StepState",
-    "TuningToFollow",
-    "ranking_job",
-    "task_distances_job",
-    "tuning_job",
-]
+KINDS: dict[str, JobKind[Any, Any, Any]] = {
+    kind.name: kind for folder in _FOLDERS for kind in [importlib.import_module(f"{__name__}.{folder}").KIND]
+}
+
+__all__ = ["KINDS", "Counts", "JobKind", "JobState", "NewJob", "NewStep", "StepState"]

@@ -1,36 +1,44 @@
-"""What a kind of job says of itself."""
+"""What a kind of job is: the types of its request, payloads and outputs, its planner, and the work of its steps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy.orm import Session
 
 from frontrunner.data import DatasetReport
-from frontrunner.status import Failure, Status
+from frontrunner.progress import Progress, Stage
+from frontrunner.status import Failure, JobResult, Status
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+RequestT = TypeVar("RequestT", bound=BaseModel)
+PayloadT = TypeVar("PayloadT", bound=BaseModel)
+OutputT = TypeVar("OutputT", bound=BaseModel)
 
 # Amounts by (name, label), for the counters that /metrics shows.
 Counts: TypeAlias = dict[tuple[str, str], float]
 
 
 @dataclass(frozen=True)
-class NewStep:
+class NewStep(Generic[PayloadT]):
     """A step to be written.
 
     Attributes:
         name: unique in its job.
-        order: JSON, all that the runner needs.
+        payload: all that a runner needs to know.
         queue: `io`, `cpu` or `gpu`.
-        examples_total: what its progress counts up to.
+        examples_total: what its progress counts up to, as far as is known.
         dataset_digests: the datasets whose cached features it needs: they stay while the job is not over.
     """
 
     name: str
-    order: dict[str, Any]
+    payload: PayloadT
     queue: str = "cpu"
     examples_total: int = 0
     dataset_digests: tuple[str, ...] = ()
@@ -38,87 +46,150 @@ class NewStep:
 
 @dataclass(frozen=True)
 class NewJob:
-    """A job to be written: what is asked, what was settled at once, and its steps, at least one."""
+    """A job to be written: its kind's name, and all that its planner needs to know."""
 
     kind: str
-    request: dict[str, Any]
-    plan: dict[str, Any]
-    steps: tuple[NewStep, ...]
+    request: BaseModel
     dataset_id: str | None = None
 
 
-@dataclass(frozen=True)
-class StepState:
-    """A step as it stands. `output` is set exactly where it succeeded."""
-
-    name: str
-    status: Status
-    order: dict[str, Any]
-    output: dict[str, Any] | None
-    error_code: str | None
-    error_reason: str | None
-
-
-@dataclass(frozen=True)
-class JobState:
-    """A job as it stands: everything that its result may rest on.
+class StepState(Generic[PayloadT, OutputT]):
+    """A step as it stands. Payload and output are loaded and parsed when they are first asked for.
 
     Attributes:
-        request: what was asked, as it was submitted.
-        plan: what was settled at submission.
-        report: of the job's dataset, where it has one.
-        steps: in their order.
+        name: unique in its job.
+        status: where it stands.
         failure: why it failed or was lost; None otherwise.
     """
 
-    id: str
-    status: Status
-    request: dict[str, Any]
-    plan: dict[str, Any]
-    report: DatasetReport | None
-    steps: tuple[StepState, ...]
-    failure: Failure | None
+    def __init__(
+        self,
+        name: str,
+        status: Status,
+        failure: Failure | None,
+        payload: Callable[[], PayloadT],
+        output: Callable[[], OutputT],
+    ) -> None:
+        self.name = name
+        self.status = status
+        self.failure = failure
+        self._payload = payload
+        self._output = output
+
+    @cached_property
+    def payload(self) -> PayloadT:
+        """What its runner was told."""
+        return self._payload()
+
+    @cached_property
+    def output(self) -> OutputT | None:
+        """What its runner answered; None unless it succeeded."""
+        return self._output() if self.status == Status.SUCCEEDED else None
 
 
-class JobKind(Protocol):
-    """One kind of job. `failure` and `result` are pure: they read no clock, file or database."""
+class JobState(Generic[RequestT, PayloadT, OutputT]):
+    """A job as it stands: all that its planner and its result may rest on.
+
+    Attributes:
+        id: the job's.
+        status: where it stands.
+        failure: why it failed or was lost; None otherwise.
+        steps: in the order in which they were made.
+    """
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - the job's own word for it
+        status: Status,
+        failure: Failure | None,
+        steps: Sequence[StepState[PayloadT, OutputT]],
+        request: Callable[[], RequestT],
+        report: Callable[[], DatasetReport],
+    ) -> None:
+        self.id = id
+        self.status = status
+        self.failure = failure
+        self.steps = tuple(steps)
+        self._request = request
+        self._report = report
+
+    @cached_property
+    def request(self) -> RequestT:
+        """What was asked for, with everything that was settled when it was submitted."""
+        return self._request()
+
+    @cached_property
+    def report(self) -> DatasetReport:
+        """The check of its dataset. Asked of jobs that have one."""
+        return self._report()
 
     @property
-    def name(self) -> str:
-        """Names the kind in rows and answers; stable."""
-        ...
+    def is_in_hand(self) -> bool:
+        """Whether some step still waits or runs."""
+        return any(not step.status.is_terminal for step in self.steps)
 
-    @property
-    def folder_of(self) -> Callable[[dict[str, Any]], Path] | None:
-        """From a step's order to the folder of its files, which goes when the job does; None where steps leave none."""
-        ...
+
+class JobKind(Protocol[RequestT, PayloadT, OutputT]):
+    """One kind of job; a subclass in a folder of `jobs.kinds` is all that a new kind needs.
+
+    `next_steps`, `result` and `next_job` are pure: the same job gives the same answer, whatever the time and the disk.
+
+    Attributes:
+        name: names the kind in rows and answers; stable.
+        request: the model of what a job of this kind stores about itself.
+        payload: the model of what a step's runner is told.
+        output: the model of what it answers.
+        counted: the stages whose count is the step's progress in examples.
+        leaves_files: whether a step's `folder` is one; it goes when its job does.
+    """
+
+    name: str
+    request: type[RequestT]
+    payload: type[PayloadT]
+    output: type[OutputT]
+    counted: frozenset[Stage]
+    leaves_files: bool = False
 
     def result_url(self, job_id: str) -> str:
         """Where the result is read, partial while the job runs."""
         ...
 
-    def failure(self, job: JobState) -> Failure | None:
-        """Why a job whose steps are all over has failed; None where it has not.
+    def next_steps(self, job: JobState[RequestT, PayloadT, OutputT]) -> Sequence[NewStep[PayloadT]] | JobResult:
+        """The planner: the steps to add now, none to wait for those in hand, or the result that ends the job.
 
-        Not asked of a job that was cancelled, or all of whose steps were lost.
+        Asked when a job is submitted, where it must give at least one step, and in the transaction that ends each
+        step. A result with a `failure` fails the job. It is not asked any more once the job is being cancelled, or
+        where every step was lost.
         """
         ...
 
-    def result(self, job: JobState) -> BaseModel:
-        """The result of the job as it stands: partial while it runs, and the final one, which is stored."""
+    def result(self, job: JobState[RequestT, PayloadT, OutputT]) -> JobResult:
+        """The result as the job stands: partial while it runs."""
         ...
 
-    def next_job(self, job: JobState) -> NewJob | None:
+    def run(self, payload: PayloadT, progress: Progress) -> OutputT:
+        """The work of one step, in a runner. Whatever is heavy is imported here.
+
+        Raises:
+            FrontrunnerError: the input's fault: the step fails with this code and is not tried again.
+        """
+        ...
+
+    def next_job(self, job: JobState[RequestT, PayloadT, OutputT]) -> NewJob | None:
         """The job that was asked to follow on this one, which has succeeded; None where none was.
 
         Raises:
             FrontrunnerError: it cannot be made out of this one's result.
         """
-        ...
+        return None
 
-    def record(self, session: Session, job_id: str, step: StepState) -> Counts:
+    def record(self, session: Session, job_id: str, payload: PayloadT, output: OutputT) -> Counts:
         """Write what an accepted step leaves behind beside its output; what it adds to the counters.
 
         Called once for each accepted output, in its transaction.
         """
-        ...
+        return {}
+
+    def folder(self, payload: PayloadT) -> Path:
+        """Where a step's files lie. Asked only of kinds whose steps leave any."""
+        raise AssertionError(f"steps of {self.name} leave no files")

@@ -1,25 +1,26 @@
 """The life of jobs and steps: every change of status, each a compare-and-set inside one transaction.
 
 Invariants: a step is written only by the holder of its lease; `jobs.steps_left` equals the number of steps that are
-not terminal; the transaction that brings it to zero also writes the job's result, its last event and its webhooks'
-outbox. A change that comes too late changes nothing and says so.
+not terminal; the transaction that ends a step asks the job's planner for the next ones, or writes the result, the last
+event and the webhooks' messages. A change that comes too late changes nothing and says so.
 
 Every transaction that changes a status locks the job's row first and its steps' rows after it, so that no two of them
 wait for one another, and none sees a job between two of its states.
 """
 
-from jobs.lifecycle.finishing import WITHOUT_JSON, find_job, result_of, result_url
+from jobs.lifecycle.finishing import WITHOUT_JSON, find_job, result_url
 from jobs.lifecycle.jobs import cancel_job, delete_job, queues_of, retry_job
 from jobs.lifecycle.steps import (
     CLAIM_BUCKETS_S,
     Claim,
+    Reached,
     beat,
     cancel_step,
     claim_best,
     expired_claims,
     fail_step,
     give_up_attempt,
-    note_told,
+    note_event,
     return_step,
     succeed_step,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "WITHOUT_JSON",
     "Claim",
     "IdempotencyKey",
+    "Reached",
     "Submitted",
     "Terms",
     "beat",
@@ -41,9 +43,8 @@ __all__ = [
     "fail_step",
     "find_job",
     "give_up_attempt",
-    "note_told",
+    "note_event",
     "queues_of",
-    "result_of",
     "result_url",
     "retry_job",
     "return_step",

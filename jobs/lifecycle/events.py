@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from jobs.kinds import KINDS
 from models.base import database_now, new_id
+from models.delivery import DeliveryRow
 from models.event import EventRow
 from models.job import JobRow
-from models.webhook import DeliveryRow, WebhookRow
+from models.webhook import WebhookRow
 
 # A watcher who was away for longer than this many events begins with the oldest that is kept: progress once a second
 # for a quarter of an hour.
@@ -35,7 +36,7 @@ def note_status(session: Session, job: JobRow) -> None:
     note(session, job, f"job.{job.status}", status=str(job.status), **failure)
 
 
-def post(session: Session, job: JobRow) -> None:
+def enqueue_deliveries(session: Session, job: JobRow) -> None:
     """Put one message for each webhook of the job's tenant into the outbox: the job is over."""
     # Held so that none is deleted before this transaction ends: its message would refer to nothing.
     enabled = select(WebhookRow.id).where(WebhookRow.tenant == job.tenant, WebhookRow.enabled)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from frontrunner.status import Status
 from jobs.errors import IdenticalJobRunning, JobNotOver, NothingToRetry
 from jobs.lifecycle.events import note
-from jobs.lifecycle.finishing import find_job, finish, move
+from jobs.lifecycle.finishing import continue_job, find_job, move
 from jobs.transitions import JOB_TRANSITIONS, STEP_TRANSITIONS, predecessors
 from models.base import database_now
 from models.job import JobRow
@@ -36,8 +36,7 @@ def cancel_job(session: Session, job_id: str) -> JobRow:
         .execution_options(synchronize_session=False)
     )
     job.steps_left -= stopped.rowcount if isinstance(stopped, CursorResult) else 0
-    if job.steps_left == 0:
-        finish(session, job)
+    continue_job(session, job)
     session.flush()
     return job
 
@@ -97,6 +96,6 @@ def delete_job(session: Session, job_id: str) -> None:
 
 
 def queues_of(session: Session, job_id: str) -> list[str]:
-    """The queue of each queued step of a job: where to ring for it."""
+    """The queue of each queued step of a job: where workers are to look for it."""
     waiting = select(StepRow.queue).where(StepRow.job_id == job_id, StepRow.status == Status.QUEUED)
     return list(session.scalars(waiting.order_by(StepRow.ordinal)))

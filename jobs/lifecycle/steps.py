@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, literal, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session, aliased
 
+from frontrunner.progress import Stage
 from frontrunner.status import Status
 from jobs.counters import add_to_counters
 from jobs.errors import JobNotFound
-from jobs.kinds import KINDS, StepState
+from jobs.kinds import KINDS
 from jobs.lifecycle.events import note
 from jobs.lifecycle.finishing import MAX_REASON, find_job, move, step_ended
 from jobs.transitions import STEP_TRANSITIONS, predecessors
@@ -42,8 +43,18 @@ class Claim:
     tenant: str
     kind: str
     name: str
-    order: dict[str, Any]
+    payload: str
     correlation_id: str
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far a step is: so much of so much of one stage, and what it is about."""
+
+    stage: Stage
+    done: int
+    total: int
+    of: str = ""
 
 
 def claim_best(session: Session, queues: Collection[str], lease_s: float) -> Claim | None:
@@ -64,37 +75,39 @@ def claim_best(session: Session, queues: Collection[str], lease_s: float) -> Cla
     return None
 
 
-def beat(session: Session, claim: Claim, lease_s: float, done: int) -> bool:
-    """Extend the lease and note progress; False where the lease is lost or the job is being cancelled."""
+def beat(session: Session, claim: Claim, lease_s: float, reached: Reached | None = None) -> bool:
+    """Extend the lease and note progress since the last beat; False where the lease or the job's consent is lost."""
     before = session.execute(
-        select(StepRow.examples_done, JobRow.status)
-        .join(JobRow, JobRow.id == StepRow.job_id)
-        .where(StepRow.id == claim.step_id)
+        select(JobRow.status).join(StepRow, JobRow.id == StepRow.job_id).where(StepRow.id == claim.step_id)
     ).one_or_none()
     if before is None:
         return False
-    if done != before.examples_done:
+    counts: dict[str, int] = {}
+    if reached is not None:
         job = find_job(session, claim.job_id, lock=True)
-        note(session, job, "step.progress", step=claim.name, examples_done=done)
-    extended = _held(session, claim, lease_until=database_now() + lease_s, examples_done=done)
+        note(session, job, "step.progress", step=claim.name, **asdict(reached))
+        if reached.stage in KINDS[claim.kind].counted:
+            counts = {"examples_done": reached.done, "examples_total": reached.total}
+    extended = _held(session, claim, lease_until=database_now() + lease_s, **counts)
     return extended and before.status == Status.RUNNING
 
 
-def note_told(session: Session, claim: Claim, type_: str, data: dict[str, Any]) -> None:
-    """Note what the work tells of itself, for those who watch the job; nothing where the lease is lost."""
+def note_event(session: Session, claim: Claim, type_: str, data: dict[str, Any]) -> None:
+    """Note what the work says of itself, for those who watch the job; nothing where the lease is lost."""
     job = find_job(session, claim.job_id, lock=True)
     held = select(StepRow.id).where(StepRow.id == claim.step_id, StepRow.lease_token == claim.token)
     if session.scalar(held) is not None:
-        note(session, job, f"step.{type_}", **data | {"step": claim.name})
+        note(session, job, f"step.{type_}", **{"step": claim.name, type_: data})
 
 
-def succeed_step(session: Session, claim: Claim, output: dict[str, Any]) -> bool:
-    """Accept a step's output and, with the last one, finish the job; False where the lease is lost."""
+def succeed_step(session: Session, claim: Claim, output: str) -> bool:
+    """Accept a step's output, as JSON, and ask the job's planner what follows; False where the lease is lost."""
     job = _end(session, claim, Status.SUCCEEDED, output=output, examples_done=StepRow.examples_total)
     if job is None:
         return False
-    state = StepState(claim.name, Status.SUCCEEDED, claim.order, output, None, None)
-    counts = KINDS[job.kind].record(session, job.id, state)
+    kind = KINDS[claim.kind]
+    payload, accepted = kind.payload.model_validate_json(claim.payload), kind.output.model_validate_json(output)
+    counts = kind.record(session, job.id, payload, accepted)
     step_ended(session, job)
     session.flush()
     add_to_counters(session, counts | {("steps", f"{claim.kind}:{Status.SUCCEEDED}"): 1})
@@ -216,7 +229,7 @@ def _claim(step: StepRow, token: str, attempt: int, correlation_id: str) -> Clai
         tenant=step.tenant,
         kind=step.kind,
         name=step.name,
-        order=step.order,
+        payload=step.payload,
         correlation_id=correlation_id,
     )
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from frontrunner.status import Status
+from frontrunner.status import JobResult, Status
 from jobs.errors import IdempotencyKeyReused
-from jobs.kinds import KINDS, NewJob
+from jobs.kinds import KINDS, NewJob, NewStep
 from jobs.lifecycle.events import note_status
+from jobs.records import json_of, state_of, step_rows
 from models.base import database_now, new_id
 from models.idempotency import IdempotencyRow
 from models.job import DEFAULT_TENANT, JobRow
-from models.step import StepRow
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,8 @@ def submit(session: Session, new: NewJob, terms: Terms) -> Submitted:
 
 
 def _work_digest(new: NewJob) -> str:
-    """Names the work itself: what is asked, and the order of every step."""
-    work = [new.kind, new.request, [(step.name, step.order) for step in new.steps]]
-    return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
+    """Names the work itself: its kind, and all that its planner knows."""
+    return hashlib.sha256(f"{new.kind}\n{json_of(new.request)}".encode()).hexdigest()
 
 
 def _job_of_key(session: Session, tenant: str, given: IdempotencyKey) -> JobRow | None:
@@ -109,36 +109,31 @@ def _write(session: Session, new: NewJob, terms: Terms, digest: str) -> JobRow:
         status=Status.QUEUED,
         priority=terms.priority,
         dataset_id=new.dataset_id,
-        request=new.request,
-        plan=new.plan,
+        request=json_of(new.request),
         work_digest=digest,
         correlation_id=terms.correlation_id,
         version=0,
-        steps_total=len(new.steps),
-        steps_left=len(new.steps),
+        max_attempts=terms.max_attempts,
+        steps_total=0,
+        steps_left=0,
     )
     session.add(job)
     session.flush()
-    session.add_all(
-        StepRow(
-            id=new_id("step"),
-            job_id=job.id,
-            tenant=terms.tenant,
-            kind=new.kind,
-            priority=terms.priority,
-            ordinal=ordinal,
-            name=step.name,
-            queue=step.queue,
-            dataset_digests=list(step.dataset_digests),
-            order=step.order,
-            status=Status.QUEUED,
-            attempt=0,
-            max_attempts=terms.max_attempts,
-            available_at=database_now(),
-            examples_total=step.examples_total,
-        )
-        for ordinal, step in enumerate(new.steps)
-    )
+    steps = KINDS[job.kind].next_steps(state_of(session, job))
+    if isinstance(steps, JobResult) or not steps:
+        raise AssertionError(f"the planner of {job.kind} begins without a step")
+    add_steps(session, job, steps)
     note_status(session, job)
     session.flush()
     return job
+
+
+def add_steps(session: Session, job: JobRow, steps: Sequence[NewStep[Any]]) -> None:
+    """Write the steps that a planner asks for, queued, and count them; the job's row is locked or new."""
+    rows = step_rows(job, steps, first=job.steps_total)
+    for row in rows:
+        row.id, row.status, row.attempt, row.available_at = new_id("step"), Status.QUEUED, 0, database_now()
+    session.add_all(rows)
+    job.steps_total += len(rows)
+    job.steps_left += len(rows)
+    session.flush()

@@ -1,4 +1,4 @@
-"""The doorbell: a message that says "there is work in this queue", and nothing more.
+"""Notifications of workers: a message says "there is work in this queue", and nothing more.
 
 The database holds the truth. A message may be lost, late or doubled without harm: whoever hears it takes the best
 step that waits at that moment, if any does, and idle workers look from time to time without any message.
@@ -46,7 +46,7 @@ def celery_app(settings: Settings) -> Celery:
         task_queues=[Queue(name, routing_key=name) for name in QUEUES],
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
-        # A busy worker keeps one message that an idle one might have heard: that one's next patrol finds the step.
+        # A busy worker keeps one message that an idle one might have heard: that one finds the step when it polls next.
         # Keeping none (worker_disable_prefetch) made an idle worker deaf for up to a second after each step.
         worker_prefetch_multiplier=1,
         worker_send_task_events=False,

@@ -62,7 +62,7 @@ class Channel(virtual.Channel):
 
 
 class Transport(virtual.Transport):
-    """See the module's docstring."""
+    """The transport that Celery asks for by `SCHEME`: one channel class, no server to connect to."""
 
     Channel = Channel
     implements = virtual.Transport.implements.extend(asynchronous=False, exchange_type=frozenset(["direct"]))

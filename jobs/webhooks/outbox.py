@@ -12,7 +12,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from models.base import database_now
-from models.webhook import DeliveryRow, WebhookRow
+from models.delivery import DeliveryRow
+from models.webhook import WebhookRow
 
 # Each pause is three times the one before, up to this.
 _PAUSE_GROWTH = 3.0

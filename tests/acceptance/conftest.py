@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import frontrunner
+from benchmarks.service.fleet import SETS, write_features
 from frontrunner.settings import Settings
-from tests.acceptance.fleet import SETS, write_features
 from tests.servers import postgres_server, redis_server
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from tests.servers import free_port, wait_until
+from benchmarks.service.servers import free_port, wait_until
 
 
 class Service:

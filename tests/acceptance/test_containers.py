@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.acceptance.fleet import fleet, write_features
+from benchmarks.service.fleet import fleet, write_features
+from benchmarks.service.servers import wait_until
 from tests.conftest import ROOT
-from tests.servers import postgres_server, redis_server, require, wait_until
+from tests.servers import postgres_server, redis_server, require
 
 pytestmark = pytest.mark.acceptance
 

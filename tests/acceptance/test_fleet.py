@@ -14,11 +14,12 @@ import psutil
 import pytest
 from kombu import Connection
 
+from benchmarks.service.fleet import LEASE_S, REAPER_S, SETS, fleet, write_features
+from benchmarks.service.servers import wait_until
 from frontrunner.client import Client
 from frontrunner.settings import Settings
 from jobs.notification import LOOK_FOR_WORK, celery_app, notify_workers
-from tests.acceptance.fleet import LEASE_S, REAPER_S, SETS, fleet, is_right, write_features
-from tests.servers import wait_until
+from tests.acceptance.rankings import is_right
 
 pytestmark = pytest.mark.acceptance
 
@@ -129,9 +130,9 @@ def test_messages_that_are_lost_do_no_harm(service, dataset, expected):
 def test_messages_that_come_ten_times_do_no_step_twice(service, dataset, expected):
     before = accepted(service)
     job = service.rank(dataset, seed=7)
-    bell = celery_app(Settings(broker_url=service.redis.url))
+    broker = celery_app(Settings(broker_url=service.redis.url))
     for _ in range(10):
-        notify_workers(bell, ["io"] * SETS)
+        notify_workers(broker, ["io"] * SETS)
     service.wait(job)
     is_right(service, job, expected)
     assert {step.attempt for step in service.steps(job)} == {1}

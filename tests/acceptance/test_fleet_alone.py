@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchmarks.service.fleet import fleet, write_features
+from benchmarks.service.servers import wait_until
 from frontrunner.demo import write_digits
-from tests.acceptance.fleet import fleet, is_right, write_features
-from tests.servers import wait_until
+from tests.acceptance.rankings import is_right
 
 pytestmark = pytest.mark.acceptance
 
@@ -69,7 +71,7 @@ def test_a_step_that_kills_its_runner_is_lost_and_the_rest_of_its_job_is_not(pos
         )
         assert (poisoned.status, poisoned.error_code, poisoned.attempt) == ("lost", "runner_crashed", 3)
         assert (healthy.status, service.job(job).status) == ("succeeded", "succeeded")
-        assert [(s["checkpoint"], s["code"]) for s in service.job(job).result["skipped"]] == [
+        assert [(s["checkpoint"], s["code"]) for s in json.loads(service.job(job).result)["skipped"]] == [
             ("local:resnet", "runner_crashed")
         ]
 
@@ -93,7 +95,7 @@ def test_sigterm_keeps_the_shard_in_hand_and_hands_the_step_over(postgres, redis
         service.start_worker()
         service.wait(job)
         (step,) = service.steps(job)
-        assert (step.attempt, step.output["forward_examples"]) == (1, 800 - 256 * kept)
+        assert (step.attempt, json.loads(step.output)["forward_examples"]) == (1, 800 - 256 * kept)
 
 
 def test_a_second_sigterm_ends_a_worker_at_once(postgres, redis, tmp_path, hub, digits):
@@ -135,5 +137,5 @@ def test_a_step_that_finds_the_disk_full_is_done_once_there_is_room(postgres, re
         psutil.Process(worker.pid).rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
         service.wait(job)
         (step,) = service.steps(job)
-        assert (step.status, step.output["examples"]) == ("succeeded", 600)
+        assert (step.status, json.loads(step.output)["examples"]) == ("succeeded", 600)
         assert step.attempt > 1

@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.service.servers import wait_until
 from frontrunner.client import Client, ServiceProblem
 from frontrunner.demo import write_digits
 from tests.acceptance.service import serving
-from tests.servers import wait_until
 
 pytestmark = pytest.mark.acceptance
 
@@ -164,7 +164,7 @@ def test_a_job_survives_the_whole_service(tmp_path, digits, hub):
 
 
 def test_a_lost_message_only_delays(service, colours, tmp_path):
-    """The message is a doorbell: with every one of them deleted the reaper rings again."""
+    """Messages only notify: with every one of them deleted, workers find the steps by polling."""
     import signal
 
     (worker,) = service.processes("frontrunner.cli worker")

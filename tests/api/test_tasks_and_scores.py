@@ -23,7 +23,7 @@ def test_every_registered_score_and_the_discrepancy_are_listed_with_what_they_ne
     assert list(items) == [*scores.names(), "discrepancy"]
     for name in scores.names():
         known = scores.describe(name)
-        assert (items[name]["needs"], items[name]["source"]) == (known.needs, known.source)
+        assert (items[name]["needs"], items[name]["citation"]) == (known.needs, known.citation)
         assert items[name]["tasks"] == sorted(known.tasks)
 
 

@@ -47,6 +47,22 @@ def test_tunings_that_cannot_be_done_are_refused_at_once(client, colours, tmp_pa
     is_problem(ask(client, dataset, teachers={"ranking": "job_nope"}), 404, "not_found")
 
 
+def test_what_cannot_be_tuned_on_is_refused_in_words_about_tuning(client, colours, tmp_path):
+    """As a target, as a source, and of a ranking that a tuning is to follow."""
+    path = tmp_path / "prices.csv"
+    path.write_text("text,label\n" + "".join(f"some words {i},{i / 7:.3f}\n" for i in range(40)))
+    prices, images = (upload(client, data).json()["id"] for data in (path, colours))
+    features = upload_features(client, tmp_path)
+    for answer in (
+        ask(client, prices, student="local:resnet"),
+        ask(client, images, method="dann", student="local:resnet", source=prices),
+        client.post("/v1/rankings", json={"dataset": prices, "then": {}}),
+    ):
+        is_problem(answer, 422, "dataset_invalid")
+        assert "prices.csv is a regression dataset; tuning is for classification" in answer.json()["detail"]
+    is_problem(client.post("/v1/rankings", json={"dataset": features, "then": {}}), 422, "modality_mismatch")
+
+
 @pytest.fixture
 def text_client(settings, tmp_path):
     write_text_checkpoint(tmp_path / "texts" / "bert", "bert", 1)
@@ -107,4 +123,4 @@ def test_a_ranking_goes_on_into_a_tuning_whose_model_can_be_ranked(tmp_path, hub
         assert service.http.get(f"/v1/tunings/{following}/files/state.pt").status_code == 404
         events = list(client.events(following))
     assert describe_directory(model).architecture == "test_resnet"
-    assert {"train", "validation"} == {e.data["point"]["split"] for e in events if e.type == "step.curve"}
+    assert {"train", "validation"} == {e.data["curve"]["split"] for e in events if e.type == "step.curve"}

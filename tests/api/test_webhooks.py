@@ -1,4 +1,4 @@
-"""Webhooks over HTTP; what is sent to them is tested with the postman."""
+"""Webhooks over HTTP; what is sent to them is tested with the workers' delivery."""
 
 from __future__ import annotations
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from frontrunner import FeatureStatistics
 from frontrunner.discrepancy import (
     Gap,
     Terminal,
+    TunedHead,
     bootstrap_step,
     generalisation_report,
     head_discrepancy,
@@ -18,7 +18,6 @@ from frontrunner.discrepancy import (
     trajectory_bound,
     vc_gap,
 )
-from frontrunner.discrepancy.errors import InvalidDiscrepancyInput
 
 N, D = 2000, 4
 
@@ -50,8 +49,7 @@ def test_every_bound_of_a_trained_head_is_its_own_function_and_holds_for_the_mea
     report = generalisation_report(
         N,
         D,
-        features=statistics,
-        weight_norm=float(np.linalg.norm(weights)),
+        head=TunedHead(statistics, float(np.linalg.norm(weights))),
         discrepancy=head_discrepancy(statistics),
         trajectory=moments,
         terminal=terminal,
@@ -74,8 +72,3 @@ def test_a_bound_above_one_is_printed_as_vacuous():
     assert "(vacuous)" in str(report)
     assert report.as_dict()["gaps"][0]["vacuous"] is True
     assert not Gap("VC", 0.4).vacuous
-
-
-def test_features_without_the_heads_norm_are_refused():
-    with pytest.raises(InvalidDiscrepancyInput, match="norm"):
-        generalisation_report(100, 10, features=FeatureStatistics().update(np.eye(4)))

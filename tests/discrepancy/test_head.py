@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontrunner.discrepancy import compare, head_discrepancy, stationary_covariance
+from frontrunner.discrepancy import SGDNoise, compare, head_discrepancy, stationary_covariance
 from frontrunner.discrepancy.errors import InvalidDiscrepancyInput, SingularCovariance
 from frontrunner.discrepancy.gaussians import GaussianTerms
 from frontrunner.errors import IncompatibleStatistics, NothingToSeparate
@@ -67,7 +67,7 @@ def explicit(found: FeatureStatistics, source: FeatureStatistics | None, noise: 
 def test_the_closed_forms_agree_with_full_matrices(seed: int, noise: str, with_source: bool) -> None:
     target = statistics(seed)
     source = statistics(seed + 1, n=300, classes=5) if with_source else None
-    found = head_discrepancy(target, source, noise_model=noise, learning_rate=RATE, batch_size=BATCH)
+    found = head_discrepancy(target, source, noise=SGDNoise(noise, RATE, BATCH))
     want = explicit(target, source, noise)
     assert found.dimension == want.dimension == 18
     assert found.twice_kl == pytest.approx(want.twice_kl, rel=1e-6)
@@ -108,7 +108,7 @@ def test_logme_is_expected_log_likelihood_minus_the_heads_kl(seed: int) -> None:
 
 def test_with_fisher_noise_only_the_shift_is_left() -> None:
     target, source = statistics(0), statistics(1)
-    found = head_discrepancy(target, source, noise_model="fisher", learning_rate=RATE, batch_size=BATCH)
+    found = head_discrepancy(target, source, noise=SGDNoise("fisher", RATE, BATCH))
     evidence = maximise_evidence(decompose(moments_of(target)))
     means = [
         np.linalg.solve(alpha / beta * np.eye(6) + target.gram, target.cross[:, column])
@@ -132,10 +132,10 @@ def test_dead_features_are_left_out_by_empirical_noise_and_agree_with_the_prior_
     alive = FeatureStatistics().update(features, labels=labels)
     assert head_discrepancy(dead).twice_kl == pytest.approx(head_discrepancy(alive).twice_kl)
     assert head_discrepancy(dead).dimension == 30
-    empirical = [head_discrepancy(s, noise_model="empirical") for s in (dead, alive)]
+    empirical = [head_discrepancy(s, noise=SGDNoise("empirical")) for s in (dead, alive)]
     assert empirical[0].dimension == empirical[1].dimension == 18
     assert empirical[0].twice_kl == pytest.approx(empirical[1].twice_kl)
-    with_source = [head_discrepancy(s, s, noise_model="empirical").twice_kl for s in (dead, alive)]
+    with_source = [head_discrepancy(s, s, noise=SGDNoise("empirical")).twice_kl for s in (dead, alive)]
     assert with_source[0] == pytest.approx(with_source[1], rel=1e-6)
 
 
@@ -145,7 +145,7 @@ def test_a_source_that_never_moved_where_the_target_must_is_an_error_with_empiri
     narrow[:, 3:] = 0.0
     source = FeatureStatistics().update(narrow, labels=labels)
     with pytest.raises(SingularCovariance):
-        head_discrepancy(FeatureStatistics().update(features, labels=labels), source, noise_model="empirical")
+        head_discrepancy(FeatureStatistics().update(features, labels=labels), source, noise=SGDNoise("empirical"))
 
 
 def test_fewer_rows_than_features_and_real_targets_have_finite_reports() -> None:
@@ -163,9 +163,9 @@ def test_what_cannot_be_compared_is_refused_by_name() -> None:
     with pytest.raises(IncompatibleStatistics):
         head_discrepancy(target, statistics(1, d=7))
     with pytest.raises(InvalidDiscrepancyInput):
-        head_discrepancy(target, noise_model="cubic")  # type: ignore[arg-type]
+        SGDNoise("cubic")  # type: ignore[arg-type]
     with pytest.raises(InvalidDiscrepancyInput):
-        head_discrepancy(target, learning_rate=-1.0)
+        SGDNoise("isotropic", learning_rate=-1.0)
     with pytest.raises(NothingToSeparate):
         head_discrepancy(FeatureStatistics().update(np.eye(3), labels=[1, 1, 1]))
 

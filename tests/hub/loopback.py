@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ class Hub:
         failures: (status, headers) of the next answers, first one first.
         cuts: connections to be dropped after this many bytes of a large file's body, first one first.
         swapped: bytes sent instead of a file's own, by its name; the metadata stays.
+        xet_hashes: of files that the client's other transport brings, by name.
+        xet_store: address where it finds them.
         requests: (method, path, headers) of everything asked so far.
     """
 
@@ -66,6 +69,8 @@ class Hub:
     failures: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     cuts: list[int] = field(default_factory=list)
     swapped: dict[str, bytes] = field(default_factory=dict)
+    xet_hashes: dict[str, str] = field(default_factory=dict)
+    xet_store: str = ""
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     address: str = ""
 
@@ -120,6 +125,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(url.path)
         if path == "/api/models":
             return self._list(parse_qs(url.query))
+        if path == "/xet-token":
+            token = {"Cas-Url": hub.xet_store, "Access-Token": "any", "Token-Expiration": str(int(time.time()) + 3600)}
+            return self._send(200, b"{}", {f"X-Xet-{name}": value for name, value in token.items()})
         if path.startswith("/api/models/"):
             name, _, revision = path.removeprefix("/api/models/").partition("/revision/")
             return self._model(name, revision or "main")
@@ -167,6 +175,9 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"X-Repo-Commit": repository.commit, "ETag": f'"{etag}"', "Accept-Ranges": "bytes"}
         if large:
             headers |= {"X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(len(data))}
+        if file in self.shown.xet_hashes:
+            route = f"{self.shown.address}/xet-token"
+            headers |= {"X-Xet-Hash": self.shown.xet_hashes[file], "X-Xet-Refresh-Route": route}
         wanted = self.headers.get("Range")
         status, body = 200, data
         if wanted:

@@ -11,8 +11,9 @@ import sys
 import pytest
 
 from frontrunner import errors
-from frontrunner.hub import describe_directory, find_checkpoints
+from frontrunner.hub import describe_directory, find_catalogue
 from frontrunner.hub.describing.weights import tensor_shapes
+from frontrunner.settings import Settings
 
 
 def test_a_timm_folder_is_described_by_its_header_alone(hub):
@@ -46,8 +47,9 @@ def test_describing_a_hub_loads_no_torch(hub):
     code = f"""
 import sys
 from pathlib import Path
-from frontrunner.hub import find_checkpoints
-assert len(find_checkpoints([Path({str(hub)!r})], packages=True).checkpoints) >= 3
+from frontrunner.hub import find_catalogue
+from frontrunner.settings import Settings
+assert len(find_catalogue(None, Settings(hub=(Path({str(hub)!r}),))).checkpoints) >= 3
 assert not {{"torch", "timm", "transformers"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -66,7 +68,7 @@ def test_a_hub_lists_what_it_cannot_use_with_the_reason(hub, tmp_path):
     (mixed / "coded").mkdir()
     shutil.copy(mixed / "mobilenet" / "model.safetensors", mixed / "coded")
     (mixed / "coded" / "config.json").write_text('{"model_type": "x", "auto_map": {"AutoModel": "evil.py"}}')
-    catalogue = find_checkpoints([mixed], packages=False)
+    catalogue = find_catalogue(mixed, Settings())
     assert {c.id for c in catalogue.checkpoints} == {"local:resnet", "local:vit", "local:mobilenet"}
     assert {s.checkpoint: s.code for s in catalogue.skipped} == {
         "local:empty": "checkpoint_not_found",
@@ -77,18 +79,25 @@ def test_a_hub_lists_what_it_cannot_use_with_the_reason(hub, tmp_path):
 
 
 def test_one_name_in_two_hubs_is_used_once_and_reported(hub):
-    catalogue = find_checkpoints([hub, hub], packages=False)
+    catalogue = find_catalogue([hub, hub], Settings())
     assert len(catalogue.checkpoints) == 3
     assert {s.code for s in catalogue.skipped} == {"checkpoint_name_taken"}
 
 
+def test_of_one_name_in_two_hubs_the_first_that_can_be_used_is(hub, tmp_path):
+    (tmp_path / "vit").mkdir()
+    (tmp_path / "vit" / "config.json").write_text("[]")
+    (found,) = [c for c in find_catalogue([tmp_path, hub], Settings()).checkpoints if c.id == "local:vit"]
+    assert found.path == str(hub / "vit")
+
+
 def test_a_single_checkpoint_folder_is_a_hub_of_one(hub):
-    assert [c.id for c in find_checkpoints([hub / "vit"], packages=False).checkpoints] == ["local:vit"]
+    assert [c.id for c in find_catalogue(hub / "vit", Settings()).checkpoints] == ["local:vit"]
 
 
 def test_a_hub_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(errors.CheckpointNotFound):
-        find_checkpoints([tmp_path / "nowhere"], packages=False)
+        find_catalogue(tmp_path / "nowhere", Settings())
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import json
 import pickle
 import shutil
 import struct
-import zipfile
 
 import pytest
 import torch
@@ -14,7 +13,6 @@ from safetensors.torch import load_file, save_file
 
 from frontrunner import errors
 from frontrunner.hub import HubAccess, describe_directory
-from frontrunner.hub.finding.packages import unpack
 from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.ranking import RankingRequest, rank
 from frontrunner.settings import Settings
@@ -202,25 +200,3 @@ def test_hostile_checkpoints_fail_their_own_steps_and_the_others_are_ranked(copi
         "local:bomb": "checkpoint_unsafe",
         "local:coded": "checkpoint_unsafe",
     }
-
-
-def test_members_of_a_zip_are_unpacked_by_known_names_alone(hub, tmp_path):
-    archive = tmp_path / "model.zip"
-    with zipfile.ZipFile(archive, "w") as target:
-        for name in ("config.json", "model.safetensors"):
-            target.write(hub / "resnet" / name, name)
-        for name in ("../outside.json", "/tmp/absolute", "run.py", "sub/config.json"):
-            target.writestr(name, "{}")
-    folder = unpack(archive, tmp_path / "into")
-    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
-    assert {path.name for path in tmp_path.iterdir()} == {"model.zip", "into"}
-    assert [path for path in (tmp_path / "into").iterdir() if path != folder] == []
-    assert unpack(archive, tmp_path / "into") == folder
-
-
-def test_a_damaged_zip_is_named(tmp_path):
-    archive = tmp_path / "model.zip"
-    archive.write_bytes(b"PK\x03\x04 no zip")
-    with pytest.raises(errors.CheckpointUnreadable):
-        unpack(archive, tmp_path / "into")
-    assert list((tmp_path / "into").iterdir()) == []

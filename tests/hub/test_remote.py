@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from frontrunner.hub import describe_directory
 from frontrunner.hub.access import HubAccess
 from frontrunner.hub.fetching.remote import describe_remote, fetch
 from frontrunner.hub.opening.open import open_checkpoint
+from frontrunner.progress import Silent, Stage
 from frontrunner.settings import Settings
 from tests.hub.loopback import Hub, Repository, serving
 
@@ -52,6 +52,16 @@ def changed(access, **values):
     return HubAccess(**{**vars(access), **values})
 
 
+class Heard(Silent):
+    """Keeps what it hears."""
+
+    def __init__(self):
+        self.heard = []
+
+    def advance(self, stage, done, total, *, of=""):
+        self.heard.append((stage, done, total, of))
+
+
 def weights_of(server, name=NAME):
     return server.repositories[name].files["model.safetensors"]
 
@@ -84,14 +94,14 @@ def test_other_weights_under_the_same_name_have_another_digest(server, access):
 @pytest.mark.parametrize(("name", "folder"), [(ID, "resnet"), ("hf:org/mobilenet", "mobilenet")])
 def test_an_opened_one_computes_what_the_folder_computes(server, access, hub, name, folder):
     described = describe_remote(name, access)
-    heard = []
-    opened = open_checkpoint(described, access, on_fetch=lambda done, total: heard.append((done, total)))
+    progress = Heard()
+    opened = open_checkpoint(described, access, progress=progress)
     pixels = torch.randn(2, 3, 32, 32)
     local = open_checkpoint(describe_directory(hub / folder))
     torch.testing.assert_close(opened.read(pixels).features.clone(), local.read(pixels).features)
     total = sum(file.bytes for file in described.remote.files)
-    assert heard[-1] == (total, total)
-    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+    assert progress.heard[-1] == (Stage.FETCH, total, total, name)
+    assert progress.heard == sorted(progress.heard)
 
 
 def test_only_files_that_a_checkpoint_consists_of_are_fetched(server, access):
@@ -281,25 +291,3 @@ def test_the_token_comes_from_the_environment_and_is_never_shown(monkeypatch, tm
     settings = Settings(home=tmp_path)
     assert HubAccess.of(settings).token == "hf_secret"
     assert "hf_secret" not in repr(settings) + repr(HubAccess.of(settings)) + settings.model_dump_json()
-
-
-def test_the_clients_other_transport_finds_the_bars_it_tells():
-    """Its reporter, fed by hand: a file of 100 bytes in two parts."""
-    from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressReporter
-
-    from frontrunner.hub.fetching.remote import _meter
-
-    heard = []
-    options = {"reconstruction_desc": "file", "total": 100, "log_level": 30, "tqdm_class": _meter(heard.append)}
-    with XetDownloadProgressReporter(**options) as reporter:
-        for done in (40, 100):
-            reporter.update_progress(
-                SimpleNamespace(
-                    total_bytes=100,
-                    total_bytes_completed=done,
-                    total_bytes_completion_rate=1.0,
-                    total_transfer_bytes_completed=done,
-                    total_transfer_bytes_completion_rate=1.0,
-                )
-            )
-    assert heard == [40, 100]

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from frontrunner import errors
-from frontrunner.hub import Catalogue, Constraints, HubAccess, ReadingCost, choose, describe_directory, with_remote
+from frontrunner.hub import (
+    Catalogue,
+    Constraints,
+    HubAccess,
+    ReadingCost,
+    choose,
+    describe_directory,
+    with_curated,
+    with_named,
+)
 from frontrunner.hub.fetching.identifiers import repository_of
 from frontrunner.hub.finding.curated import curated
 from frontrunner.settings import Settings
@@ -36,7 +45,7 @@ def in_mode(access, mode):
 
 def test_named_checkpoints_of_a_hub_join_those_at_hand(server, access, own):
     names = ("hf:org/mobilenet", "local:resnet", "hf:org/e#layer=2", "hf:org/nothing")
-    found = choose(names, with_remote(own, names, "image", Constraints(), access))
+    found = choose(names, with_named(own, names, access))
     assert [entry.id for entry in found.checkpoints] == ["hf:org/mobilenet", "local:resnet", "hf:org/e#layer=2"]
     assert [(entry.checkpoint, entry.code) for entry in found.skipped] == [("hf:org/nothing", "checkpoint_not_found")]
     variant = found.checkpoints[-1]
@@ -45,27 +54,27 @@ def test_named_checkpoints_of_a_hub_join_those_at_hand(server, access, own):
 
 def test_a_request_that_names_none_asks_no_hub_unless_the_machine_is_set_to(server, access, own):
     for mode in ("offline", "named"):
-        assert with_remote(own, None, "image", Constraints(), in_mode(access, mode)) == own
+        assert with_curated(own, "image", Constraints(), in_mode(access, mode)) == own
     assert server.requests == []
 
 
 def test_the_curated_set_joins_where_none_is_named_and_the_mode_says_so(server, access, own, hub):
     entry = curated("image")[0]
     server.repositories[repository_of(entry.id).name] = Repository.of(hub / "resnet")
-    found = with_remote(own, None, "image", Constraints(), in_mode(access, "curated"))
+    found = with_curated(own, "image", Constraints(), in_mode(access, "curated"))
     assert [c.id for c in found.checkpoints] == ["local:resnet", entry.id]
     assert len(found.skipped) == len(curated("image")) - 1
 
 
 def test_limits_leave_checkpoints_of_the_curated_set_out_before_the_hub_is_asked(server, access, own):
-    with_remote(own, None, "image", Constraints(max_parameters=4_000_000), in_mode(access, "curated"))
+    with_curated(own, "image", Constraints(max_parameters=4_000_000), in_mode(access, "curated"))
     asked = {path for _, path, _ in server.requests}
     small = [entry for entry in curated("image") if entry.millions <= 4.2]
     assert 0 < len(asked) == len(small) < len(curated("image"))
 
 
 def test_an_offline_machine_names_what_it_cannot_fetch(server, access, own):
-    found = with_remote(own, ("hf:org/mobilenet",), "image", Constraints(), in_mode(access, "offline"))
+    found = with_named(own, ("hf:org/mobilenet",), in_mode(access, "offline"))
     assert [(entry.checkpoint, entry.code) for entry in found.skipped] == [("hf:org/mobilenet", "hub_offline")]
     assert server.requests == []
 

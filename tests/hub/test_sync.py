@@ -10,12 +10,16 @@ import timm
 from typer.testing import CliRunner
 
 from frontrunner import errors
-from frontrunner.cli import app
-from frontrunner.hub import HubAccess, describe_directory
-from frontrunner.hub.describing.listing import ListedCheckpoint, family_of, label_names
-from frontrunner.hub.finding.sync import listed_by_hub, listed_by_timm
+from frontrunner.cli import build_app
+from frontrunner.hub import HubAccess, ListedCheckpoint, describe_directory, hubs_of
+from frontrunner.hub.describing.listing import family_of, label_names
+from frontrunner.hub.finding.sync import lists_of
 from frontrunner.settings import Settings, get_settings
 from tests.hub.loopback import Hub, Repository, serving
+
+
+def run(*command):
+    return CliRunner().invoke(build_app(command), list(command))
 
 
 def listed(tags, **more):
@@ -43,8 +47,13 @@ def server():
         yield it
 
 
-def test_timms_list_comes_with_sizes_and_needs_no_network():
-    (found,) = listed_by_timm("resnet18.a1_in1k")
+def lists(tmp_path, address="http://127.0.0.1:1", only=None, **settings):
+    hubs = hubs_of(HubAccess.of(Settings(home=tmp_path, hub_endpoint=address, **settings)))
+    return list(lists_of(hubs, only, pattern="resnet18.a1_in1k", limit=10))
+
+
+def test_timms_list_comes_with_sizes_and_needs_no_network(tmp_path):
+    ((found,),) = lists(tmp_path, only="timm", hub_mode="offline")
     parameters = sum(p.numel() for p in timm.create_model("resnet18").parameters())
     assert (found.id, found.family, found.parameters) == ("timm:resnet18.a1_in1k", "resnet", parameters)
     # 1.8 billion multiplications with addition, as published, counted as two each.
@@ -52,11 +61,10 @@ def test_timms_list_comes_with_sizes_and_needs_no_network():
     assert (found.license, found.input_size, found.tags) == ("apache-2.0", 224, ("a1", "in1k"))
 
 
-def test_a_hubs_list_is_read_for_each_modality(server, tmp_path):
-    access = HubAccess.of(Settings(home=tmp_path, hub_endpoint=server.address))
-    assert [found.id for found in listed_by_hub(access, "image", 10)] == ["timm:resnet18.a1_in1k"]
-    (found,) = listed_by_hub(access, "text", 10)
-    assert found == ListedCheckpoint(
+def test_the_list_of_the_hub_is_read_for_each_modality(server, tmp_path):
+    ((image, text),) = lists(tmp_path, server.address, only="hf")
+    assert (image.id, image.modality) == ("timm:resnet18.a1_in1k", "image")
+    assert text == ListedCheckpoint(
         id="hf:org/bert",
         library="transformers",
         modality="text",
@@ -71,10 +79,14 @@ def test_a_hubs_list_is_read_for_each_modality(server, tmp_path):
 
 
 def test_an_offline_machine_reads_no_list(server, tmp_path):
-    access = HubAccess.of(Settings(home=tmp_path, hub_endpoint=server.address, hub_mode="offline"))
     with pytest.raises(errors.HubOffline):
-        list(listed_by_hub(access, "text", 10))
+        lists(tmp_path, server.address, only="hf", hub_mode="offline")
     assert server.requests == []
+
+
+def test_a_list_that_nobody_keeps_is_named_with_those_that_are_kept(tmp_path):
+    with pytest.raises(errors.CheckpointNotFound, match="'hub' keeps a list; these do: timm, hf"):
+        lists(tmp_path, only="hub")
 
 
 def test_the_command_line_fills_the_catalogue_and_searches_it(server, tmp_path, monkeypatch):
@@ -83,22 +95,21 @@ def test_the_command_line_fills_the_catalogue_and_searches_it(server, tmp_path, 
     monkeypatch.setenv("FRONTRUNNER_PACKAGES", "false")
     get_settings.cache_clear()
     try:
-        run = CliRunner().invoke
-        filled = run(app, ["checkpoints", "sync", "--pattern", "resnet18.a?_in1k", "--limit", "5"])
+        filled = run("checkpoints", "sync", "--pattern", "resnet18.a?_in1k", "--limit", "5")
         # Three of timm's recipes, one of which the hub lists too, and a sentence encoder.
         assert filled.output == "the catalogue knows 5 checkpoints of these lists\n"
-        answer = run(app, ["checkpoints", "search", "resnet18", "a1", "--json"])
+        answer = run("checkpoints", "search", "resnet18", "a1", "--json")
         found = [entry["id"] for entry in json.loads(answer.output)["checkpoints"]]
         assert found == ["timm:resnet18.a1_in1k"]
-        assert "hf:org/bert" in run(app, ["checkpoints", "search", "--license", "mit"]).output
-        assert run(app, ["checkpoints", "search", "nothing-like-it"]).exit_code == 0
+        assert "hf:org/bert" in run("checkpoints", "search", "--license", "mit").output
+        assert run("checkpoints", "search", "nothing-like-it").exit_code == 0
     finally:
         get_settings.cache_clear()
 
 
 def test_the_listing_stays_where_it_was(hub):
     for command in (["checkpoints", "--hub", str(hub)], ["checkpoints", "list", "--hub", str(hub)]):
-        answer = CliRunner().invoke(app, [*command, "--json"])
+        answer = run(*command, "--json")
         assert answer.exit_code == 0
         assert "local:resnet" in answer.output
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,13 @@ from typing import Any
 from frontrunner.data import DatasetOptions, DatasetReference, DatasetReport
 from frontrunner.data.report import ClassCount
 from frontrunner.hub import CheckpointDescription
-from frontrunner.ranking import Plan, RankingRequest, SourceStore, ranking_payloads
+from frontrunner.progress import Stage
+from frontrunner.ranking import Plan, RankingRequest
+from frontrunner.settings import Settings
 from jobs import lifecycle
-from jobs.kinds import NewJob, ranking_job
+from jobs.kinds import NewJob
+from jobs.kinds.ranking import ranking_job
+from jobs.records import result_json
 from models import Database, DatasetRow, EventRow, JobRow, StepRow
 
 DIGEST = "d" * 64
@@ -45,6 +50,7 @@ REPORT = DatasetReport(
     widths=None,
     heights=None,
     lengths=None,
+    feature_sets=[],
     unreadable=[],
     duplicates=[],
     duplicate_groups=0,
@@ -56,14 +62,12 @@ REPORT = DatasetReport(
 
 def new_job(database: Database, names: tuple[str, ...] = ("a", "b", "c"), queue: str = "cpu", seed: int = 0) -> NewJob:
     """A ranking of one step a name, of a dataset that is written."""
-    request = RankingRequest(seed=seed)
-    planned = Plan(steps=tuple(description(name) for name in names), skipped=())
+    plan = Plan(steps=tuple(description(name) for name in names), skipped=())
     reference = DatasetReference.of(Path("/data"), REPORT, DatasetOptions())
-    orders = ranking_payloads(request, reference, planned.steps, Path("/cache"), SourceStore(Path("/sources")))
     with database.write_transaction() as session:
-        dataset = session.merge(
+        session.merge(
             DatasetRow(
-                id="ds_" + DIGEST[:32],
+                id=reference.id,
                 digest=DIGEST,
                 name="data.zip",
                 blob=DIGEST,
@@ -72,7 +76,8 @@ def new_job(database: Database, names: tuple[str, ...] = ("a", "b", "c"), queue:
                 report=REPORT.model_dump(mode="json"),
             )
         )
-        return ranking_job(dataset, request, planned, orders, forward_queue=queue)
+    settings = Settings(home=Path("/home"), forward_queue=queue)
+    return ranking_job(RankingRequest(seed=seed), reference, plan, settings)
 
 
 def submit(
@@ -96,9 +101,9 @@ def steps_of(database: Database, job_id: str) -> list[StepRow]:
         return session.query(StepRow).filter_by(job_id=job_id).order_by(StepRow.ordinal).all()
 
 
-def output(value: float) -> dict[str, Any]:
+def output(value: float) -> str:
     """What the runner of a finished step says."""
-    return {
+    said = {
         "scores": {"logme": {"value": value}},
         "examples": 10,
         "forward_examples": 10,
@@ -108,6 +113,7 @@ def output(value: float) -> dict[str, Any]:
         "seconds": 0.1,
         "scoring_seconds": 0.0,
     }
+    return json.dumps(said)
 
 
 LEASE_S = 30.0
@@ -136,7 +142,16 @@ def job_row(database: Database, job_id: str) -> JobRow | None:
 def result_of(database: Database, job_id: str) -> dict[str, Any]:
     """The job's result as it stands."""
     with database.read_transaction() as session:
-        return lifecycle.result_of(session, lifecycle.find_job(session, job_id))
+        return json.loads(result_json(session, lifecycle.find_job(session, job_id)))
+
+
+def stored_result(database: Database, job_id: str) -> Any:
+    """The result that the job's row keeps; None while it runs."""
+    row = job_row(database, job_id)
+    return None if row is None or row.result is None else json.loads(row.result)
+
+
+READ_5 = lifecycle.Reached(Stage.READ, done=5, total=100)
 
 
 def events_of(database: Database, job_id: str) -> list[str]:

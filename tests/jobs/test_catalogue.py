@@ -7,8 +7,9 @@ import shutil
 
 import pytest
 
-from frontrunner.hub import Catalogue, ReadingCost, find_checkpoints
+from frontrunner.hub import Catalogue, ReadingCost, find_catalogue
 from frontrunner.hub.describing.listing import CatalogueFilter, ListedCheckpoint
+from frontrunner.settings import Settings
 from jobs.catalogue import load_catalogue, search_catalogue, store_catalogue, store_cost, store_listed
 
 LISTED = [
@@ -64,7 +65,7 @@ def test_checkpoints_that_vanish_are_not_offered_and_changed_ones_are_described_
 
     def look():
         with database.write_transaction() as session:
-            store_catalogue(session, find_checkpoints([own], packages=False))
+            store_catalogue(session, find_catalogue(own, Settings()))
         with database.read_transaction() as session:
             return load_catalogue(session)
 
@@ -88,7 +89,7 @@ def test_checkpoints_that_vanish_are_not_offered_and_changed_ones_are_described_
 
 
 def test_costs_belong_to_the_weights_and_come_with_the_description(database, hub):
-    catalogue = find_checkpoints([hub], packages=False)
+    catalogue = find_catalogue(hub, Settings())
     vit = next(entry for entry in catalogue.checkpoints if entry.id == "local:vit")
     cost = ReadingCost(device="cpu", latency_ms=2.0, memory_mb=50.0)
     with database.write_transaction() as session:

@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError
 
 from jobs import lifecycle
 from jobs.lifecycle.events import MAX_EVENTS
-from models import CounterRow, EventRow, JobRow, StepRow
-from tests.jobs.rows import apply, claim, events_of, job_row, output, steps_of, submit
+from models import CounterRow, EventRow, JobRow, StepRow, database_now
+from tests.jobs.rows import READ_5, apply, claim, events_of, job_row, output, steps_of, submit
 
 
 def test_nothing_is_claimed_where_nothing_waits(database, job):
@@ -84,8 +84,8 @@ def test_identical_work_of_one_tenant_is_one_row_while_it_runs(database, job):
     assert submit(database) == job
     assert submit(database, tenant="another") != job
     digest = job_row(database, job).work_digest
-    copy = JobRow(id="job_x", kind="ranking", status="queued", request={}, plan={}, work_digest=digest)
-    copy.steps_total = copy.steps_left = 1
+    copy = JobRow(id="job_x", kind="ranking", status="queued", request="{}", work_digest=digest)
+    copy.max_attempts = copy.steps_total = copy.steps_left = 1
     with pytest.raises(IntegrityError):
         apply(database, lambda session: session.add(copy))
 
@@ -93,8 +93,8 @@ def test_identical_work_of_one_tenant_is_one_row_while_it_runs(database, job):
 def test_events_number_what_happened_without_a_gap(database):
     job = submit(database, names=("a",))
     held = claim(database)
-    apply(database, lifecycle.beat, held, 30.0, 5)
-    apply(database, lifecycle.beat, held, 30.0, 5)
+    apply(database, lifecycle.beat, held, 30.0, READ_5)
+    apply(database, lifecycle.beat, held, 30.0)
     apply(database, lifecycle.give_up_attempt, held, "runner_crashed", "r")
     apply(database, lifecycle.succeed_step, claim(database), output(0.1))
     assert events_of(database, job) == [
@@ -112,11 +112,11 @@ def test_old_events_of_a_job_are_dropped(database):
     held = claim(database)
     with database.write_transaction() as session:
         session.execute(update(JobRow).values(version=10 * MAX_EVENTS - 1))
-    apply(database, lifecycle.beat, held, 30.0, 1)
+    apply(database, lifecycle.beat, held, 30.0, READ_5)
     assert events_of(database, job) == ["step.progress"]
 
 
-def test_tallies_count_in_the_transactions_that_they_count(database):
+def test_counters_count_in_the_transactions_that_they_count(database):
     submit(database, names=("a", "b"))
     held = claim(database)
 
@@ -143,3 +143,8 @@ def test_a_finished_step_shows_all_its_examples_done(database):
     with database.read_transaction() as session:
         step = session.scalar(select(StepRow).where(StepRow.job_id == job))
     assert step.examples_done == step.examples_total == 100
+
+
+def test_a_running_step_without_a_lease_cannot_be_stored(database, job):
+    with pytest.raises(IntegrityError), database.write_transaction() as session:
+        session.execute(update(StepRow).values(status="running", lease_until=database_now()))

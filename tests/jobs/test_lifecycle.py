@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 
 import pytest
 from sqlalchemy import update
@@ -12,8 +13,20 @@ from frontrunner.status import Status
 from jobs import lifecycle
 from jobs.errors import IdenticalJobRunning, JobNotFound, JobNotOver, NothingToRetry
 from jobs.transitions import JOB_TRANSITIONS, STEP_TRANSITIONS
-from models import ScoreRow, StepRow
-from tests.jobs.rows import LEASE_S, apply, claim, events_of, job_row, output, result_of, steps_of, submit
+from models import StepRow
+from tests.jobs.rows import (
+    LEASE_S,
+    READ_5,
+    apply,
+    claim,
+    events_of,
+    job_row,
+    output,
+    result_of,
+    steps_of,
+    stored_result,
+    submit,
+)
 
 
 def test_a_claim_starts_the_step_and_its_job(database, job):
@@ -28,11 +41,10 @@ def test_the_last_step_finishes_the_job_with_its_ranking(database, job):
         assert apply(database, lifecycle.succeed_step, claim(database), output(value))
     row = job_row(database, job)
     assert (row.status, row.steps_left) == (Status.SUCCEEDED, 0)
-    assert [line["checkpoint"] for line in row.result["ranking"]] == ["local:b", "local:c", "local:a"]
-    assert row.result["status"] == "succeeded"
+    result = stored_result(database, job)
+    assert [line["checkpoint"] for line in result["ranking"]] == ["local:b", "local:c", "local:a"]
+    assert result["status"] == "succeeded"
     assert row.finished_at >= row.started_at >= row.created_at
-    with database.read_transaction() as session:
-        assert session.query(ScoreRow).filter_by(job_id=job, name="logme").count() == 3
 
 
 def test_a_ranking_can_be_read_while_it_runs(database, job):
@@ -47,7 +59,7 @@ def test_a_result_is_accepted_once(database, job):
     assert not apply(database, lifecycle.succeed_step, held, output(0.9))
     assert not apply(database, lifecycle.fail_step, held, "code", "reason")
     assert job_row(database, job).steps_left == 2
-    assert steps_of(database, job)[0].output["scores"]["logme"]["value"] == 0.5
+    assert json.loads(steps_of(database, job)[0].output)["scores"]["logme"]["value"] == 0.5
 
 
 def test_a_lost_lease_can_write_nothing(database, job):
@@ -56,7 +68,7 @@ def test_a_lost_lease_can_write_nothing(database, job):
     others = [claim(database), claim(database)]
     new = claim(database)
     assert ([other.name for other in others], new.name, new.attempt) == (["local:b", "local:c"], "local:a", 2)
-    assert not apply(database, lifecycle.beat, old, LEASE_S, 5)
+    assert not apply(database, lifecycle.beat, old, LEASE_S, READ_5)
     assert not apply(database, lifecycle.succeed_step, old, output(0.5))
     assert apply(database, lifecycle.succeed_step, new, output(0.6))
 
@@ -74,7 +86,7 @@ def test_the_last_lost_attempt_loses_the_step_and_not_the_ranking(database, job)
     assert "attempt 2 of 2" in step.error_reason
     for held in rest:
         apply(database, lifecycle.succeed_step, held, output(0.1))
-    result = job_row(database, job).result
+    result = stored_result(database, job)
     assert result["status"] == "succeeded"
     assert [(s["checkpoint"], s["code"]) for s in result["skipped"]] == [("local:a", "runner_crashed")]
 
@@ -100,7 +112,7 @@ def test_a_job_whose_every_step_fails_has_failed_and_says_why(database, job):
     row = job_row(database, job)
     assert (row.status, row.error_code) == (Status.FAILED, "nothing_ranked")
     assert "bad header" in row.error_reason
-    assert row.result["failure"]["code"] == "nothing_ranked"
+    assert stored_result(database, job)["failure"]["code"] == "nothing_ranked"
 
 
 def test_a_job_whose_every_step_was_lost_is_lost_and_not_failed(database):
@@ -109,7 +121,8 @@ def test_a_job_whose_every_step_was_lost_is_lost_and_not_failed(database):
         lose(database, claim(database))
     row = job_row(database, job)
     assert (row.status, row.error_code) == (Status.LOST, "runner_crashed")
-    assert (row.result["status"], row.result["failure"]["code"]) == ("lost", "runner_crashed")
+    result = stored_result(database, job)
+    assert (result["status"], result["failure"]["code"]) == ("lost", "runner_crashed")
 
 
 def test_a_job_with_a_lost_and_a_failed_step_has_failed(database):
@@ -141,7 +154,7 @@ def test_cancelling_a_queued_job_ends_it_at_once(database, job):
 def test_cancelling_a_running_job_ends_it_with_its_last_step(database, job):
     held = claim(database)
     assert apply(database, lifecycle.cancel_job, job).status == Status.CANCELLING
-    assert not apply(database, lifecycle.beat, held, LEASE_S, 0)
+    assert not apply(database, lifecycle.beat, held, LEASE_S)
     assert apply(database, lifecycle.cancel_step, held)
     row = job_row(database, job)
     assert (row.status, row.steps_left) == (Status.CANCELLED, 0)
@@ -178,7 +191,7 @@ def test_a_retry_queues_what_did_not_succeed_and_keeps_what_did(database, job):
         again = claim(database)
         assert again.attempt == 1
         apply(database, lifecycle.succeed_step, again, output(0.1))
-    result = job_row(database, job).result
+    result = stored_result(database, job)
     assert [line["scores"]["logme"]["value"] for line in result["ranking"]] == [0.5, 0.1, 0.1]
 
 

@@ -19,7 +19,7 @@ def settings(tmp_path):
 
 
 @pytest.fixture
-def material(tmp_path):
+def feature_sets(tmp_path):
     """An npz of two feature sets, and its contents as float32."""
     generator = np.random.default_rng(0)
     labels = np.repeat([0, 1, 2], 40)
@@ -32,8 +32,8 @@ def material(tmp_path):
     return path, sets, labels
 
 
-def test_every_line_carries_the_discrepancy_the_dimensions_and_the_yardsticks(material, settings):
-    path, sets, labels = material
+def test_every_line_carries_the_discrepancy_the_dimensions_and_the_baselines(feature_sets, settings):
+    path, sets, labels = feature_sets
     ranking = rank(path, settings=settings)
     for line in ranking.ranking:
         features = sets[line.checkpoint.removeprefix("features:")]
@@ -51,13 +51,13 @@ def test_every_line_carries_the_discrepancy_the_dimensions_and_the_yardsticks(ma
     assert ranking.provenance.score_versions.keys() == {"logme", "discrepancy", "knn", "linear_probe"}
 
 
-def test_yardsticks_can_be_left_out(material, settings):
-    ranking = rank(material[0], settings=settings, request=RankingRequest(baselines=False))
+def test_baselines_can_be_left_out(feature_sets, settings):
+    ranking = rank(feature_sets[0], settings=settings, request=RankingRequest(baselines=False))
     assert all(line.scores.keys() == {"logme", "discrepancy"} for line in ranking.ranking)
 
 
-def test_a_ranking_by_discrepancy_puts_the_nearest_first(material, settings):
-    ranking = rank(material[0], settings=settings, request=RankingRequest(scores=("discrepancy",)))
+def test_a_ranking_by_discrepancy_puts_the_nearest_first(feature_sets, settings):
+    ranking = rank(feature_sets[0], settings=settings, request=RankingRequest(scores=("discrepancy",)))
     raw = [line.discrepancy.dimension_dependent_per_parameter for line in ranking.ranking]
     assert raw == sorted(raw)
     assert ranking.provenance.ordered_by == "discrepancy"
@@ -74,9 +74,9 @@ def test_real_targets_get_a_ridge_probe_and_a_secondary_score_of_classes_is_refu
     assert line.not_applicable["gbc"].code == "score_not_applicable"
 
 
-def test_a_first_score_that_cannot_be_computed_skips_the_checkpoint_with_its_own_code(material, settings):
+def test_a_first_score_that_cannot_be_computed_skips_the_checkpoint_with_its_own_code(feature_sets, settings):
     with pytest.raises(errors.NothingRanked, match="source_probabilities are missing"):
-        rank(material[0], settings=settings, request=RankingRequest(scores=("leep",)))
+        rank(feature_sets[0], settings=settings, request=RankingRequest(scores=("leep",)))
     assert nothing_ranked_reason([]) == "none of 0 checkpoints could be ranked: "
 
 

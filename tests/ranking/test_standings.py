@@ -8,8 +8,9 @@ import pytest
 from frontrunner import errors
 from frontrunner.hub import CheckpointDescription
 from frontrunner.ranking import RankingRequest, StepOutput
-from frontrunner.ranking.request import MeasuredScore, Refusal
+from frontrunner.ranking.request import Refusal
 from frontrunner.ranking.standings import standings, summary
+from frontrunner.scores import ScoreValue
 
 
 def described(name: str, parameters: int = 10) -> CheckpointDescription:
@@ -26,12 +27,12 @@ def described(name: str, parameters: int = 10) -> CheckpointDescription:
     )
 
 
-def scored(value: float, reach: float = 0.1, noise: tuple[float, ...] = (-0.01, 0.0, 0.01)) -> MeasuredScore:
+def scored(value: float, reach: float = 0.1, noise: tuple[float, ...] = (-0.01, 0.0, 0.01)) -> ScoreValue:
     replicates = tuple(value + shift for shift in noise)
-    return MeasuredScore(value=value, low=value - reach, high=value + reach, raw=value, replicates=replicates)
+    return ScoreValue(value=value, low=value - reach, high=value + reach, raw=value, replicates=replicates)
 
 
-def output(**values: MeasuredScore) -> StepOutput:
+def output(**values: ScoreValue) -> StepOutput:
     return StepOutput(
         scores=values,
         examples=9,

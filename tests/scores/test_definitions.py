@@ -13,7 +13,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from frontrunner import FeatureStatistics, scores
 from frontrunner.scores.lda import leave_one_out_discriminants, oracle_approximating_intensity
-from frontrunner.scores.logme import leave_one_out, log_predictive_density, moments_of
+from frontrunner.scores.leave_one_out import leave_one_out, log_predictive_density
+from frontrunner.scores.logme import moments_of
 from frontrunner.scores.regularized_h_score import ledoit_wolf_intensity
 from frontrunner.scores.ridge_probe import penalty_of
 from frontrunner.scores.scatter import Scatter
@@ -22,7 +23,7 @@ from frontrunner.scores.spectrum import Eigenbasis, Moments, Tridiagonal, decomp
 from tests.scores.inputs import oracle, separable
 
 
-def statistics_and_case(data: dict[str, Any]) -> tuple[FeatureStatistics, ScoringInput]:
+def statistics_and_input(data: dict[str, Any]) -> tuple[FeatureStatistics, ScoringInput]:
     shard = scores.shard_of(data["features"], data["labels"], data.get("source_probabilities"))
     return shard.statistics(), ScoringInput(shard.statistics(), [shard])
 
@@ -97,8 +98,8 @@ def test_rows_are_used_where_there_are_fewer_of_them_than_features() -> None:
 @pytest.mark.parametrize("shape", [(40, 6), (20, 30)])
 def test_a_rows_influence_on_logme_is_its_leave_one_out_predictive_density(shape: tuple[int, int]) -> None:
     data = separable(*shape, classes=2)
-    statistics, case = statistics_and_case(data)
-    moments, rows = moments_of(statistics), case.rows(shape[0])
+    statistics, scored = statistics_and_input(data)
+    moments, rows = moments_of(statistics), scored.rows(shape[0])
     alpha, beta = np.array([3.0, 5.0]), np.array([20.0, 9.0])
     form = Tridiagonal.of_moments(moments) if shape[0] > shape[1] else Eigenbasis.of_rows(rows.features, rows.outputs)
     density = log_predictive_density(*leave_one_out(form, rows, alpha / beta), beta)
@@ -164,10 +165,10 @@ def test_a_source_class_that_is_never_predicted_changes_nothing() -> None:
 
 def test_lda_leaves_each_row_out_exactly() -> None:
     data = separable(36, 5, 3)
-    _, case = statistics_and_case(data)
-    rows, features, labels, n = case.rows(36), data["features"], data["labels"], 36
-    found = leave_one_out_discriminants(Scatter.of(case.statistics), rows)
-    within = Scatter.of(case.statistics).within()
+    _, scored = statistics_and_input(data)
+    rows, features, labels, n = scored.rows(36), data["features"], data["labels"], 36
+    found = leave_one_out_discriminants(Scatter.of(scored.statistics), rows)
+    within = Scatter.of(scored.statistics).within()
     a = oracle_approximating_intensity(within, n)
     target = np.trace(within) / n / 5
     for i in (0, 10, 35):
@@ -218,7 +219,7 @@ def test_every_score_ranks_informative_features_above_noise() -> None:
             assert scores.score(name, **good) > scores.score(name, **noise), name
 
 
-def test_regression_yardsticks_give_explained_variance_of_unseen_rows() -> None:
+def test_regression_baselines_give_explained_variance_of_unseen_rows() -> None:
     data = oracle("regression")
     noise = np.random.default_rng(0).normal(size=data["features"].shape)
     for name in ("knn", "ridge_probe"):

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from frontrunner import FeatureStatistics, scores
 from frontrunner.scores import ScoreValue, jackknife_over_shards, probability_first_beats_second, tied
 from frontrunner.scores.intervals import interval, leave_group_out, leave_group_out_of_mean, standard_error
-from frontrunner.scores.logme import leave_one_out, log_predictive_density, moments_of
+from frontrunner.scores.leave_one_out import leave_one_out, log_predictive_density
+from frontrunner.scores.logme import moments_of
 from frontrunner.scores.sampling import GROUPS, deal_into_groups, stratified_sample
 from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.scores.spectrum import decompose
@@ -113,8 +114,10 @@ def test_intervals_stop_at_the_scores_own_limits() -> None:
 
 def test_the_probability_of_beating_is_paired_and_antisymmetric() -> None:
     noise = np.random.default_rng(0).normal(size=32)
-    first = ScoreValue(1.02, replicates=tuple(1.02 + 0.05 * noise))
-    second = ScoreValue(1.00, replicates=tuple(1.00 + 0.05 * noise + 0.001 * np.random.default_rng(1).normal(size=32)))
+    first = ScoreValue(value=1.02, replicates=tuple(1.02 + 0.05 * noise))
+    second = ScoreValue(
+        value=1.00, replicates=tuple(1.00 + 0.05 * noise + 0.001 * np.random.default_rng(1).normal(size=32))
+    )
     ahead = probability_first_beats_second(first, second)
     behind = probability_first_beats_second(second, first)
     assert ahead is not None
@@ -122,10 +125,10 @@ def test_the_probability_of_beating_is_paired_and_antisymmetric() -> None:
     assert ahead + behind == pytest.approx(1.0)
     # Unpaired, a lead of 0.02 would be lost in errors of 0.27 each.
     assert ahead > 0.95
-    unpaired = probability_first_beats_second(first, ScoreValue(1.00, replicates=second.replicates[:-1]))
+    unpaired = probability_first_beats_second(first, ScoreValue(value=1.00, replicates=second.replicates[:-1]))
     assert unpaired is not None
     assert unpaired < 0.6
-    assert probability_first_beats_second(first, ScoreValue(1.0)) is None
+    assert probability_first_beats_second(first, ScoreValue(value=1.0)) is None
 
 
 def test_the_same_checkpoint_twice_is_a_tie() -> None:
@@ -137,10 +140,10 @@ def test_the_same_checkpoint_twice_is_a_tie() -> None:
 
 
 def test_ties_are_called_where_intervals_overlap() -> None:
-    assert tied(ScoreValue(0.5, 0.4, 0.6), ScoreValue(0.65, 0.55, 0.75))
-    assert not tied(ScoreValue(0.5, 0.4, 0.6), ScoreValue(0.75, 0.65, 0.85))
-    assert tied(ScoreValue(0.5), ScoreValue(0.5))
-    assert not tied(ScoreValue(0.5), ScoreValue(0.6))
+    assert tied(ScoreValue(value=0.5, low=0.4, high=0.6), ScoreValue(value=0.65, low=0.55, high=0.75))
+    assert not tied(ScoreValue(value=0.5, low=0.4, high=0.6), ScoreValue(value=0.75, low=0.65, high=0.85))
+    assert tied(ScoreValue(value=0.5), ScoreValue(value=0.5))
+    assert not tied(ScoreValue(value=0.5), ScoreValue(value=0.6))
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=200))

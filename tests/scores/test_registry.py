@@ -22,7 +22,7 @@ def test_the_names_are_the_published_ones_and_the_default_comes_first() -> None:
 def test_each_score_lives_in_a_file_of_its_name_and_describes_itself(name: str) -> None:
     score = scores.describe(name)
     assert importlib.import_module(f"frontrunner.scores.{name}").SCORE is score
-    for text in (score.title, score.source, score.range, score.cost, score.explanation):
+    for text in (score.title, score.citation, score.range, score.cost, score.explanation):
         assert text
     assert "\n" not in score.explanation
     assert score.explanation.endswith(".")
@@ -34,7 +34,7 @@ def test_each_score_lives_in_a_file_of_its_name_and_describes_itself(name: str) 
 def test_the_documentation_says_what_the_registry_says(name: str) -> None:
     score = scores.describe(name)
     tasks = "all" if len(score.tasks) == 3 else "classification"
-    assert f"| `{name}` | {score.title} | `{score.needs}` | {tasks} | {score.range} | {score.source} |" in PAGE
+    assert f"| `{name}` | {score.title} | `{score.needs}` | {tasks} | {score.range} | {score.citation} |" in PAGE
     if score.largest_sample is not None:
         assert f"`{name}` {score.largest_sample:,}" in " ".join(PAGE.split())
     assert f"(`{name}`)" in PAGE or f"`{name}`" in PAGE.split("**Baselines**")[1]

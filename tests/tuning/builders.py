@@ -12,10 +12,16 @@ from torch import nn
 
 from frontrunner.data import DatasetOptions, check_dataset, open_dataset
 from frontrunner.data.reference import DatasetReference
-from frontrunner.hub import CheckpointDescription, describe_directory
-from frontrunner.tuning import TuningPayload, TuningRequest, tuning_payload
+from frontrunner.hub import CheckpointDescription, HubAccess, describe_directory
+from frontrunner.hub.opening.open import open_checkpoint
+from frontrunner.progress import Event, Silent, Stage
+from frontrunner.settings import Settings
+from frontrunner.tuning import METHODS, TuningPayload, TuningRequest, tuning_payload
 from frontrunner.tuning.context import TuningContext
+from frontrunner.tuning.examples.examples import Examples
 from frontrunner.tuning.examples.images import Images
+from frontrunner.tuning.networks.classifier import NewHead
+from frontrunner.tuning.networks.image_classifier import ImageClassifier
 from frontrunner.tuning.training.loop import Schedule
 from frontrunner.tuning.training.method import Method, RateGroup
 from tests.conftest import encode, write_timm_checkpoint, write_zip
@@ -68,7 +74,7 @@ def reference(path: Path) -> DatasetReference:
     return DatasetReference.of(path, check_dataset(open_dataset(path)), DatasetOptions())
 
 
-def order(
+def payload(
     method: Any,
     data: Path,
     student: CheckpointDescription | None,
@@ -77,7 +83,7 @@ def order(
     source: Path | None = None,
     **options: Any,
 ) -> TuningPayload:
-    """An order of a short tuning."""
+    """The payload of a short tuning."""
     request = TuningRequest.model_validate(
         {
             "method": method,
@@ -96,18 +102,38 @@ def order(
     return tuning_payload(request, reference(data), known, folder, reference(source) if source else None)
 
 
-def material(
+def payload_for(
+    name: str, data: Path, checkpoints: tuple[CheckpointDescription, ...], folder: Path, **options: Any
+) -> TuningPayload:
+    """The same for any method, with the roles among the checkpoints that it asks for; a source is the target itself."""
+    method = METHODS[name]
+    student = None if method.made_of_teachers else checkpoints[0]
+    teachers = checkpoints if method.teachers_needed else ()
+    return payload(name, data, student, teachers, folder, data if method.needs_source else None, **options)
+
+
+def context(
     options: Any,
     folder: Path,
-    images: Images,
+    train: Examples,
     student: CheckpointDescription | None = None,
     teachers: tuple[CheckpointDescription, ...] = (),
-    classes: int = 3,
-) -> TuningContext:
-    return TuningContext(options, student, teachers, classes, images, seed=0, folder=folder)
+    **more: Any,
+) -> TuningContext[Any]:
+    """What a method of three classes is built from."""
+    access = HubAccess.of(Settings(home=folder / "home"))
+    return TuningContext(options, student, teachers, 3, train, seed=0, folder=folder, access=access, **more)
 
 
-def plan(**changes: Any) -> Schedule:
+def image_classifier(
+    description: CheckpointDescription, seed: int = 0, place: int = 0, side: int = SIDE, hold_statistics: bool = False
+) -> ImageClassifier:
+    """A checkpoint with a new head of three classes."""
+    head = NewHead(3, seed, place)
+    return ImageClassifier.of(open_checkpoint(description), head, side, hold_statistics=hold_statistics)
+
+
+def schedule(**changes: Any) -> Schedule:
     values: dict[str, Any] = {
         "epochs": 2,
         "batch_size": 8,
@@ -117,6 +143,47 @@ def plan(**changes: Any) -> Schedule:
         "seed": 0,
     }
     return Schedule(**(values | changes))
+
+
+class Recorded(Silent):
+    """Keeps what it hears.
+
+    Attributes:
+        advances: (stage, done, total, of) of each report.
+        events: all of them.
+    """
+
+    def __init__(self) -> None:
+        self.advances: list[tuple[Stage, int, int, str]] = []
+        self.events: list[Event] = []
+
+    def advance(self, stage: Stage, done: int, total: int, *, of: str = "") -> None:
+        self.advances.append((stage, done, total, of))
+
+    def event(self, event: Event) -> None:
+        self.events.append(event)
+
+    def counts(self, stage: Stage) -> list[tuple[int, int]]:
+        """(done, total) of each report of one stage."""
+        return [(done, total) for reported, done, total, _ in self.advances if reported == stage]
+
+
+class Stopped(BaseException):
+    """What a supervised process is stopped by."""
+
+
+class StoppedAt(Recorded):
+    """Stops the work at a safe point: the `place`-th one after a report of `stage`, from one on."""
+
+    def __init__(self, stage: Stage, place: int) -> None:
+        super().__init__()
+        self._stage, self._left = stage, place
+
+    def safe_point(self) -> None:
+        if self.advances and self.advances[-1][0] == self._stage:
+            self._left -= 1
+            if self._left == 0:
+                raise Stopped
 
 
 class Linear(nn.Module):

@@ -15,7 +15,7 @@ from frontrunner.tuning.methods.mdd import margin_disparity
 from frontrunner.tuning.methods.reversal import reverse_gradient, warmed_up
 from frontrunner.tuning.options import DANNOptions, MDDOptions
 from frontrunner.tuning.training.method import Batch
-from tests.tuning.builders import coloured_images, material
+from tests.tuning.builders import coloured_images, context
 
 
 def test_reversal_is_the_identity_forward_and_minus_the_strength_backward():
@@ -94,7 +94,7 @@ def test_gradients_reach_the_backbone_reversed_as_far_as_the_strength_says(tmp_p
     """The adversarial part's gradient at progress p is -strength(p) times that with nothing reversed."""
     images = coloured_images(6)
     rows = torch.arange(6)
-    method = build(material(options, tmp_path, images, vit))
+    method = build(context(options, tmp_path, images, vit))
     part = "domains" if options.name == "dann" else "disparity"
     weight = dict(method.module.student.backbone())["blocks.0.mlp.fc1.weight"]
 

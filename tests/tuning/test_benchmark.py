@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from benchmarks.tuning.runs import Cell, Protocol, add_cell, read_cells
+from benchmarks.tuning.runs import Protocol, Run, add_run, read_runs
 from benchmarks.tuning.table import table, write_between_marks
 
 PROTOCOL = Protocol(epochs=2, images=40, size=64)
 
 
-def cell(method, seed, accuracy, dataset="a", **more):
-    return Cell(protocol=PROTOCOL, dataset=dataset, method=method, seed=seed, accuracy=accuracy, seconds=10.0, **more)
+def run(method, seed, accuracy, dataset="a", **more):
+    return Run(protocol=PROTOCOL, dataset=dataset, method=method, seed=seed, accuracy=accuracy, seconds=10.0, **more)
 
 
 def test_a_line_cut_off_by_a_kill_is_done_again_and_other_protocols_are_not_read(tmp_path):
-    path = tmp_path / "cells.jsonl"
-    add_cell(path, cell("finetune", 0, 0.5))
-    add_cell(path, cell("finetune", 1, 0.6).model_copy(update={"protocol": Protocol(epochs=9, images=40, size=64)}))
-    add_cell(path, cell("finetune", 2, 0.7))
+    path = tmp_path / "runs.jsonl"
+    add_run(path, run("finetune", 0, 0.5))
+    add_run(path, run("finetune", 1, 0.6).model_copy(update={"protocol": Protocol(epochs=9, images=40, size=64)}))
+    add_run(path, run("finetune", 2, 0.7))
     text = path.read_text()
     path.write_text(text[:-20])
-    assert [found.key for found in read_cells(path, PROTOCOL)] == [("a", "finetune", 0)]
+    assert [found.key for found in read_runs(path, PROTOCOL)] == [("a", "finetune", 0)]
 
 
 def test_gains_are_paired_by_dataset_and_seed():
     """b_tuning lacks one seed: its gain is the mean over the two that it shares with the baseline."""
-    cells = [cell("finetune", seed, accuracy) for seed, accuracy in ((0, 0.5), (1, 0.6), (2, 0.1))]
-    cells += [cell("b_tuning", 0, 0.52, parameters=2_000_000), cell("b_tuning", 1, 0.66)]
-    cells += [cell("ensemble", 0, None, error="tuning_diverged: why")]
-    text = table(cells, PROTOCOL)
+    runs = [run("finetune", seed, accuracy) for seed, accuracy in ((0, 0.5), (1, 0.6), (2, 0.1))]
+    runs += [run("b_tuning", 0, 0.52, parameters=2_000_000), run("b_tuning", 1, 0.66)]
+    runs += [run("ensemble", 0, None, error="tuning_diverged: why")]
+    text = table(runs, PROTOCOL)
     assert "| b_tuning | 59.0 ± 7.0 | +4.0 | 1.0x | 2.0 M |" in text
     assert "| finetune | 40.0 ± 25.0 | +0.0 | 1.0x | - |" in text
     assert "| ensemble | - | - | - | - |" in text

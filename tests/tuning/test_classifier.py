@@ -14,12 +14,12 @@ from frontrunner.hub import describe_directory
 from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.tuning.examples.images import Images
 from frontrunner.tuning.methods import build
-from frontrunner.tuning.networks.image_classifier import Normalise, open_image_classifier
+from frontrunner.tuning.networks.image_classifier import Normalise
 from frontrunner.tuning.options import FinetuneOptions
-from frontrunner.tuning.training.loop import Listener, TrainingData, train
+from frontrunner.tuning.training.loop import TrainingData, train
 from frontrunner.tuning.training.state import StateFile
 from tests.conftest import write_timm_checkpoint
-from tests.tuning.builders import coloured_images, material, plan
+from tests.tuning.builders import coloured_images, context, image_classifier, schedule
 
 
 def norms(module):
@@ -37,7 +37,7 @@ def test_normalisation_is_the_checkpoints_own_whatever_its_library(hub, zoo):
 
 
 def test_logits_and_features_of_one_pass_are_those_of_timms_own(zoo):
-    classifier = open_image_classifier(zoo[0], 3, 32, seed=0).eval()
+    classifier = image_classifier(zoo[0]).eval()
     pixels = coloured_images(4).plain(torch.arange(4))
     features, logits = classifier.both(pixels)
     torch.testing.assert_close(logits, classifier.network((pixels - 0.5) / 0.5))
@@ -46,7 +46,7 @@ def test_logits_and_features_of_one_pass_are_those_of_timms_own(zoo):
 
 
 def test_a_new_head_is_drawn_by_seed_and_the_backbone_is_the_checkpoints(zoo):
-    first, again, other = (open_image_classifier(zoo[0], 3, 32, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (image_classifier(zoo[0], seed=seed) for seed in (1, 1, 2))
     assert torch.equal(first.head()[0], again.head()[0])
     assert not torch.equal(first.head()[0], other.head()[0])
     stored = open_checkpoint(zoo[0]).module.state_dict()
@@ -61,12 +61,12 @@ def test_layers_keep_statistics_that_were_never_measured_and_all_of_them_when_as
     for place, (description, asked, held) in enumerate(
         ((folded, False, True), (zoo[0], False, False), (zoo[0], True, True))
     ):
-        given = material(FinetuneOptions(), tmp_path, images, description)
+        given = context(FinetuneOptions(), tmp_path, images, description)
         method = build(replace(given, hold_statistics=asked))
         before = [part.running_mean.clone() for part in norms(method.module)]
         assert method.held_norms == (len(before) if held else 0)
         state = StateFile(tmp_path / f"{place}.pt", "test")
-        train(method, TrainingData(images), plan(epochs=1, learning_rate=0.001), state, Listener())
+        train(method, TrainingData(images), schedule(epochs=1, learning_rate=0.001), state)
         unchanged = [
             torch.equal(part.running_mean, was) for part, was in zip(norms(method.module), before, strict=True)
         ]
@@ -75,18 +75,18 @@ def test_layers_keep_statistics_that_were_never_measured_and_all_of_them_when_as
 
 def test_a_folded_checkpoint_answers_in_training_as_in_evaluation(tmp_path):
     folded = describe_directory(write_timm_checkpoint(tmp_path / "folded", "test_resnet", seed=1))
-    classifier = open_image_classifier(folded, 3, 32, seed=0)
+    classifier = image_classifier(folded)
     pixels = coloured_images(4).plain(torch.arange(4))
     torch.testing.assert_close(classifier.train()(pixels), classifier.eval()(pixels))
 
 
 def test_a_transformer_is_set_to_the_size_of_the_images(tmp_path):
     description = describe_directory(write_timm_checkpoint(tmp_path / "vit", "test_vit", seed=1, side=160))
-    classifier = open_image_classifier(description, 3, 64, seed=0).eval()
+    classifier = image_classifier(description, side=64).eval()
     images: Images = coloured_images(2, size=64)
     assert classifier(images.plain(torch.arange(2))).shape == (2, 3)
 
 
 def test_checkpoints_of_other_libraries_are_refused_as_students(hub):
     with pytest.raises(StudentUnsupported, match="transformers"):
-        open_image_classifier(describe_directory(hub / "mobilenet"), 3, 32, seed=0)
+        image_classifier(describe_directory(hub / "mobilenet"))

@@ -11,10 +11,9 @@ from frontrunner.errors import TuningError
 from frontrunner.hub import describe_directory
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.methods.hub_pathway import Pathway, entropy
-from frontrunner.tuning.networks.image_classifier import open_image_classifier
 from frontrunner.tuning.options import HubPathwayOptions
 from frontrunner.tuning.training.method import Batch
-from tests.tuning.builders import coloured_images, material
+from tests.tuning.builders import coloured_images, context, image_classifier
 
 N = 10
 
@@ -23,7 +22,7 @@ N = 10
 def members(zoo, vit):
     """Of two architectures, with features of different widths."""
     return [
-        open_image_classifier(description, 3, 32, seed=0, place=place, hold_statistics=True)
+        image_classifier(description, place=place, hold_statistics=True)
         for place, description in enumerate((*zoo, vit))
     ]
 
@@ -87,7 +86,7 @@ def test_noise_is_drawn_in_training_only(members, pixels):
 def test_the_losses_are_their_definitions(tmp_path, zoo):
     images = coloured_images(N)
     options = HubPathwayOptions(paths=2, exploration=0.5, exploitation=2.0)
-    method = build(material(options, tmp_path, images, teachers=zoo))
+    method = build(context(options, tmp_path, images, teachers=zoo))
     logits = torch.randn(N, 3, generator=torch.Generator().manual_seed(0))
     pathway = choose(method.module, logits).eval()
     rows = torch.arange(N)
@@ -116,11 +115,11 @@ def test_the_gate_learns_from_the_task(members, pixels):
 
 def test_more_paths_than_models_are_refused(tmp_path, zoo):
     with pytest.raises(TuningError, match="3 teachers"):
-        build(material(HubPathwayOptions(paths=4), tmp_path, coloured_images(4), teachers=zoo))
+        build(context(HubPathwayOptions(paths=4), tmp_path, coloured_images(4), teachers=zoo))
 
 
 def test_models_whose_statistics_were_measured_keep_them(tmp_path, zoo, pixels):
-    method = build(material(HubPathwayOptions(), tmp_path, coloured_images(4), teachers=zoo))
+    method = build(context(HubPathwayOptions(), tmp_path, coloured_images(4), teachers=zoo))
     pathway = method.module.train()
     before = pathway.members[0].network.conv1[1].running_mean.clone()
     pathway(pixels)
@@ -130,7 +129,7 @@ def test_models_whose_statistics_were_measured_keep_them(tmp_path, zoo, pixels):
 def test_a_pathway_of_transformers_library_is_refused(tmp_path, zoo, hub):
     with pytest.raises(Exception, match="only timm's can be tuned"):
         build(
-            material(
+            context(
                 HubPathwayOptions(),
                 tmp_path,
                 coloured_images(4),

@@ -8,23 +8,23 @@ import torch
 from PIL import Image
 
 from frontrunner.data import open_dataset
-from frontrunner.errors import ModalityMismatch, TooFewExamples, UnreadableDataset
+from frontrunner.errors import TooFewExamples, UnreadableDataset
+from frontrunner.progress import Stage
 from frontrunner.tuning.examples.images import Images, decode_images
 from frontrunner.tuning.examples.splits import split_training
 from frontrunner.tuning.randomness import CROPS, epoch_order, generator_at
 from tests.conftest import class_images, encode, write_zip
-from tests.tuning.builders import coloured_images
+from tests.tuning.builders import Recorded, Stopped, StoppedAt, coloured_images
 
 
 def test_images_are_decoded_once(tmp_path, colours):
     dataset = open_dataset(colours)
-    told = []
-    first = decode_images(dataset.inputs, dataset.train, 28, tmp_path / "train.npy", told.append)
+    heard = Recorded()
+    first = decode_images(dataset.inputs, dataset.train, 28, tmp_path / "train.npy", heard, of="colours train")
     assert first.pixels.shape == (80, 3, 32, 32)
-    assert told == [64, 80]
-    again = decode_images(
-        dataset.inputs, dataset.train, 28, tmp_path / "train.npy", lambda done: pytest.fail("decoded")
-    )
+    assert heard.advances == [(Stage.DECODE, done, 80, "colours train") for done in (64, 80)]
+    again = decode_images(dataset.inputs, dataset.train, 28, tmp_path / "train.npy", heard)
+    assert len(heard.advances) == 2
     assert np.array_equal(first.pixels, again.pixels)
     assert torch.equal(first.labels, torch.from_numpy(dataset.train.labels))
 
@@ -54,9 +54,11 @@ def test_a_damaged_image_is_named_and_leaves_no_file(tmp_path):
     assert list((tmp_path / "kept").iterdir()) == []
 
 
-def test_inputs_that_are_no_images_are_refused(tmp_path, colours):
-    with pytest.raises(ModalityMismatch):
-        decode_images(object(), open_dataset(colours).train, 28, tmp_path / "train.npy")
+def test_decoding_that_is_stopped_leaves_no_file(tmp_path, colours):
+    dataset = open_dataset(colours)
+    with pytest.raises(Stopped):
+        decode_images(dataset.inputs, dataset.train, 28, tmp_path / "kept" / "train.npy", StoppedAt(Stage.DECODE, 1))
+    assert list((tmp_path / "kept").iterdir()) == []
 
 
 def test_views_are_decided_by_the_generator_and_stay_in_range():

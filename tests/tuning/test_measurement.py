@@ -13,7 +13,7 @@ from frontrunner.tuning.methods import build
 from frontrunner.tuning.options import FinetuneOptions, LiteZooTuningOptions
 from frontrunner.tuning.training.memory import kept_for_backward, micro_batch
 from frontrunner.tuning.training.method import Batch, Outcome, cross_entropy
-from tests.tuning.builders import coloured_images, linear_method, material
+from tests.tuning.builders import coloured_images, context, linear_method
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 12), (7, 12), (12, 12), (431, 500)])
@@ -45,7 +45,7 @@ def batch_of(images, n):
 def test_what_is_kept_for_the_backward_pass_grows_with_the_batch_and_nothing_is_changed(tmp_path, zoo):
     images = coloured_images(8)
     for options, teachers in ((FinetuneOptions(), ()), (LiteZooTuningOptions(), zoo)):
-        given = material(options, tmp_path, images, None if teachers else zoo[0], teachers)
+        given = context(options, tmp_path, images, None if teachers else zoo[0], teachers)
         method = build(given)
         before = {name: value.clone() for name, value in method.module.state_dict().items()}
         kept = [kept_for_backward(method, batch_of(images, n)) for n in (2, 4, 8)]
@@ -69,7 +69,7 @@ def test_the_bytes_kept_are_those_of_the_activations():
 
 def test_a_limit_splits_the_batch_and_a_lower_one_is_refused(tmp_path, zoo):
     images = coloured_images(8)
-    method = build(material(FinetuneOptions(), tmp_path, images, zoo[0]))
+    method = build(context(FinetuneOptions(), tmp_path, images, zoo[0]))
     weights = sum(weight.numel() for weight in method.module.parameters()) * 4 * 4
     each = kept_for_backward(method, batch_of(images, 2)) / 2
 

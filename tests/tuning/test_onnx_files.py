@@ -10,6 +10,7 @@ import torch
 from timm.layers import Conv2dSame
 
 from frontrunner.hub import describe_directory
+from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.tuning.examples.examples import LabelledTexts, Texts
 from frontrunner.tuning.export.onnx_files import (
     INT8_FILE,
@@ -20,11 +21,11 @@ from frontrunner.tuning.export.onnx_files import (
     write_int8,
     write_onnx,
 )
-from frontrunner.tuning.networks.image_classifier import open_image_classifier
-from frontrunner.tuning.networks.text_classifier import open_text_classifier
+from frontrunner.tuning.networks.classifier import NewHead
+from frontrunner.tuning.networks.text_classifier import TextClassifier
 from frontrunner.tuning.run import run_tuning
 from tests.conftest import WORDS, write_text_checkpoint
-from tests.tuning.builders import coloured_images, measured_checkpoint, order
+from tests.tuning.builders import coloured_images, image_classifier, measured_checkpoint, payload
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="the extra `export` is not installed")
 
@@ -36,7 +37,7 @@ def test_both_files_answer_as_the_model_whatever_the_batch(tmp_path, architectur
     if architecture == "test_efficientnet":
         config = json.loads((tmp_path / "c" / "config.json").read_text())
         (tmp_path / "c" / "config.json").write_text(json.dumps(config | {"model_args": {"pad_type": "same"}}))
-    model = open_image_classifier(description, 3, 32, seed=0).eval()
+    model = image_classifier(description).eval()
     assert any(isinstance(part, Conv2dSame) for part in model.modules()) == (architecture == "test_efficientnet")
     folder = tmp_path / "out"
     folder.mkdir()
@@ -60,7 +61,7 @@ def test_both_files_answer_as_the_model_whatever_the_batch(tmp_path, architectur
 
 
 def test_a_tuning_writes_and_measures_both_files(tmp_path, zoo, colour_task):
-    work = order("finetune", colour_task, zoo[0], (), tmp_path, epochs=1, onnx=True)
+    work = payload("finetune", colour_task, zoo[0], (), tmp_path, epochs=1, onnx=True)
     (model,) = run_tuning(work).models
     assert model.onnx is not None
     assert model.int8 is not None
@@ -74,7 +75,7 @@ def test_a_tuning_writes_and_measures_both_files(tmp_path, zoo, colour_task):
 def test_both_files_of_a_model_of_texts_answer_as_it_does_whatever_batch_and_length(tmp_path, kind):
     """The decoder's answer is read off its last token, wherever that is."""
     description = describe_directory(write_text_checkpoint(tmp_path / "c", kind, 1))
-    model = open_text_classifier(description, 3, seed=0).eval()
+    model = TextClassifier.of(open_checkpoint(description), NewHead(3, seed=0)).eval()
     folder = tmp_path / "out"
     folder.mkdir()
     texts = [" ".join(WORDS[1 : 2 + length]) for length in range(12)]
@@ -94,6 +95,6 @@ def test_both_files_of_a_model_of_texts_answer_as_it_does_whatever_batch_and_len
 
 def test_a_model_too_large_for_one_file_says_so(tmp_path, zoo, monkeypatch):
     monkeypatch.setattr("frontrunner.tuning.export.onnx_files._LARGEST_BYTES", 1000)
-    model = open_image_classifier(zoo[0], 3, 32, seed=0)
+    model = image_classifier(zoo[0])
     with pytest.raises(NotExportable, match="GB of weights"):
         write_onnx(model, tmp_path, coloured_images(2))

@@ -26,7 +26,7 @@ from frontrunner.tuning.options import (
 )
 from frontrunner.tuning.training.method import Batch, cross_entropy, divergence
 from tests.conftest import write_timm_checkpoint
-from tests.tuning.builders import coloured_images, material
+from tests.tuning.builders import coloured_images, context
 
 
 def batch(images, n=6):
@@ -44,7 +44,7 @@ def moved(method, by=0.1):
 
 def test_l2_sp_pulls_by_the_distance_from_the_pretrained_weights(tmp_path, zoo):
     images = coloured_images(6)
-    method = build(material(L2SPOptions(strength=0.5, head_strength=2.0), tmp_path, images, zoo[0]))
+    method = build(context(L2SPOptions(strength=0.5, head_strength=2.0), tmp_path, images, zoo[0]))
     head = sum(float(weight.detach().square().sum()) for weight in method.module.head())
     assert float(method.loss(batch(images)).parts["pull"].detach()) == pytest.approx(head, rel=1e-5)
     count = sum(weight.numel() for _, weight in method.module.backbone())
@@ -88,7 +88,7 @@ def test_the_diagonal_fisher_is_the_diagonal_of_the_dense_one():
 
 def test_ewc_is_l2_sp_whose_pulls_have_mean_one(tmp_path, zoo):
     images = coloured_images(6)
-    method = build(material(EWCOptions(strength=0.5, fisher_examples=4), tmp_path, images, zoo[0]))
+    method = build(context(EWCOptions(strength=0.5, fisher_examples=4), tmp_path, images, zoo[0]))
     assert float(method.loss(batch(images)).parts["pull"].detach()) == 0
     count = sum(weight.numel() for _, weight in method.module.backbone())
     pull = float(moved(method).loss(batch(images)).parts["pull"].detach())
@@ -99,7 +99,7 @@ def test_ewc_and_lwf_need_a_classifier_of_the_checkpoints_own(tmp_path):
     backbone = describe_directory(write_timm_checkpoint(tmp_path / "bare", "test_resnet", seed=1, classes=0))
     for options in (EWCOptions(), LwFOptions()):
         with pytest.raises(StudentUnsupported, match="classifier of its own"):
-            build(material(options, tmp_path / options.name, coloured_images(6), backbone))
+            build(context(options, tmp_path / options.name, coloured_images(6), backbone))
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -123,7 +123,7 @@ def test_spectral_shrinkage_has_a_gradient_where_singular_values_are_equal():
 
 def test_bss_adds_the_shrinkage_of_the_heads_own_features(tmp_path, zoo):
     images = coloured_images(6)
-    method = build(material(BSSOptions(strength=2.0, values=2), tmp_path, images, zoo[0]))
+    method = build(context(BSSOptions(strength=2.0, values=2), tmp_path, images, zoo[0]))
     method.module.train()
     part = method.loss(batch(images)).parts["shrinkage"].detach()
     features = method.module.features(batch(images).views)
@@ -134,7 +134,7 @@ def test_bss_adds_the_shrinkage_of_the_heads_own_features(tmp_path, zoo):
 
 def test_delta_starts_at_no_distance_and_grows_with_it(tmp_path, zoo):
     images = coloured_images(12)
-    method = build(material(DeltaOptions(strength=1.0, importance_examples=8), tmp_path, images, zoo[0]))
+    method = build(context(DeltaOptions(strength=1.0, importance_examples=8), tmp_path, images, zoo[0]))
     method.module.eval()
     assert float(method.loss(batch(images)).parts["maps"].detach()) == pytest.approx(0, abs=1e-9)
     near = float(moved(method, 0.001).loss(batch(images)).parts["maps"].detach())
@@ -145,8 +145,7 @@ def test_delta_starts_at_no_distance_and_grows_with_it(tmp_path, zoo):
 @pytest.mark.parametrize("architecture", ["test_resnet", "test_vit", "test_mambaout"])
 def test_feature_maps_have_the_channels_that_timm_says(tmp_path, architecture):
     description = describe_directory(write_timm_checkpoint(tmp_path / architecture, architecture, seed=1))
-    material_ = material(DeltaOptions(), tmp_path, coloured_images(4), description)
-    student = material_.open_student().eval()
+    student = context(DeltaOptions(), tmp_path, coloured_images(4), description).open_student().eval()
     with feature_maps(student) as maps:
         student(coloured_images(2).plain(torch.arange(2)))
     found = maps()
@@ -156,7 +155,7 @@ def test_feature_maps_have_the_channels_that_timm_says(tmp_path, architecture):
 
 def test_lwf_is_content_while_the_old_answers_stand(tmp_path, zoo):
     images = coloured_images(6)
-    method = build(material(LwFOptions(strength=1.0), tmp_path, images, zoo[0]))
+    method = build(context(LwFOptions(strength=1.0), tmp_path, images, zoo[0]))
     method.module.eval()
     assert float(method.loss(batch(images)).parts["old"].detach()) == pytest.approx(0, abs=1e-5)
     with torch.no_grad():
@@ -177,7 +176,7 @@ def test_softened_divergence_is_its_definition():
 
 
 def test_rates_decay_from_the_last_layer_to_the_first(tmp_path, zoo):
-    student = material(LinearProbeOptions(), tmp_path, coloured_images(4), zoo[0]).open_student()
+    student = context(LinearProbeOptions(), tmp_path, coloured_images(4), zoo[0]).open_student()
     rate_of = {id(weight): group.rate for group in layer_rates(student, 0.5) for weight in group.weights}
     assert len(rate_of) == len(list(student.parameters()))
     assert {rate_of[id(weight)] for weight in student.head()} == {10.0}
@@ -191,7 +190,7 @@ def test_rates_decay_from_the_last_layer_to_the_first(tmp_path, zoo):
 
 def test_a_linear_probe_moves_its_head_alone(tmp_path, zoo):
     images = coloured_images(6)
-    method = build(material(LinearProbeOptions(), tmp_path, images, zoo[0]))
+    method = build(context(LinearProbeOptions(), tmp_path, images, zoo[0]))
     method.module.train()
     outcome = method.loss(batch(images))
     outcome.parts["task"].backward()

@@ -8,18 +8,20 @@ import torch
 
 from frontrunner.errors import TooFewExamples
 from frontrunner.hub import describe_directory
+from frontrunner.hub.opening.open import open_checkpoint
+from frontrunner.progress import Stage
 from frontrunner.scores.posterior import posterior
 from frontrunner.statistics import FeatureStatistics
-from frontrunner.tuning.context import read_plain
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.methods.b_tuning import teachers_prediction
 from frontrunner.tuning.methods.distill import probe_answers
 from frontrunner.tuning.methods.ensemble import log_mean_probability
+from frontrunner.tuning.networks.reading import read_plain
 from frontrunner.tuning.options import BTuningOptions, DistillOptions, EnsembleOptions, FinetuneOptions
-from frontrunner.tuning.training.loop import Listener, TrainingData, train
+from frontrunner.tuning.training.loop import TrainingData, train
 from frontrunner.tuning.training.method import Batch
 from frontrunner.tuning.training.state import StateFile
-from tests.tuning.builders import coloured_images, material, plan
+from tests.tuning.builders import Recorded, coloured_images, context, schedule
 
 N = 30
 
@@ -57,49 +59,48 @@ def test_the_target_of_b_tuning_is_the_hand_computed_one():
 
 def test_the_loss_of_b_tuning_is_its_definition_from_dense_algebra(tmp_path, zoo, images):
     """pi = softmax(LogME / T), phi_k m_k by normal equations, the student's own m_t on its pretrained features."""
-    method = build(material(BTuningOptions(strength=7.0), tmp_path, images, zoo[0], zoo))
+    method = build(context(BTuningOptions(strength=7.0), tmp_path, images, zoo[0], zoo))
     method.module.eval()
     labels = images.labels.numpy()
     predictions, scores = [], []
     for teacher in zoo:
-        features = read_plain(teacher, images).features
+        features = read_plain(open_checkpoint(teacher), images).features
         found = model(features, images)
         predictions.append(features @ dense_posterior_mean(features, labels, found))
         scores.append(found.evidence.score)
     shares = np.exp(np.array(scores) / 0.1)
     target = np.tensordot(shares / shares.sum(), np.stack(predictions), axes=1)
-    own = read_plain(zoo[0], images).features
+    own = read_plain(open_checkpoint(zoo[0]), images).features
     predicted = own @ dense_posterior_mean(own, labels, model(own, images))
     expected = 7.0 * np.mean((predicted - target) ** 2)
     assert float(method.loss(whole(images)).parts["bayes"].detach()) == pytest.approx(expected, rel=1e-3)
 
 
 def test_a_student_who_is_its_own_only_teacher_starts_without_a_difference(tmp_path, zoo, images):
-    method = build(material(BTuningOptions(), tmp_path, images, zoo[0], (zoo[0],)))
+    method = build(context(BTuningOptions(), tmp_path, images, zoo[0], (zoo[0],)))
     method.module.eval()
     assert float(method.loss(whole(images)).parts["bayes"].detach()) == pytest.approx(0, abs=1e-6)
 
 
 def test_teachers_are_read_once_and_may_be_of_any_library(tmp_path, zoo, hub, images):
     other = describe_directory(hub / "mobilenet")
-    told = []
-    given = material(BTuningOptions(), tmp_path, images, zoo[0], (zoo[1], other))
-    listening = type(given)(**{**vars(given), "on_read": told.append})
-    first = listening.readings(other)
+    heard = Recorded()
+    given = context(BTuningOptions(), tmp_path, images, zoo[0], (zoo[1], other), progress=heard)
+    first = given.extract(other)
     assert first.features.shape[0] == N
-    assert told == [N]
-    assert np.array_equal(listening.readings(other).features, first.features)
-    assert told == [N]
-    assert np.isfinite(float(build(listening).loss(whole(images)).parts["bayes"].detach()))
+    assert heard.advances == [(Stage.READ, N, N, other.id)]
+    assert np.array_equal(given.extract(other).features, first.features)
+    assert len(heard.advances) == 1
+    assert np.isfinite(float(build(given).loss(whole(images)).parts["bayes"].detach()))
 
 
 def test_distilled_features_are_predicted_through_learned_maps(tmp_path, zoo, images):
-    method = build(material(DistillOptions(feature_strength=3.0), tmp_path, images, zoo[0], zoo[1:]))
+    method = build(context(DistillOptions(feature_strength=3.0), tmp_path, images, zoo[0], zoo[1:]))
     method.module.eval()
     student = method.module.student.features(images.plain(torch.arange(N)))
     distances = []
     for projection, teacher in zip(method.module.projections, zoo[1:], strict=True):
-        features = read_plain(teacher, images).features.astype(np.float64)
+        features = read_plain(open_checkpoint(teacher), images).features.astype(np.float64)
         wanted = (features - features.mean(0)) / np.maximum(features.std(0), 1e-6)
         distances.append(float(((projection(student).detach() - torch.from_numpy(wanted)) ** 2).mean()))
     found = method.loss(whole(images)).parts
@@ -126,10 +127,10 @@ def test_distillation_needs_two_images_of_each_class():
 
 def test_members_of_an_ensemble_learn_what_they_would_learn_alone(tmp_path, zoo, images):
     """The first member's head is drawn at the place of a single student's, so both runs are the same training."""
-    together = build(material(EnsembleOptions(), tmp_path, images, teachers=zoo[:2]))
-    train(together, TrainingData(images), plan(learning_rate=0.001), StateFile(tmp_path / "a.pt", "a"), Listener())
-    alone = build(material(FinetuneOptions(), tmp_path, images, zoo[0]))
-    train(alone, TrainingData(images), plan(learning_rate=0.001), StateFile(tmp_path / "b.pt", "b"), Listener())
+    together = build(context(EnsembleOptions(), tmp_path, images, teachers=zoo[:2]))
+    train(together, TrainingData(images), schedule(learning_rate=0.001), StateFile(tmp_path / "a.pt", "a"))
+    alone = build(context(FinetuneOptions(), tmp_path, images, zoo[0]))
+    train(alone, TrainingData(images), schedule(learning_rate=0.001), StateFile(tmp_path / "b.pt", "b"))
     member = together.models()["member-0"]
     for name, value in alone.module.state_dict().items():
         torch.testing.assert_close(member.state_dict()[name], value, rtol=0, atol=1e-6)

@@ -18,12 +18,12 @@ from frontrunner.hub.describing.configuration import HEAD_WEIGHTS_FILE
 from frontrunner.hub.describing.variants import variants
 from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.ranking import RankingRequest, rank
+from frontrunner.tuning import METHODS
 from frontrunner.tuning.examples.examples import Texts
 from frontrunner.tuning.methods.hub_pathway import Skim
-from frontrunner.tuning.options import MADE_OF_TEACHERS, TEACHERS_NEEDED, TEXT_METHODS
 from frontrunner.tuning.run import run_tuning
 from tests.conftest import WORDS, write_text_checkpoint
-from tests.tuning.builders import order
+from tests.tuning.builders import payload, payload_for
 
 TRAIN, TEST = 36, 12
 
@@ -58,18 +58,12 @@ def csv_of(text_of, columns):
     return "\n".join(lines) + "\n"
 
 
-def an_order(name, encoders, data, folder, **options):
-    student = None if name in MADE_OF_TEACHERS else encoders[0]
-    teachers = encoders if name in TEACHERS_NEEDED else ()
-    return order(name, data, student, teachers, folder, **options)
-
-
-@pytest.mark.parametrize("name", sorted(TEXT_METHODS))
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if "text" in method.modalities])
 def test_methods_for_texts_tune_report_and_export(tmp_path, encoders, word_task, name):
-    work = an_order(name, encoders, word_task, tmp_path)
+    work = payload_for(name, word_task, encoders, tmp_path)
     output = run_tuning(work)
     assert (output.ended, output.epochs, output.metrics.examples) == ("completed", 2, TEST)
-    assert len(output.models) == (3 if name in MADE_OF_TEACHERS else 1)
+    assert len(output.models) == (3 if METHODS[name].made_of_teachers else 1)
     for model in output.models:
         opened = open_checkpoint(describe_directory(work.work_dir / model.folder))
         assert opened.module.config.id2label == {0: "a", 1: "b", 2: "c"}
@@ -78,7 +72,7 @@ def test_methods_for_texts_tune_report_and_export(tmp_path, encoders, word_task,
 @pytest.mark.parametrize("student", [0, 1, 2], ids=["mean", "normalised", "decoder"])
 def test_a_tuned_model_learns_and_answers_from_its_folder_as_it_was_measured(tmp_path, encoders, word_task, student):
     """Opened by its folder alone, it makes the reported confusion again from the test texts."""
-    work = order("finetune", word_task, encoders[student], (), tmp_path, epochs=6, learning_rate=0.003)
+    work = payload("finetune", word_task, encoders[student], (), tmp_path, epochs=6, learning_rate=0.003)
     output = run_tuning(work)
     assert output.metrics.accuracy.value >= 0.75
     assert output.ended_because == "all epochs were trained"
@@ -95,7 +89,7 @@ def test_a_tuned_model_learns_and_answers_from_its_folder_as_it_was_measured(tmp
 def test_sentence_transformers_serves_a_tuned_model(tmp_path, encoders, word_task, student):
     from sentence_transformers import SentenceTransformer
 
-    work = order("finetune", word_task, encoders[student], (), tmp_path)
+    work = payload("finetune", word_task, encoders[student], (), tmp_path)
     run_tuning(work)
     folder = work.work_dir / "model"
     opened = open_checkpoint(describe_directory(folder))
@@ -109,27 +103,27 @@ def test_sentence_transformers_serves_a_tuned_model(tmp_path, encoders, word_tas
 
 
 def test_a_tuned_model_is_ranked_by_the_answers_of_its_head_and_tuned_again(tmp_path, encoders, word_task):
-    work = order("finetune", word_task, encoders[0], (), tmp_path, epochs=4, learning_rate=0.003)
+    work = payload("finetune", word_task, encoders[0], (), tmp_path, epochs=4, learning_rate=0.003)
     run_tuning(work)
     (tmp_path / "hub").mkdir()
     shutil.copytree(work.work_dir / "model", tmp_path / "hub" / "tuned")
     ranking = rank(word_task, hub=tmp_path / "hub", request=RankingRequest(scores=("leep",), baselines=False))
     assert [line.checkpoint for line in ranking.ranking] == ["local:tuned"]
     tuned = describe_directory(tmp_path / "hub" / "tuned")
-    again = run_tuning(order("l2_sp", word_task, tuned, (), tmp_path / "again"))
+    again = run_tuning(payload("l2_sp", word_task, tuned, (), tmp_path / "again"))
     assert again.ended == "completed"
 
 
 def test_pairs_of_texts_are_tuned(tmp_path, encoders):
     path = tmp_path / "pairs.csv"
     path.write_text(csv_of(lambda own, other: f"{own},{other or 'the'}", "text,text_b"))
-    output = run_tuning(order("finetune", path, encoders[0], (), tmp_path / "work"))
+    output = run_tuning(payload("finetune", path, encoders[0], (), tmp_path / "work"))
     assert output.metrics.examples == TEST
 
 
 def test_a_student_of_its_first_layers_is_written_as_one_of_so_many(tmp_path, encoders, word_task):
     (first,) = variants(encoders[0], "layer=1,pooling=cls")
-    work = order("finetune", word_task, first, (), tmp_path)
+    work = payload("finetune", word_task, first, (), tmp_path)
     run_tuning(work)
     written = describe_directory(work.work_dir / "model")
     assert (len(written.layer_parameters), written.text_pooling.pooling, written.text_pooling.layer) == (1, "cls", None)
@@ -140,20 +134,20 @@ class TestRefusals:
 
     def test_methods_for_images(self, tmp_path, encoders, word_task):
         with pytest.raises(errors.MethodUnsuited, match="delta is for images; for texts there are b_tuning"):
-            order("delta", word_task, encoders[0], (), tmp_path)
+            payload("delta", word_task, encoders[0], (), tmp_path)
 
     def test_a_dataset_of_images(self, tmp_path, encoders, colour_task):
         with pytest.raises(errors.ModalityMismatch, match="holds image examples; the checkpoints read text"):
-            run_tuning(order("finetune", colour_task, encoders[0], (), tmp_path))
+            run_tuning(payload("finetune", colour_task, encoders[0], (), tmp_path))
 
     def test_the_mean_over_layers(self, tmp_path, encoders, word_task):
         (mean,) = variants(encoders[0], "layer=mean")
         with pytest.raises(errors.StudentUnsupported, match="mean over layers"):
-            run_tuning(order("finetune", word_task, mean, (), tmp_path))
+            run_tuning(payload("finetune", word_task, mean, (), tmp_path))
 
     @pytest.mark.parametrize("damage", ["sizes", "absent", "no_safetensors"])
     def test_a_head_that_does_not_fit(self, tmp_path, encoders, word_task, damage):
-        work = order("linear_probe", word_task, encoders[0], (), tmp_path)
+        work = payload("linear_probe", word_task, encoders[0], (), tmp_path)
         run_tuning(work)
         head: Path = work.work_dir / "model" / HEAD_WEIGHTS_FILE
         if damage == "sizes":

@@ -10,19 +10,19 @@ from torch import nn
 from frontrunner import logme
 from frontrunner.errors import ArchitecturesDiffer
 from frontrunner.tuning.methods import build
+from frontrunner.tuning.methods.lite_zoo_tuning import fold
 from frontrunner.tuning.methods.zoo_layers import Gates, ZooConv2d, ZooLayer
 from frontrunner.tuning.methods.zoo_tuning import (
-    fold,
     leader_first,
     make_zoo,
     measure_statistics,
     require_one_architecture,
 )
-from frontrunner.tuning.networks.image_classifier import ImageClassifier, open_image_classifier
+from frontrunner.tuning.networks.image_classifier import ImageClassifier
 from frontrunner.tuning.options import LiteZooTuningOptions
-from frontrunner.tuning.training.loop import Listener, TrainingData, train
+from frontrunner.tuning.training.loop import TrainingData, train
 from frontrunner.tuning.training.state import StateFile
-from tests.tuning.builders import coloured_images, material, measured_checkpoint, plan
+from tests.tuning.builders import coloured_images, context, image_classifier, measured_checkpoint, schedule
 
 # Residual, depthwise with squeeze and excitation, a transformer, and channels last with gated depthwise convolutions.
 ARCHITECTURES = ("test_resnet", "test_efficientnet", "test_vit", "test_mambaout", "mobilenetv3_small_050")
@@ -34,7 +34,7 @@ def teachers(request, tmp_path_factory) -> list[ImageClassifier]:
     found = []
     for seed, classes in enumerate((10, 4)):  # the second was trained on fewer classes
         description = measured_checkpoint(root / f"c{seed}", request.param, seed, classes)
-        classifier = open_image_classifier(description, 3, 32, seed=0)
+        classifier = image_classifier(description)
         with torch.no_grad():  # norms that differ between the checkpoints
             for name, weight in classifier.backbone():
                 if weight.ndim == 1 and name.endswith("weight"):
@@ -78,15 +78,15 @@ def test_the_first_gates_are_as_told_whatever_the_input():
 
 def test_the_teacher_of_the_highest_logme_comes_first(tmp_path, zoo):
     images = coloured_images(30)
-    given = material(LiteZooTuningOptions(), tmp_path, images, teachers=zoo)
-    scores = [logme(given.readings(teacher).features, images.labels.numpy()) for teacher in zoo]
+    given = context(LiteZooTuningOptions(), tmp_path, images, teachers=zoo)
+    scores = [logme(given.extract(teacher).features, images.labels.numpy()) for teacher in zoo]
     ids = [teacher.description.id for teacher in leader_first(given)]
     assert ids[0] == zoo[int(np.argmax(scores))].id
     assert sorted(ids) == sorted(teacher.id for teacher in zoo)
 
 
 def test_the_first_gates_are_the_leaders_share_and_equal_parts_of_the_rest(tmp_path, zoo):
-    method = build(material(LiteZooTuningOptions(leader=0.8), tmp_path, coloured_images(30), teachers=zoo))
+    method = build(context(LiteZooTuningOptions(leader=0.8), tmp_path, coloured_images(30), teachers=zoo))
     first = [part.settled() for part in method.module.modules() if isinstance(part, Gates)]
     assert first
     for gates in first:
@@ -146,25 +146,25 @@ def test_shared_gates_are_the_batchs_mean_and_settle_to_a_corrected_running_mean
 def test_a_trained_lite_zoo_folds_into_a_plain_model_that_answers_alike(tmp_path, teachers):
     descriptions = tuple(teacher.description for teacher in teachers)
     images = coloured_images(12)
-    method = build(material(LiteZooTuningOptions(), tmp_path, images, teachers=descriptions))
+    method = build(context(LiteZooTuningOptions(), tmp_path, images, teachers=descriptions))
     state = StateFile(tmp_path / "state.pt", "test")
-    train(method, TrainingData(images), plan(epochs=1, learning_rate=0.001), state, Listener())
+    train(method, TrainingData(images), schedule(epochs=1, learning_rate=0.001), state)
     zoo = method.module
     for part in zoo.modules():  # gates that differ between layers and checkpoints, as after a long training
         if isinstance(part, Gates):
             with torch.no_grad():
                 part.running.mul_(torch.rand_like(part.running) + 0.5)
-    folded = fold(zoo, open_image_classifier(descriptions[0], 3, 32, seed=0))
+    folded = fold(zoo, image_classifier(descriptions[0]))
     pixels = coloured_images(5, seed=3).plain(torch.arange(5))
     with torch.no_grad():
         torch.testing.assert_close(folded(pixels), zoo(pixels), rtol=1e-4, atol=1e-4)
-    plain = open_image_classifier(descriptions[0], 3, 32, seed=0)
+    plain = image_classifier(descriptions[0])
     assert folded.state_dict().keys() == plain.state_dict().keys()
     assert {type(part) for part in folded.modules()} == {type(part) for part in plain.modules()}
 
 
 def test_running_statistics_are_measured_on_the_target(zoo):
-    classifiers = [open_image_classifier(description, 3, 32, seed=0) for description in zoo]
+    classifiers = [image_classifier(description) for description in zoo]
     mixture = make_zoo(classifiers, [0.4, 0.3, 0.3], shared=True)
     images = coloured_images(16)
     measure_statistics(mixture, images, seed=0)
@@ -184,7 +184,7 @@ def test_statistics_are_those_of_mixed_batches_though_images_lie_by_class(zoo):
     by_class = mixed.take(np.argsort(mixed.labels.numpy(), kind="stable"))
     variances = []
     for images in (mixed, by_class):
-        mixture = make_zoo([open_image_classifier(zoo[0], 3, 32, seed=0)] * 2, [0.5, 0.5], shared=True)
+        mixture = make_zoo([image_classifier(zoo[0])] * 2, [0.5, 0.5], shared=True)
         measure_statistics(mixture, images, seed=0)
         first = next(part for part in mixture.modules() if isinstance(part, nn.BatchNorm2d))
         variances.append(first.running_var)
@@ -192,13 +192,13 @@ def test_statistics_are_those_of_mixed_batches_though_images_lie_by_class(zoo):
 
 
 def test_checkpoints_of_other_shapes_are_refused(tmp_path, zoo, vit):
-    first, other = open_image_classifier(zoo[0], 3, 32, seed=0), open_image_classifier(vit, 3, 32, seed=0)
+    first, other = image_classifier(zoo[0]), image_classifier(vit)
     with pytest.raises(ArchitecturesDiffer, match="test_resnet and test_vit"):
         require_one_architecture([first, other])
 
 
 def test_checkpoints_of_one_shape_and_other_strides_are_refused(zoo):
-    first, other = (open_image_classifier(zoo[0], 3, 32, seed=0) for _ in range(2))
+    first, other = (image_classifier(zoo[0]) for _ in range(2))
     other.network.layer2[0].conv1.stride = (1, 1)
     with pytest.raises(ArchitecturesDiffer):
         require_one_architecture([first, other])

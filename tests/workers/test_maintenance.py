@@ -13,7 +13,7 @@ from sqlalchemy import update
 from frontrunner.data import DatasetOptions, DatasetReference
 from frontrunner.tuning import TuningRequest, tuning_payload
 from jobs import lifecycle
-from jobs.kinds import tuning_job
+from jobs.kinds.tuning import tuning_job
 from jobs.lifecycle import IdempotencyKey
 from models import DatasetRow, FeatureRow, IdempotencyRow, JobRow
 from tests.jobs.rows import DIGEST, REPORT, apply, claim, description, job_row, new_job, output, submit
@@ -22,8 +22,8 @@ from workers.maintenance import ORPHAN_AGE_S, Maintenance
 OTHER = "e" * 64
 
 
-def go_round(database, settings, **more):
-    return Maintenance(database, settings.model_copy(update=more), "test").go_round()
+def run_once(database, settings, **more):
+    return Maintenance(database, settings.model_copy(update=more), "test").run_once()
 
 
 def finish_a_job(database, seed=0):
@@ -42,12 +42,12 @@ def test_old_jobs_are_removed_and_only_those_that_are_over(database, settings):
     age(database, old, 91)
     age(database, young, 89)
     age(database, waiting, 91)
-    assert go_round(database, settings, job_retention_s=0).jobs == 0
-    assert go_round(database, settings).jobs == 1
+    assert run_once(database, settings, job_retention_s=0).jobs == 0
+    assert run_once(database, settings).jobs == 1
     assert [job_row(database, job) is None for job in (old, young, waiting)] == [True, False, False]
 
 
-def test_the_files_of_a_tuning_go_with_the_last_job_that_ordered_them(database, settings, tmp_path):
+def test_the_files_of_a_tuning_go_with_the_last_job_that_makes_them(database, settings, tmp_path):
     new_job(database)  # writes the dataset
     reference = DatasetReference.of(Path("/data"), REPORT, DatasetOptions())
     jobs, folders = [], []
@@ -58,23 +58,23 @@ def test_the_files_of_a_tuning_go_with_the_last_job_that_ordered_them(database, 
         (work.work_dir / "tuned.safetensors").write_bytes(b"x")
         folders.append(work.work_dir)
         with database.write_transaction() as session:
-            submitted = tuning_job(work, "ds_" + DIGEST[:32], 100, forward_queue="cpu")
+            submitted = tuning_job(work, "ds_" + DIGEST[:32], 100, "cpu")
             jobs.append(lifecycle.submit(session, submitted, lifecycle.Terms(max_attempts=1)).job.id)
         with database.write_transaction() as session:
             session.execute(update(JobRow).where(JobRow.id == jobs[-1]).values(status="succeeded"))
     age(database, jobs[0], 91)
     age(database, jobs[2], 91)
-    assert go_round(database, settings).jobs == 2
+    assert run_once(database, settings).jobs == 2
     assert [folder.exists() for folder in folders] == [True, True, False]
     age(database, jobs[1], 91)
-    assert go_round(database, settings).jobs == 1
+    assert run_once(database, settings).jobs == 1
     assert not folders[1].exists()
 
 
 def test_expired_keys_are_removed(database, settings):
     submit(database, idempotency=IdempotencyKey("old", "d", kept_s=-1.0))
     submit(database, seed=1, idempotency=IdempotencyKey("new", "d", kept_s=60.0))
-    assert go_round(database, settings).idempotency_keys == 1
+    assert run_once(database, settings).idempotency_keys == 1
     with database.read_transaction() as session:
         assert [row.key for row in session.query(IdempotencyRow)] == ["new"]
 
@@ -101,7 +101,7 @@ def cache_features(database, settings, key, digest, used_at, size=1000):
 def test_the_least_recently_used_features_are_evicted_until_the_rest_fits(database, settings):
     folders = [cache_features(database, settings, f"{name}{name}key", OTHER, used_at=at) for name, at in
                (("a", 30.0), ("b", 10.0), ("c", 20.0))]  # fmt: skip
-    removed = go_round(database, settings, cache_max_bytes=1500)
+    removed = run_once(database, settings, cache_max_bytes=1500)
     assert (removed.features, removed.feature_bytes) == (2, 2000)
     assert [folder.exists() for folder in folders] == [True, False, False]
     assert list((settings.cache / "features").rglob(".evicted-*")) == []
@@ -112,15 +112,15 @@ def test_the_least_recently_used_features_are_evicted_until_the_rest_fits(databa
 def test_what_a_job_uses_is_never_evicted(database, settings):
     folder = cache_features(database, settings, "aakey", DIGEST, used_at=1.0)
     job = submit(database, names=("a",))
-    assert go_round(database, settings, cache_max_bytes=1).features == 0
+    assert run_once(database, settings, cache_max_bytes=1).features == 0
     claim(database)
-    assert go_round(database, settings, cache_max_bytes=1).features == 0
+    assert run_once(database, settings, cache_max_bytes=1).features == 0
     apply(database, lifecycle.cancel_job, job)
     assert job_row(database, job).status == "cancelling"
-    assert go_round(database, settings, cache_max_bytes=1).features == 0
+    assert run_once(database, settings, cache_max_bytes=1).features == 0
     assert folder.exists()
     other = cache_features(database, settings, "bbkey", OTHER, used_at=2.0)
-    assert go_round(database, settings, cache_max_bytes=1).features == 1
+    assert run_once(database, settings, cache_max_bytes=1).features == 1
     assert (folder.exists(), other.exists()) == (True, False)
 
 
@@ -145,7 +145,7 @@ def test_files_that_no_row_names_are_removed_once_they_are_old(database, setting
         put(settings.messages / "1.taken", old),
         put(settings.cache / "features" / "ee" / "ee44" / "00000-1.npy", old),
     ]
-    assert go_round(database, settings).orphans == 4
+    assert run_once(database, settings).orphans == 4
     assert (named.exists(), young.exists(), [path.exists() for path in gone]) == (True, True, [False] * 4)
 
 
@@ -154,9 +154,9 @@ def test_shards_of_a_job_that_is_not_over_are_no_orphans(database, settings):
     with database.write_transaction() as session:
         session.execute(update(JobRow).values(created_at=database.now() - 10 * ORPHAN_AGE_S))
     shard = put(settings.cache / "features" / "ee" / "ee44" / "00000-1.npy", 2 * ORPHAN_AGE_S)
-    assert go_round(database, settings).orphans == 0
+    assert run_once(database, settings).orphans == 0
     apply(database, lifecycle.cancel_job, job)
-    assert go_round(database, settings).orphans == 1
+    assert run_once(database, settings).orphans == 1
     assert not shard.exists()
 
 

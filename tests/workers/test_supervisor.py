@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -11,17 +12,17 @@ import psutil
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from benchmarks.service.fleet import write_features
+from benchmarks.service.servers import wait_until
 from frontrunner.data import DatasetOptions, DatasetReference, check_dataset, open_dataset
-from frontrunner.hub import feature_sets, find_checkpoints
-from frontrunner.ranking import RankingRequest, SourceStore, plan, ranking_payloads
+from frontrunner.hub import FeatureSets, catalogue_of, find_catalogue
+from frontrunner.ranking import RankingRequest, plan
 from jobs import lifecycle
-from jobs.kinds import ranking_job
+from jobs.kinds.ranking import ranking_job
 from jobs.notification import QUEUES, celery_app
 from models import DatasetRow, JobRow
-from tests.acceptance.fleet import write_features
 from tests.conftest import class_images
 from tests.jobs.rows import events_of, steps_of
-from tests.servers import wait_until
 from workers.reaper import Reaper
 from workers.supervisor import Supervisor
 
@@ -36,10 +37,9 @@ def submit(database, settings, path, hub, tenant="default", **more):
     request = RankingRequest(**more)
     dataset = open_dataset(path)
     report = check_dataset(dataset)
-    known = feature_sets(dataset) or find_checkpoints([hub], packages=False).checkpoints
-    planned = plan(request, report, known)
+    catalogue = catalogue_of([FeatureSets(report)]) if report.feature_sets else find_catalogue(hub, settings)
+    planned = plan(request, report, catalogue.checkpoints)
     reference = DatasetReference.of(path, report, DatasetOptions())
-    orders = ranking_payloads(request, reference, planned.steps, settings.cache, SourceStore(settings.sources))
     row = DatasetRow(
         id=dataset.id,
         digest=dataset.digest,
@@ -50,7 +50,8 @@ def submit(database, settings, path, hub, tenant="default", **more):
         report=report.model_dump(mode="json"),
     )
     with database.write_transaction() as session:
-        new = ranking_job(session.merge(row), request, planned, orders, forward_queue="cpu")
+        session.merge(row)
+        new = ranking_job(request, reference, planned, settings)
         return lifecycle.submit(session, new, lifecycle.Terms(max_attempts=3, tenant=tenant)).job.id
 
 
@@ -90,15 +91,15 @@ def test_a_runner_is_kept_for_its_tenant_and_never_handed_to_another(database, s
     supervisor.stop()
 
 
-def test_a_patrol_finds_work_that_no_message_told_of(database, settings, tmp_path):
+def test_polling_finds_work_that_no_message_told_of(database, settings, tmp_path):
     supervisor = Supervisor(database, settings.model_copy(update={"poll_period_s": 0.1}), QUEUES)
-    patrol = threading.Thread(target=supervisor.poll)
-    patrol.start()
+    polling = threading.Thread(target=supervisor.poll)
+    polling.start()
     job = submit(database, settings, write_features(tmp_path / "f.npz"), None)
     wait_until(lambda: job_status(database, job) == "succeeded", 30, "the job's end")
     supervisor.stop()
-    patrol.join(10)
-    assert not patrol.is_alive()
+    polling.join(10)
+    assert not polling.is_alive()
 
 
 def test_a_runner_holds_no_database_credentials(database, settings, colours, hub, monkeypatch):
@@ -121,6 +122,14 @@ def test_the_supervisor_loads_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_runner_loads_no_tables_and_no_database_driver():
+    import subprocess
+    import sys
+
+    code = "import sys, workers.runner; assert not {'sqlalchemy', 'psycopg', 'celery', 'models'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def start(supervisor):
     thread = threading.Thread(target=supervisor.work)
     thread.start()
@@ -136,8 +145,8 @@ def test_a_killed_runner_costs_one_attempt_and_no_shard(database, settings, larg
     thread.join(120)
     (step,) = steps_of(database, job)
     assert (step.status, step.attempt) == ("succeeded", 2)
-    assert step.output["forward_examples"] <= 1400 - 256
-    assert step.output["examples"] == 1400
+    assert json.loads(step.output)["forward_examples"] <= 1400 - 256
+    assert json.loads(step.output)["examples"] == 1400
     assert "step.queued" in events_of(database, job)
     supervisor.stop()
 
@@ -161,7 +170,7 @@ def test_stopping_keeps_the_shard_in_hand_and_hands_the_step_back_uncharged(data
     another = Supervisor(database, settings, QUEUES)
     another.work()
     another.stop()
-    assert steps_of(database, job)[0].output["forward_examples"] == 1400 - 256
+    assert json.loads(steps_of(database, job)[0].output)["forward_examples"] == 1400 - 256
 
 
 def test_stopping_twice_hands_the_step_back_at_once(database, settings, large, hub):
@@ -218,7 +227,7 @@ def test_the_reaper_requeues_what_a_lost_worker_held(database, settings, colours
     with database.write_transaction() as session:
         lifecycle.claim_best(session, QUEUES, -1.0)
     app = celery_app(settings)
-    Reaper(database, app, settings, "worker-1").look()
+    Reaper(database, app, settings, "worker-1").run_once()
     (step,) = steps_of(database, job)
     assert (step.status, step.attempt) == ("queued", 1)
     assert len(list(settings.messages.glob("*.cpu.msg"))) == 1
@@ -247,11 +256,11 @@ def test_after_an_outage_the_living_get_a_lease_to_beat_before_steps_are_taken_f
 def test_one_worker_at_a_time_is_the_reaper(database, settings, colours, hub):
     app = celery_app(settings)
     one, two = (Reaper(database, app, settings, name) for name in ("worker-1", "worker-2"))
-    one.look()
+    one.run_once()
     job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
     with database.write_transaction() as session:
         lifecycle.claim_best(session, QUEUES, -1.0)
-    two.look()
+    two.run_once()
     assert steps_of(database, job)[0].status == "running"
-    one.look()
+    one.run_once()
     assert steps_of(database, job)[0].status == "queued"

@@ -82,7 +82,7 @@ def make_due(database):
 def test_a_finished_job_is_told_in_a_signed_cloudevent(database, patient, receiver):
     listen(database, receiver.url)
     job = finish_a_job(database)
-    assert WebhookDelivery(database, patient, "w").go_round() == 1
+    assert WebhookDelivery(database, patient, "w").run_once() == 1
     ((headers, body),) = receiver.received
     event = Webhook(SECRET).verify(body, headers)
     assert headers["Content-Type"].startswith("application/cloudevents+json")
@@ -98,7 +98,7 @@ def test_a_finished_job_is_told_in_a_signed_cloudevent(database, patient, receiv
     }
     (sent,) = deliveries(database)
     assert (sent.status, sent.attempt, sent.last_answer) == ("delivered", 1, "HTTP 204")
-    assert WebhookDelivery(database, patient, "w").go_round() == 0
+    assert WebhookDelivery(database, patient, "w").run_once() == 0
 
 
 def test_a_message_exists_exactly_if_its_job_is_over(database, receiver):
@@ -122,31 +122,31 @@ def test_a_message_that_is_not_taken_is_sent_again_ever_later_and_then_given_up(
     listen(database, receiver.url)
     finish_a_job(database)
     receiver.answers = [500, 302, 503]
-    postman = WebhookDelivery(database, patient, "w")
+    delivery = WebhookDelivery(database, patient, "w")
     pauses = []
     for _ in range(3):
-        assert postman.go_round() == 1
+        assert delivery.run_once() == 1
         (sent,) = deliveries(database)
         pauses.append(sent.next_at - database.now())
-        assert postman.go_round() == 0
+        assert delivery.run_once() == 0
         make_due(database)
     assert pauses == pytest.approx([10.0, 30.0, 90.0], abs=2.0)
     assert (sent.status, sent.attempt, sent.last_answer) == ("failed", 3, "HTTP 503")
     assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 1
-    assert postman.go_round() == 0
+    assert delivery.run_once() == 0
 
 
 def test_an_address_that_fails_too_often_is_disabled_and_keeps_its_messages(database, patient, receiver):
     receiver.server.server_close()
     listen(database, receiver.url)
     finish_a_job(database)
-    postman = WebhookDelivery(database, patient.model_copy(update={"webhook_disable_after": 2}), "w")
+    delivery = WebhookDelivery(database, patient.model_copy(update={"webhook_disable_after": 2}), "w")
     for _ in range(2):
-        assert postman.go_round() == 1
+        assert delivery.run_once() == 1
         make_due(database)
     with database.read_transaction() as session:
         assert (session.get(WebhookRow, "hook_1").enabled, session.get(WebhookRow, "hook_1").failures) == (False, 2)
-    assert postman.go_round() == 0
+    assert delivery.run_once() == 0
     (sent,) = deliveries(database)
     assert (sent.status, "ConnectError" in sent.last_answer) == ("pending", True)
 
@@ -155,27 +155,27 @@ def test_a_success_forgives_the_failures_before_it(database, patient, receiver):
     listen(database, receiver.url)
     finish_a_job(database)
     receiver.answers = [500, 200]
-    postman = WebhookDelivery(database, patient, "w")
-    postman.go_round()
+    delivery = WebhookDelivery(database, patient, "w")
+    delivery.run_once()
     make_due(database)
-    postman.go_round()
+    delivery.run_once()
     with database.read_transaction() as session:
         assert session.get(WebhookRow, "hook_1").failures == 0
 
 
-def test_one_worker_at_a_time_is_the_postman(database, patient, receiver):
+def test_one_worker_at_a_time_delivers(database, patient, receiver):
     listen(database, receiver.url)
     first, second = (WebhookDelivery(database, patient, name) for name in ("worker-1", "worker-2"))
-    first.go_round()
+    first.run_once()
     finish_a_job(database)
-    assert second.go_round() == 0
-    assert first.go_round() == 1
+    assert second.run_once() == 0
+    assert first.run_once() == 1
 
 
 def test_a_private_address_is_sent_nothing_even_if_it_was_accepted_before(database, settings, receiver):
     listen(database, receiver.url)
     finish_a_job(database)
-    WebhookDelivery(database, settings, "w").go_round()
+    WebhookDelivery(database, settings, "w").run_once()
     (sent,) = deliveries(database)
     assert (receiver.received, "private" in sent.last_answer) == ([], True)
 

@@ -92,7 +92,7 @@ class CheckpointDescription(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    id: str = Field(description="`local:NAME`, `package:NAME`, `timm:NAME`, `hf:ORG/NAME@REVISION` or `features:NAME`.")
+    id: str = Field(description="What its hub calls it: `local:NAME`, `timm:NAME.TAG`, `hf:ORG/NAME@REVISION`...")
     library: Library = Field(description="What opens it.")
     modality: Literal["image", "text", "features"]
     architecture: str
@@ -100,7 +100,7 @@ class CheckpointDescription(BaseModel):
     preprocessing_digest: str = Field(description="SHA-256 of how inputs are prepared, hexadecimal.")
     parameters: int = Field(description="Trained weights; buffers are not counted.")
     bytes: int = Field(description="Size of the weights' files.")
-    path: str = Field(description="Folder or file that it is opened from; empty where there is none on this machine.")
+    path: str = Field(description="Folder where it lies; empty where its hub has to bring it into one first.")
     license: str | None = None
     pretraining: str | None = Field(default=None, description="Data that it was trained on, where stated.")
     base_model: str | None = Field(default=None, description="Checkpoint that it was tuned from, where stated.")

@@ -22,8 +22,8 @@ class ListedCheckpoint(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str
-    library: Library
-    modality: str
+    library: Library | None = None
+    modality: str | None = None
     architecture: str | None = None
     family: str | None = Field(default=None, description="Architectures that differ in size share one.")
     parameters: int | None = None

@@ -1,1 +1,1 @@
-"""From a hub to a directory on this machine: the hub's client, pinned downloads."""
+"""The Hugging Face Hub through its own client: metadata, lists, pinned downloads."""

@@ -23,11 +23,6 @@ class Repository:
     revision: str = DEFAULT_REVISION
 
 
-def is_remote(checkpoint_id: str) -> bool:
-    """Whether the id names a checkpoint on a hub."""
-    return checkpoint_id.startswith(("hf:", "timm:"))
-
-
 def repository_of(checkpoint_id: str) -> Repository:
     """The repository of `hf:ORG/NAME@REVISION` or `timm:NAME.TAG`, whose weights lie in the hub's own `timm`.
 

@@ -7,16 +7,15 @@ looks into it. Only files that a checkpoint consists of are fetched, each by its
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from huggingface_hub import HfApi
 from huggingface_hub.hf_api import ModelInfo
 
-from frontrunner.errors import CheckpointChanged, CheckpointTooLarge, CheckpointUnreadable, HubOffline
+from frontrunner.errors import CheckpointTooLarge, CheckpointUnreadable, HubOffline
 from frontrunner.hub.access import HubAccess
 from frontrunner.hub.describing.card import Card
 from frontrunner.hub.describing.configuration import (
@@ -31,7 +30,6 @@ from frontrunner.hub.describing.description import (
     PinnedRepository,
     RemoteFile,
     describe,
-    digest_once,
     layer_count,
 )
 from frontrunner.hub.describing.weights import (
@@ -45,10 +43,10 @@ from frontrunner.hub.describing.weights import (
     refuse_pickles,
     shard_names,
 )
-from frontrunner.hub.fetching.client import REQUEST_TIMEOUT_S, ask, client, hub_errors_named
+from frontrunner.hub.fetching.client import REQUEST_TIMEOUT_S, ask, client
+from frontrunner.hub.fetching.download import download
 from frontrunner.hub.fetching.identifiers import repository_of
-
-Progress = Callable[[int, int], None]
+from frontrunner.progress import SILENT, Progress, Stage
 
 
 def describe_remote(checkpoint_id: str, access: HubAccess) -> CheckpointDescription:
@@ -93,42 +91,41 @@ def describe_remote(checkpoint_id: str, access: HubAccess) -> CheckpointDescript
         size=size,
     )
     stack = layer_parameters(shapes, layer_count(config)) if found.modality == "text" else ()
-    source = PinnedRepository(repository=wanted.name, revision=info.sha, files=tuple(chosen))
-    return found.model_copy(update={"remote": source, "layer_parameters": stack})
+    pinned = PinnedRepository(repository=wanted.name, revision=info.sha, files=tuple(chosen))
+    return found.model_copy(update={"remote": pinned, "layer_parameters": stack})
 
 
-def fetch(
-    checkpoint_id: str, source: PinnedRepository, access: HubAccess, on_progress: Progress = lambda done, total: None
-) -> Path:
+def fetch(checkpoint_id: str, pinned: PinnedRepository, access: HubAccess, progress: Progress = SILENT) -> Path:
     """The folder with exactly the pinned files, downloaded where they are not at hand; broken transfers resume.
 
     Args:
-        checkpoint_id: for messages.
-        source: what to fetch.
+        checkpoint_id: for messages and progress.
+        pinned: what to fetch.
         access: from where, as whom, and where to keep it.
-        on_progress: hears (bytes so far, bytes in all).
+        progress: hears of bytes, all files together. It may stop the work as they arrive: whole files are kept, and
+            the one in hand is begun anew by the next call.
 
     Raises:
         HubError: a subclass says how the hub failed, or that this machine is offline and the files are not at hand.
         CheckpointTooLarge: more bytes than this machine fetches.
         CheckpointChanged: a file is not what the description pinned.
     """
-    total = sum(file.bytes for file in source.files)
+    total = sum(file.bytes for file in pinned.files)
     _require_size(checkpoint_id, total, access)
-    api = client(access)
-    done = 0
+    before = 0
     paths = []
-    for file in source.files:
-        path = _download(checkpoint_id, api, source, file, access, _from(done, total, on_progress))
-        _require_pinned(checkpoint_id, file, path)
-        done += file.bytes
-        on_progress(done, total)
-        paths.append(path)
-    return next(path.parent for path, file in zip(paths, source.files, strict=True) if "/" not in file.name)
 
+    def tell(done: int) -> None:
+        progress.advance(Stage.FETCH, before + done, total, of=checkpoint_id)
+        if done < file.bytes:  # with its last bytes the file is as good as whole
+            progress.safe_point()
 
-def _from(before: int, total: int, on_progress: Progress) -> Callable[[int], None]:
-    return lambda count: on_progress(before + count, total)
+    for file in pinned.files:
+        paths.append(download(checkpoint_id, pinned, file, access, tell))
+        tell(file.bytes)
+        progress.safe_point()
+        before += file.bytes
+    return next(path.parent for path, file in zip(paths, pinned.files, strict=True) if "/" not in file.name)
 
 
 class _SmallFiles:
@@ -138,7 +135,7 @@ class _SmallFiles:
         self, checkpoint_id: str, repository: str, commit: str, offered: Mapping[str, RemoteFile], access: HubAccess
     ) -> None:
         self._checkpoint_id = checkpoint_id
-        self._source = PinnedRepository(repository=repository, revision=commit, files=tuple(offered.values()))
+        self._pinned = PinnedRepository(repository=repository, revision=commit, files=tuple(offered.values()))
         self._offered = offered
         self._access = access
 
@@ -148,9 +145,7 @@ class _SmallFiles:
             raise CheckpointUnreadable(f"{self._checkpoint_id} has no {name}")
         if file.bytes > max_bytes:
             raise CheckpointUnreadable(f"{self._checkpoint_id}: {name} is larger than {max_bytes:,} bytes")
-        path = _download(self._checkpoint_id, client(self._access), self._source, file, self._access)
-        _require_pinned(self._checkpoint_id, file, path)
-        return path.read_bytes()
+        return download(self._checkpoint_id, self._pinned, file, self._access).read_bytes()
 
     def json(self, name: str) -> dict[str, Any]:
         try:
@@ -203,72 +198,9 @@ def _shapes(checkpoint_id: str, api: HfApi, repository: str, commit: str, names:
     return shapes
 
 
-def _download(
-    checkpoint_id: str,
-    api: HfApi,
-    source: PinnedRepository,
-    file: RemoteFile,
-    access: HubAccess,
-    on_bytes: Callable[[int], None] = lambda done: None,
-) -> Path:
-    with hub_errors_named(f"{checkpoint_id} ({file.name})"):
-        return Path(
-            api.hf_hub_download(
-                source.repository,
-                file.name,
-                revision=source.revision,
-                cache_dir=access.folder / "snapshots",
-                local_files_only=access.mode == "offline",
-                etag_timeout=REQUEST_TIMEOUT_S,
-                tqdm_class=_meter(on_bytes),
-            )
-        )
-
-
-def _meter(on_bytes: Callable[[int], None]) -> Any:
-    """A class that stands in for the bars that the client draws: it draws nothing, and tells how far a file is."""
-
-    class Meter:
-        def __init__(self, **options: Any) -> None:
-            self.n = int(options.get("initial") or 0)
-            self.total = options.get("total")
-
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(self, *_error: object) -> None:
-            pass
-
-        def update(self, count: int) -> None:
-            self.n += count
-            on_bytes(self.n)
-
-        def ignore(self, *_arguments: object, **_options: object) -> None:
-            pass
-
-        # What the client's other transport tells its bars besides.
-        update_transfer = set_postfix_str = set_transfer_postfix_str = refresh = close = ignore
-
-    return Meter
-
-
 def _require_size(checkpoint_id: str, size: int, access: HubAccess) -> None:
     if size > access.max_bytes:
         raise CheckpointTooLarge(
             f"{checkpoint_id} takes {size:,} bytes; this machine fetches at most {access.max_bytes:,} "
             "(FRONTRUNNER_HUB_MAX_BYTES)"
-        )
-
-
-def _require_pinned(checkpoint_id: str, file: RemoteFile, path: Path) -> None:
-    if file.sha256 is not None:
-        given, pinned = digest_once(path.resolve()), file.sha256
-    else:
-        data = path.read_bytes() if path.stat().st_size == file.bytes else b""
-        given, pinned = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest(), file.git_sha1
-    if given != pinned:
-        path.resolve().unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
-        raise CheckpointChanged(
-            f"{checkpoint_id}: {file.name} has digest {given[:12]}..., and the pinned revision has {pinned[:12]}..."
         )

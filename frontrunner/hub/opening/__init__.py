@@ -1,1 +1,1 @@
-"""From a directory to an opened checkpoint. Imports torch."""
+"""From a folder to an opened checkpoint. Imports torch."""

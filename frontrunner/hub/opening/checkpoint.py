@@ -4,15 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
-from frontrunner.data.dataset import FeatureInputs, ImageInputs, Key, TextInputs
+from frontrunner.data.dataset import FeatureInputs, Key, TextInputs
 from frontrunner.hub.describing.description import CheckpointDescription
+from frontrunner.progress import SILENT, Progress
 
-Inputs: TypeAlias = ImageInputs | TextInputs | FeatureInputs
+# An image as somebody hands it over: opened, by its path, or as its pixels (H, W, 3).
+GivenImage: TypeAlias = Image.Image | str | Path | NDArray[np.uint8]
+GivenInputs: TypeAlias = Sequence[GivenImage] | NDArray[np.uint8] | Sequence[str] | Sequence[tuple[str, str]]
+
+
+@runtime_checkable
+class Images(Protocol):
+    """Images by key, as those of a dataset are."""
+
+    def decode(self, key: Key) -> Image.Image:
+        """The image in RGB, at its full size.
+
+        Raises:
+            UnreadableDataset: it cannot be decoded.
+        """
+        ...
+
+
+Inputs: TypeAlias = Images | TextInputs | FeatureInputs
 
 
 class Batch(NamedTuple):
@@ -75,3 +98,33 @@ class Checkpoint:
     def read(self, inputs: Any) -> ForwardOutput:
         """Features, and source logits where there are any, of a batch's inputs, without gradients."""
         return self.forward(inputs)
+
+    def features(self, inputs: GivenInputs, *, progress: Progress = SILENT) -> NDArray[np.float32]:
+        """What the checkpoint makes of images or texts, prepared and read as in a ranking, on a GPU where there is one.
+
+        Args:
+            inputs: n images: PIL images, paths, or uint8 arrays (H, W, 3); or n texts: strings, or pairs of strings.
+            progress: hears of every batch.
+
+        Returns:
+            (n, D) features.
+
+        Raises:
+            ModalityMismatch: the inputs are not what the checkpoint reads.
+            UnreadableDataset: an image cannot be decoded.
+            CheckpointUnreadable: the model fails on them, or what it says of them is not finite.
+
+        Example:
+            >>> import frontrunner
+            >>> import numpy as np, tempfile, timm
+            >>> folder = tempfile.mkdtemp()
+            >>> timm.models.save_for_hf(timm.create_model("test_vit"), folder, safe_serialization=True)
+            >>> pixels = np.random.default_rng(0).integers(0, 255, (3, 50, 70, 3), dtype=np.uint8)
+            >>> features = frontrunner.open_checkpoint(folder).features(pixels)
+            >>> features.shape, features.dtype.name
+            ((3, 64), 'float32')
+        """
+        # Forward passes are the next room's. A checkpoint that somebody has opened should be of use without it.
+        from frontrunner.extraction.given import features_of
+
+        return features_of(self, inputs, progress)

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from frontrunner.data.dataset import ImageInputs, Key
+from frontrunner.data.dataset import Key
 from frontrunner.errors import ModalityMismatch
-from frontrunner.hub.opening.checkpoint import Batch, Inputs
+from frontrunner.hub.opening.checkpoint import Batch, Images, Inputs
 
 # Activations of 8 images stay near the caches of a CPU: batches of 32 were measured 1.3 times slower on two cores.
 BATCH_ON_CPU = 8
@@ -33,8 +33,8 @@ class ImagePreparation:
         self.prepare = prepare
 
     def batches(self, inputs: Inputs, keys: Sequence[Key], device: torch.device) -> Iterator[Batch]:
-        """See `Preparation.batches`."""
-        if not isinstance(inputs, ImageInputs):
+        """Batches of pixels in the order of `keys`, decoded ahead by threads."""
+        if not isinstance(inputs, Images):
             raise ModalityMismatch("the checkpoint reads images, the dataset holds none")
         size = BATCH_ON_CPU if device.type == "cpu" else BATCH_ON_GPU
         pending: deque[tuple[range, list[Future[Tensor]]]] = deque()
@@ -51,5 +51,5 @@ class ImagePreparation:
                 pixels = torch.stack([image.result() for image in images])
                 yield Batch(positions, pixels.contiguous(memory_format=torch.channels_last))
 
-    def _decode(self, inputs: ImageInputs, key: Key) -> Tensor:
+    def _decode(self, inputs: Images, key: Key) -> Tensor:
         return self.prepare(inputs.decode(key))

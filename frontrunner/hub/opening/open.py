@@ -1,45 +1,68 @@
-"""`open_checkpoint`: from a description to an opened `Checkpoint`. Imports torch and the library that opens it."""
+"""`open_checkpoint`: from a name, a folder or a description to an opened `Checkpoint`. Imports torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-from frontrunner.errors import ModalityMismatch
 from frontrunner.hub.access import HubAccess
 from frontrunner.hub.describing.configuration import refuse_unsafe
-from frontrunner.hub.describing.description import CheckpointDescription
+from frontrunner.hub.describing.description import CheckpointDescription, describe_directory
 from frontrunner.hub.describing.weights import PICKLE_FILE, weight_files
-from frontrunner.hub.fetching.remote import fetch
-from frontrunner.hub.finding.packages import unpack
+from frontrunner.hub.finding.folders import HubFolders, folders_of
+from frontrunner.hub.finding.registry import hub_of, hubs_of
+from frontrunner.hub.finding.selection import describe_named
 from frontrunner.hub.opening.checkpoint import Checkpoint
+from frontrunner.hub.protocol import Hub
+from frontrunner.progress import SILENT, Progress
 from frontrunner.settings import get_settings
 
 
 def open_checkpoint(
-    description: CheckpointDescription,
+    checkpoint: CheckpointDescription | str | Path,
     access: HubAccess | None = None,
     *,
-    on_fetch: Callable[[int, int], None] = lambda done, total: None,
+    hub: HubFolders = None,
+    progress: Progress = SILENT,
 ) -> Checkpoint:
-    """Open a checkpoint in evaluation mode, float32, on the CPU; fetch it first where it lies on a hub.
+    """Open a checkpoint in evaluation mode, float32, on the CPU; fetch it first where it is not at hand.
 
     Args:
-        description: what to open.
-        access: how this machine reaches a hub and where it keeps files; as the environment says by default.
-        on_fetch: hears (bytes so far, bytes in all) of a download.
+        checkpoint: an id of any hub (`timm:resnet18.a1_in1k`, `hf:ORG/NAME@REVISION`, `package:NAME`, `local:NAME`),
+            a variant of one (`ID#layer=3`), a checkpoint's folder, or a description.
+        access: how this machine reaches hubs and where it keeps files; as the environment says by default.
+        hub: the folder of checkpoints, or several, where `local:NAME` is looked for; the configured ones by default.
+        progress: hears of a download, and may stop it at its safe points.
+
+    Returns:
+        The opened checkpoint; its `features` gives what it makes of images or texts.
 
     Raises:
-        CheckpointError: a subclass names what is wrong: unreadable, unsafe, or of another modality.
-    """
-    if description.modality == "features":
-        raise ModalityMismatch(f"{description.id} is precomputed: there is nothing to open")
-    access = access or HubAccess.of(get_settings())
-    if description.path.endswith(".pth"):
-        from frontrunner.hub.opening.timm_checkpoint import open_packaged
+        CheckpointNotFound: there is no such checkpoint.
+        CheckpointError: a subclass names what is wrong: unreadable, unsafe, too large, or what its hub did not give.
 
-        return open_packaged(description)
-    folder = _folder(description, access, on_fetch)
+    Example:
+        >>> import tempfile
+        >>> import numpy, timm
+        >>> import frontrunner
+        >>> folder = tempfile.mkdtemp()
+        >>> timm.models.save_for_hf(timm.create_model("test_resnet"), folder, safe_serialization=True)
+        >>> checkpoint = frontrunner.open_checkpoint(folder)
+        >>> checkpoint.description.architecture, checkpoint.feature_dimension
+        ('test_resnet', 96)
+        >>> images = numpy.zeros((2, 48, 64, 3), dtype=numpy.uint8)
+        >>> checkpoint.features(images).shape
+        (2, 96)
+
+        From the Hub, which takes a network:
+
+        >>> frontrunner.open_checkpoint("timm:resnet18.a1_in1k").features(["flower.jpg"]).shape  # doctest: +SKIP
+        (1, 512)
+    """
+    settings = get_settings()
+    access = access or HubAccess.of(settings)
+    hubs = hubs_of(access, settings.hub if hub is None else folders_of(hub))
+    description = _described(checkpoint, hubs, access)
+    folder = hub_of(description.id, hubs).fetch(description, progress)
     refuse_unsafe(folder)
     (weights, *_) = weight_files(folder, pickles_allowed=access.pickles_allowed)
     if weights.name == PICKLE_FILE:
@@ -59,9 +82,12 @@ def open_checkpoint(
     return open_image_directory(description, folder)
 
 
-def _folder(description: CheckpointDescription, access: HubAccess, on_fetch: Callable[[int, int], None]) -> Path:
-    if description.remote is not None:
-        return fetch(description.id, description.remote, access, on_fetch)
-    if description.path.endswith(".zip"):
-        return unpack(Path(description.path), access.folder / "packages")
-    return Path(description.path)
+def _described(
+    checkpoint: CheckpointDescription | str | Path, hubs: tuple[Hub, ...], access: HubAccess
+) -> CheckpointDescription:
+    if isinstance(checkpoint, CheckpointDescription):
+        return checkpoint
+    folder = Path(checkpoint)
+    if isinstance(checkpoint, Path) or (folder.is_dir() and not any(hub.owns(checkpoint) for hub in hubs)):
+        return describe_directory(folder.resolve(), pickles_allowed=access.pickles_allowed)
+    return describe_named(checkpoint, hubs)

@@ -7,7 +7,6 @@ run code ends here with an error. What it made is written as safetensors, and fr
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 import torch
@@ -18,6 +17,7 @@ from frontrunner.errors import CheckpointUnreadable, UnsafeCheckpoint
 from frontrunner.hub.describing.configuration import DECIDING_FILES
 from frontrunner.hub.describing.description import digest_once
 from frontrunner.hub.describing.weights import WEIGHTS_FILE
+from frontrunner.hub.fetching.whole_folder import whole_folder
 
 
 def as_safetensors(folder: Path, pickle: Path, into: Path) -> Path:
@@ -28,24 +28,18 @@ def as_safetensors(folder: Path, pickle: Path, into: Path) -> Path:
         CheckpointUnreadable: it is no pickle of weights.
     """
     target = into / digest_once(pickle)[:32]
-    if (target / WEIGHTS_FILE).is_file():
+    if target.is_dir():
         return target
     weights = _tensors(pickle)
-    into.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=into, prefix=".partial-"))
     try:
-        save_file(weights, partial / WEIGHTS_FILE)
-        for name in DECIDING_FILES:
-            if (folder / name).is_file():
-                (partial / name).parent.mkdir(exist_ok=True)
-                shutil.copyfile(folder / name, partial / name)
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
+        with whole_folder(target) as partial:
+            save_file(weights, partial / WEIGHTS_FILE)
+            for name in DECIDING_FILES:
+                if (folder / name).is_file():
+                    (partial / name).parent.mkdir(exist_ok=True)
+                    shutil.copyfile(folder / name, partial / name)
     except OSError as error:
-        if not (target / WEIGHTS_FILE).is_file():  # else another process was faster
-            raise CheckpointUnreadable(f"{folder.name}: its weights cannot be rewritten: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        raise CheckpointUnreadable(f"{folder.name}: its weights cannot be rewritten: {error}") from error
     return target
 
 

@@ -49,7 +49,7 @@ class TextPreparation:
         self._tokenizer.save_pretrained(folder)
 
     def batches(self, inputs: Inputs, keys: Sequence[Key], device: torch.device) -> Iterator[Batch]:
-        """See `Preparation.batches`."""
+        """Batches of tokens, the longest texts first; tokenized at once, padded batch by batch."""
         if not isinstance(inputs, TextInputs):
             raise ModalityMismatch("the checkpoint reads texts, the dataset holds none")
         rows = [int(key) for key in keys]

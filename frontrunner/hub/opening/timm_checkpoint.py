@@ -1,4 +1,4 @@
-"""Opening checkpoints in timm's form: folders with `architecture`, and the weights that packages ship."""
+"""Opening checkpoints in timm's form: folders with `architecture`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import timm
 import timm.data
-import torch
 from torch import Tensor, nn
 
 from frontrunner.errors import CheckpointError, CheckpointUnreadable
@@ -17,9 +16,6 @@ from frontrunner.hub.describing.weights import WEIGHTS_FILE, tensor_shapes
 from frontrunner.hub.opening.checkpoint import Checkpoint, ForwardOutput
 from frontrunner.hub.opening.images import ImagePreparation
 from frontrunner.hub.opening.loading import assign_weights, unallocated
-
-# A buffer that older checkpoints lack and that evaluation does not read.
-_COUNTER = "num_batches_tracked"
 
 
 def open_timm_directory(description: CheckpointDescription, folder: Path) -> Checkpoint:
@@ -50,24 +46,6 @@ def open_timm_directory(description: CheckpointDescription, folder: Path) -> Che
     except Exception as error:  # whatever a configuration or a weights file leads an architecture to
         raise CheckpointUnreadable(f"{description.id}: timm cannot open it: {error}") from error
     return _checkpoint(description, module, several_labels=config.get("problem_type") == MULTI_LABEL)
-
-
-def open_packaged(description: CheckpointDescription) -> Checkpoint:
-    """Open weights that a package ships: same tensors in the same order as timm's, under other names.
-
-    The file's digest was compared with the pinned one when it was described.
-
-    Raises:
-        CheckpointUnreadable: a tensor's shape does not fit.
-    """
-    module = timm.create_model(description.architecture)
-    stored = torch.load(description.path, map_location="cpu", weights_only=True)
-    wanted = {name: value for name, value in module.state_dict().items() if not name.endswith(_COUNTER)}
-    given = [value for name, value in stored.items() if not name.endswith(_COUNTER)]
-    if [value.shape for value in given] != [value.shape for value in wanted.values()]:
-        raise CheckpointUnreadable(f"{description.id}: the shapes in {Path(description.path).name} do not fit")
-    module.load_state_dict(dict(zip(wanted, given, strict=True)), strict=False)
-    return _checkpoint(description, module, several_labels=False)
 
 
 def _fits(module: nn.Module, weights: Path) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from frontrunner.data import Split
 from frontrunner.data.dataset import TextInputs
-from frontrunner.errors import InvalidDataset
+from frontrunner.tuning.examples.splits import class_codes
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,8 @@ class LabelledTexts:
 
 
 def labelled_texts(inputs: TextInputs, split: Split) -> LabelledTexts:
-    """The split's texts.
-
-    Raises:
-        InvalidDataset: they have no classes.
-    """
-    if split.labels is None:
-        raise InvalidDataset("tuning is for classification: each text needs one class")
+    """The split's texts, with their classes."""
     rows = [int(key) for key in split.keys]
     seconds = None if inputs.seconds is None else tuple(inputs.seconds[row] for row in rows)
     texts = Texts(tuple(inputs.texts[row] for row in rows), seconds)
-    return LabelledTexts(texts, torch.from_numpy(np.ascontiguousarray(split.labels)))
+    return LabelledTexts(texts, torch.from_numpy(np.ascontiguousarray(class_codes(split))))

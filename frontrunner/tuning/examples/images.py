@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from frontrunner.data import ImageInputs, Split
-from frontrunner.errors import InvalidDataset, ModalityMismatch
+from frontrunner.progress import SILENT, Progress, Stage
+from frontrunner.tuning.examples.splits import class_codes
 
 VIEW_SHARE = 0.875
 # Crops are at most this much wider than high, or higher than wide.
 _LONGEST_RATIO = 4 / 3
-# Images decoded between two words of progress.
+# Images decoded between two reports of progress.
 _DECODED_AT_ONCE = 64
 
 
@@ -74,46 +74,43 @@ class Images:
 
 
 def decode_images(
-    inputs: object, split: Split, image_size: int, path: Path, on_progress: Callable[[int], None] = lambda done: None
+    inputs: ImageInputs, split: Split, image_size: int, path: Path, progress: Progress = SILENT, *, of: str = ""
 ) -> Images:
     """The split's images, from `path` where an earlier call left them, else decoded and written there.
 
     Args:
         inputs: the dataset's inputs.
-        split: which images, with labels.
-        image_size: side of a view.
+        split: which images, with their classes.
+        image_size: side of a view, pixels.
         path: an npy file.
-        on_progress: hears how many are decoded.
+        progress: hears how many are decoded, and may stop the work; then no file is left.
+        of: what progress calls these images.
 
     Raises:
-        ModalityMismatch: the inputs are no images.
-        InvalidDataset: they have no classes.
         UnreadableDataset: an image cannot be decoded.
     """
-    if not isinstance(inputs, ImageInputs):
-        raise ModalityMismatch("tuning is for images, and the dataset holds none")
-    if split.labels is None:
-        raise InvalidDataset("tuning is for classification: each image needs one class")
-    labels = torch.from_numpy(np.ascontiguousarray(split.labels))
-    side = round(image_size / VIEW_SHARE)
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{uuid.uuid4().hex}.partial")
         try:
-            shape = (len(split), 3, side, side)
-            kept = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
-            with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool:
-                for start in range(0, len(split), _DECODED_AT_ONCE):
-                    keys = split.keys[start : start + _DECODED_AT_ONCE]
-                    squares = pool.map(lambda key: _square(inputs.decode(key), side), keys)
-                    kept[start : start + len(keys)] = np.stack(list(squares))
-                    on_progress(start + len(keys))
-            kept.flush()
-            del kept
+            _decode(inputs, split, round(image_size / VIEW_SHARE), partial, progress, of)
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
+    labels = torch.from_numpy(np.ascontiguousarray(class_codes(split)))
     return Images(np.load(path, mmap_mode="r", allow_pickle=False), labels, image_size)
+
+
+def _decode(inputs: ImageInputs, split: Split, side: int, path: Path, progress: Progress, of: str) -> None:
+    kept = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(len(split), 3, side, side))
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool:
+        for start in range(0, len(split), _DECODED_AT_ONCE):
+            keys = split.keys[start : start + _DECODED_AT_ONCE]
+            squares = pool.map(lambda key: _square(inputs.decode(key), side), keys)
+            kept[start : start + len(keys)] = np.stack(list(squares))
+            progress.advance(Stage.DECODE, start + len(keys), len(split), of=of)
+            progress.safe_point()
+    kept.flush()
 
 
 def _square(image: Image.Image, side: int) -> NDArray[np.uint8]:

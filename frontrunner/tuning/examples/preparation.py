@@ -1,22 +1,20 @@
-"""From an order's datasets to examples: which are trained on, which decide when to stop, which are reported on."""
+"""From a payload's datasets to examples: which are trained on, which decide when to stop, which are reported on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from frontrunner.data import Dataset
+from frontrunner.data import Dataset, DatasetReference, ImageInputs, Split
 from frontrunner.data.dataset import TextInputs
-from frontrunner.data.reference import DatasetReference
 from frontrunner.errors import InvalidDataset, ModalityMismatch, SourceUnfit
+from frontrunner.progress import SILENT, Progress
 from frontrunner.tuning.examples.examples import Examples, labelled_texts
 from frontrunner.tuning.examples.images import decode_images
 from frontrunner.tuning.examples.splits import split_training
-from frontrunner.tuning.options import ADAPTATION
-from frontrunner.tuning.request import TuningPayload
+from frontrunner.tuning.request import TuningPayload, require_tunable
 from frontrunner.tuning.training.loop import TrainingData
 
 DEFAULT_IMAGE_SIZE = 224
@@ -24,7 +22,14 @@ DEFAULT_IMAGE_SIZE = 224
 
 @dataclass(frozen=True)
 class Prepared:
-    """The examples of a tuning and what they are called."""
+    """The examples of a tuning and what they are called.
+
+    Attributes:
+        data: what training sees.
+        report: what the tuned model is measured on.
+        report_split: where these come from.
+        classes: names by code.
+    """
 
     data: TrainingData
     report: Examples
@@ -32,8 +37,8 @@ class Prepared:
     classes: tuple[str, ...]
 
 
-def prepare(order: TuningPayload, on_progress: Callable[[int, int], None]) -> Prepared:
-    """Open and decode what an order names; `on_progress` hears (0, images in all) as they are decoded.
+def prepare(payload: TuningPayload, progress: Progress = SILENT) -> Prepared:
+    """Open and decode what a payload names; images that are decoded stay in its folder.
 
     Raises:
         InvalidDataset: nothing can be tuned or reported on.
@@ -41,17 +46,14 @@ def prepare(order: TuningPayload, on_progress: Callable[[int, int], None]) -> Pr
         ModalityMismatch: it holds not what the checkpoints read.
         SourceUnfit: source and target name other classes.
     """
-    request, folder = order.request, order.work_dir
-    target = _open(order.dataset, order.modality)
-    labelled = target
-    if order.request.method.name in ADAPTATION:
-        assert order.source is not None  # noqa: S101 - orders of adaptation carry a source
-        labelled = _open(order.source, order.modality)
-        if labelled.classes != target.classes:
-            raise SourceUnfit(
-                f"{labelled.name} has the classes {', '.join(labelled.classes[:5])}..., {target.name} has "
-                f"{', '.join(target.classes[:5])}...: source and target must name the same classes"
-            )
+    request = payload.request
+    target = _open(payload.dataset, payload)
+    labelled = target if payload.source is None else _open(payload.source, payload)
+    if labelled.classes != target.classes:
+        raise SourceUnfit(
+            f"{labelled.name} has the classes {', '.join(labelled.classes[:5])}..., {target.name} has "
+            f"{', '.join(target.classes[:5])}...: source and target must name the same classes"
+        )
     rows, held = split_training(
         labelled.train, max_examples=request.max_examples, validation_share=request.validation_share, seed=request.seed
     )
@@ -61,33 +63,32 @@ def prepare(order: TuningPayload, on_progress: Callable[[int, int], None]) -> Pr
             f"{target.name} has no test split and nothing is kept for validation: nothing to report on"
         )
 
-    def read(dataset: Dataset, what: str, wanted: np.ndarray | None = None) -> Examples:
-        split = dataset.test if what == "test" else dataset.train
-        chosen = split if wanted is None else split.take(wanted)
+    def read(dataset: Dataset, split: Split, what: str) -> Examples:
         if isinstance(dataset.inputs, TextInputs):
-            return labelled_texts(dataset.inputs, chosen)
-        size = request.image_size or order.checkpoints[0].input_size or DEFAULT_IMAGE_SIZE
-        return decode_images(
-            dataset.inputs, chosen, size, folder / f"{what}-{size}.npy", lambda done: on_progress(0, len(chosen))
-        )
+            return labelled_texts(dataset.inputs, split)
+        assert isinstance(dataset.inputs, ImageInputs)  # noqa: S101 - `require_tunable` refuses others
+        size = request.image_size or payload.checkpoints[0].input_size or DEFAULT_IMAGE_SIZE
+        path = payload.work_dir / f"{what}-{size}.npy"
+        return decode_images(dataset.inputs, split, size, path, progress, of=f"{dataset.name} {what}")
 
-    training = read(labelled, "train", rows)
-    validation = read(labelled, "validation", held) if len(held) else None
+    training = read(labelled, labelled.train.take(rows), "train")
+    validation = read(labelled, labelled.train.take(held), "validation") if len(held) else None
     unlabelled = None
-    if labelled is not target:
+    if payload.source is not None:
         every = np.random.default_rng(request.seed).permutation(len(target.train))[: request.max_examples]
-        unlabelled = read(target, "unlabelled", np.sort(every))
+        unlabelled = read(target, target.train.take(np.sort(every)), "unlabelled")
     data = TrainingData(training, validation, unlabelled)
     if has_test:
-        return Prepared(data, read(target, "test"), "test", target.classes)
+        return Prepared(data, read(target, target.test, "test"), "test", target.classes)
     assert validation is not None  # noqa: S101 - refused above
     return Prepared(data, validation, "validation", target.classes)
 
 
-def _open(reference: DatasetReference, modality: str) -> Dataset:
+def _open(reference: DatasetReference, payload: TuningPayload) -> Dataset:
     opened = reference.open()
-    if opened.modality != modality:
-        raise ModalityMismatch(f"{reference.name} holds {opened.modality} examples; the checkpoints read {modality}")
-    if opened.task != "classification":
-        raise InvalidDataset(f"{reference.name} is a {opened.task} dataset; tuning is for classification")
+    require_tunable(opened, payload.request.method)
+    if opened.modality != payload.modality:
+        raise ModalityMismatch(
+            f"{reference.name} holds {opened.modality} examples; the checkpoints read {payload.modality}"
+        )
     return opened

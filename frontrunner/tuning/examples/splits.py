@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frontrunner.data import Split, stratified_order
-from frontrunner.errors import InvalidDataset, TooFewExamples
+from frontrunner.errors import TooFewExamples
+
+
+def class_codes(split: Split) -> NDArray[np.int64]:
+    """(n,) the classes of a classification's examples."""
+    assert split.labels is not None  # noqa: S101 - `require_tunable` refuses other datasets
+    return split.labels
 
 
 def split_training(
@@ -17,14 +23,17 @@ def split_training(
     Each class gives the share of its sampled examples, rounded down, so no class is left without one to train on, and a
     few examples have no validation at all.
 
+    Args:
+        split: its examples have classes.
+        max_examples: of the sample.
+        validation_share: of each class's sampled examples.
+        seed: of the sample.
+
     Raises:
-        InvalidDataset: the examples have no classes.
         TooFewExamples: fewer than two examples, or a single class.
     """
-    if split.labels is None:
-        raise InvalidDataset("tuning is for classification: each example needs one class")
     sample = stratified_order(split, seed)[:max_examples]
-    labels = split.labels[sample]
+    labels = class_codes(split)[sample]
     present = np.unique(labels)
     if len(present) < 2:
         raise TooFewExamples(

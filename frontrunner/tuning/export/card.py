@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from frontrunner.hub import CheckpointDescription
-from frontrunner.tuning.options import ADAPTATION
 from frontrunner.tuning.request import TuningPayload
 from frontrunner.tuning.result import CurvePoint, ExportedModel, TuningOutput
 
@@ -28,31 +27,31 @@ def licence(parents: Sequence[CheckpointDescription]) -> str | None:
     return next(iter(stated)) if len(stated) == 1 else None
 
 
-def write_card(order: TuningPayload, output: TuningOutput, model: ExportedModel | None) -> str:
+def write_card(payload: TuningPayload, output: TuningOutput, model: ExportedModel | None) -> str:
     """README.md with front matter.
 
     Args:
-        order: the work.
+        payload: the work.
         output: what came of it.
         model: the plain model that the card lies beside; None for a card of the whole.
     """
-    parents = order.checkpoints
+    parents = payload.checkpoints
     found = licence(parents)
-    front = ["---", *_SERVED_BY[order.modality]]
+    front = ["---", *_SERVED_BY[payload.modality]]
     if found:
         front.append(f"license: {found.lower()}")
     front += ["base_model:", *(f"- {_quoted(parent.id)}" for parent in parents)]
-    front += ["datasets:", f"- {_quoted(order.dataset.name)}", "tags:", "- frontrunner", f"- {output.method}", "---"]
+    front += ["datasets:", f"- {_quoted(payload.dataset.name)}", "tags:", "- frontrunner", f"- {output.method}", "---"]
     sections = [
         "\n".join(front),
-        f"# {order.dataset.name}, tuned by {output.method}",
-        _results(output, f"{order.modality}s"),
-        _made(order, output),
+        f"# {payload.dataset.name}, tuned by {output.method}",
+        _results(output, f"{payload.modality}s"),
+        _made(payload, output),
         _parents(parents),
         _curve(output.curve),
     ]
     if model is not None:
-        sections.append(_files(model, order.modality))
+        sections.append(_files(model, payload.modality))
     return "\n\n".join(sections) + "\n"
 
 
@@ -83,17 +82,17 @@ def _results(output: TuningOutput, examples: str) -> str:
     return "\n".join(lines)
 
 
-def _made(order: TuningPayload, output: TuningOutput) -> str:
-    request = order.request
-    told = request.method.model_dump(exclude={"name"}).items()
-    options = ", ".join(f"{name} {'by default' if value is None else value}" for name, value in told)
+def _made(payload: TuningPayload, output: TuningOutput) -> str:
+    request = payload.request
+    numbers = request.method.model_dump(exclude={"name"}).items()
+    options = ", ".join(f"{name} {'by default' if value is None else value}" for name, value in numbers)
     lines = [
         "## How it was made",
-        f"- data: {order.dataset.name} (sha256 {order.dataset.digest[:16]}...)",
-        f"- {output.train_examples} training and {output.validation_examples} validation {order.modality}s",
+        f"- data: {payload.dataset.name} (sha256 {payload.dataset.digest[:16]}...)",
+        f"- {output.train_examples} training and {output.validation_examples} validation {payload.modality}s",
     ]
-    if output.method in ADAPTATION and order.source is not None:
-        lines.append(f"- labels from the source {order.source.name} (sha256 {order.source.digest[:16]}...) alone")
+    if payload.source is not None:
+        lines.append(f"- labels from the source {payload.source.name} (sha256 {payload.source.digest[:16]}...) alone")
     lines += [
         f"- method: {output.method}" + (f" ({options})" if options else ""),
         f"- learning rate {output.learning_rate:g}, batches of {request.batch_size}, seed {request.seed}",

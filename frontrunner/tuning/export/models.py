@@ -16,7 +16,8 @@ from torch import Tensor
 
 from frontrunner.errors import CheckpointUnreadable
 from frontrunner.files import whole_file
-from frontrunner.hub import describe_directory
+from frontrunner.hub import HubAccess, describe_directory
+from frontrunner.hub.opening.checkpoint import Checkpoint
 from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.hub.opening.text_head import write_head, write_pooling
 from frontrunner.hub.opening.texts import TextPreparation
@@ -31,7 +32,12 @@ _PROBED = 2
 
 
 def write_model(
-    model: Classifier, folder: Path, classes: Sequence[str], report: Examples, provenance: dict[str, object]
+    model: Classifier,
+    folder: Path,
+    classes: Sequence[str],
+    report: Examples,
+    provenance: dict[str, object],
+    access: HubAccess,
 ) -> None:
     """`config.json` and `model.safetensors` of one tuned model; replaces what lies in `folder`.
 
@@ -44,6 +50,7 @@ def write_model(
         classes: names of the outputs.
         report: the examples that it is measured on; a few are asked of what was written.
         provenance: where it comes from; `license` and `pretraining_dataset` are what a catalogue shows.
+        access: how the folder is opened again.
 
     Raises:
         CheckpointUnreadable: the written files answer otherwise than the model.
@@ -56,7 +63,7 @@ def write_model(
         else:
             assert isinstance(model, ImageClassifier) and isinstance(report, Images)  # noqa: S101, PT018 - the other kind
             _write_image_model(model, partial, classes, report.image_size, provenance)
-        _require_parity(model, partial, report)
+        _require_parity(model, open_checkpoint(describe_directory(partial), access), report)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(partial, folder)
     finally:
@@ -103,9 +110,9 @@ def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
         save_file({name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}, file.name)
 
 
-def _require_parity(model: Classifier, folder: Path, report: Examples) -> None:
+def _require_parity(model: Classifier, written: Checkpoint, report: Examples) -> None:
     rows = torch.arange(min(len(report), _PROBED))
-    answered = _answers_again(folder, report, rows)
+    answered = _logits(written, report, rows)
     with torch.inference_mode():
         expected = model.eval()(report.plain(rows))
     difference = float((answered - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
@@ -116,9 +123,8 @@ def _require_parity(model: Classifier, folder: Path, report: Examples) -> None:
         )
 
 
-def _answers_again(folder: Path, examples: Examples, rows: Tensor) -> Tensor:
+def _logits(opened: Checkpoint, examples: Examples, rows: Tensor) -> Tensor:
     """(b, C) logits of a written model, opened as any checkpoint is, to the plain views at `rows`."""
-    opened = open_checkpoint(describe_directory(folder))
     views = examples.plain(rows)
     with torch.inference_mode():
         if isinstance(views, Texts):
@@ -127,5 +133,5 @@ def _answers_again(folder: Path, examples: Examples, rows: Tensor) -> Tensor:
         else:
             logits = opened.module(Normalise.of(opened)(views))
     if logits is None:
-        raise CheckpointUnreadable(f"{folder.name}: the written checkpoint has no head")
+        raise CheckpointUnreadable(f"{opened.description.id}: the written checkpoint has no head")
     return logits

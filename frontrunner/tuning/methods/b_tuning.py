@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from frontrunner.hub.describing.description import CheckpointDescription
 from frontrunner.scores.posterior import Posterior, posterior
 from frontrunner.statistics import FeatureStatistics, Floats
 from frontrunner.tuning.context import TuningContext
@@ -19,7 +18,7 @@ from frontrunner.tuning.options import BTuningOptions
 from frontrunner.tuning.training.method import Batch, Method, Outcome, cross_entropy, plain, rates
 
 
-def b_tuning(context: TuningContext) -> Method:
+def b_tuning(context: TuningContext[BTuningOptions]) -> Method:
     """Loss: cross-entropy + lambda mean (phi_t m_t - sum_k pi_k phi_k m_k)^2, pi = softmax(LogME / T).
 
     The mean is over examples and classes, the cross-entropy's over examples only. So lambda, 100 in the source, whose
@@ -29,18 +28,17 @@ def b_tuning(context: TuningContext) -> Method:
     Teachers see the plain views and are read once; the student's own m_t comes from its pretrained features and stays.
     """
     options = context.options
-    assert isinstance(options, BTuningOptions)  # noqa: S101 - the registry pairs them
     student = context.open_student()
-    readings = {teacher.digest: context.readings(teacher).features for teacher in context.teachers}
-    models = {digest: _model(features, context) for digest, features in readings.items()}
+    features_of = {teacher.digest: context.extract(teacher).features for teacher in context.teachers}
+    models = {digest: _model(features, context) for digest, features in features_of.items()}
     target = teachers_prediction(
-        [models[digest].evidence.score for digest in readings],
-        [models[digest].predict_mean(features) for digest, features in readings.items()],
+        [models[digest].evidence.score for digest in features_of],
+        [models[digest].predict_mean(features) for digest, features in features_of.items()],
         options.temperature,
     )
     wanted = torch.from_numpy(target).float()
     strength = context.classes if options.strength is None else options.strength
-    weights = _Weights(_student_mean(context, context.student, models))
+    weights = _Weights(_student_mean(context, models))
 
     def loss(batch: Batch) -> Outcome:
         features, logits = student.both(batch.views)
@@ -67,11 +65,11 @@ class _Weights(nn.Module):
         self.register_buffer("mean", torch.from_numpy(mean).float(), persistent=False)
 
 
-def _model(features: np.ndarray, context: TuningContext) -> Posterior:
+def _model(features: np.ndarray, context: TuningContext[BTuningOptions]) -> Posterior:
     return posterior(FeatureStatistics().update(features, labels=context.train.labels.numpy()))
 
 
-def _student_mean(context: TuningContext, student: CheckpointDescription | None, known: dict[str, Posterior]) -> Floats:
-    assert student is not None  # noqa: S101 - orders of this method carry a student
-    model = known.get(student.digest) or _model(context.readings(student).features, context)
+def _student_mean(context: TuningContext[BTuningOptions], known: dict[str, Posterior]) -> Floats:
+    student = context.pretrained
+    model = known.get(student.digest) or _model(context.extract(student).features, context)
     return model.mean

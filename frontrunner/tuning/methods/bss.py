@@ -14,10 +14,9 @@ from frontrunner.tuning.options import BSSOptions
 from frontrunner.tuning.training.method import Batch, Method, Outcome, cross_entropy, plain, rates
 
 
-def bss(context: TuningContext) -> Method:
+def bss(context: TuningContext[BSSOptions]) -> Method:
     """Loss: cross-entropy + eta sum of the squares of the k smallest singular values of the batch's features (b, D)."""
     options = context.options
-    assert isinstance(options, BSSOptions)  # noqa: S101 - the registry pairs them
     student = context.open_student()
 
     def loss(batch: Batch) -> Outcome:

@@ -16,16 +16,14 @@ from frontrunner.tuning.training.method import Batch, Method, Outcome, cross_ent
 _BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
-def dan(context: TuningContext) -> Method:
+def dan(context: TuningContext[DANOptions]) -> Method:
     """Loss: cross-entropy on the source + lambda MMD^2(source's features, target's features)."""
     options = context.options
-    assert isinstance(options, DANOptions)  # noqa: S101 - the registry pairs them
     student = context.open_student()
 
     def loss(batch: Batch) -> Outcome:
-        assert batch.unlabelled is not None  # noqa: S101 - orders of this method carry a target
         features, logits = student.both(batch.views)
-        apart = squared_mmd(features, student.features(batch.unlabelled))
+        apart = squared_mmd(features, student.features(batch.target))
         return Outcome({"task": cross_entropy(logits, batch.labels), "mmd": options.strength * apart}, logits)
 
     return Method(student, rates(student), loss, student, plain(student))

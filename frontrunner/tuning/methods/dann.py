@@ -24,20 +24,18 @@ class _WithCritic(nn.Module):
         self.critic = critic
 
 
-def dann(context: TuningContext) -> Method:
+def dann(context: TuningContext[DANNOptions]) -> Method:
     """Loss: cross-entropy on the source + the domain classifier's, whose gradient is reversed before the features."""
     options = context.options
-    assert isinstance(options, DANNOptions)  # noqa: S101 - the registry pairs them
     student = context.open_student()
     dimension = context.feature_dimension(student)
     critic = nn.Sequential(nn.Linear(dimension, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, 1))
     module = _WithCritic(student, critic)
 
     def loss(batch: Batch) -> Outcome:
-        assert batch.unlabelled is not None  # noqa: S101 - orders of this method carry a target
         features, logits = student.both(batch.views)
         strength = options.strength * warmed_up(batch.progress)
-        domains = domain_loss(critic, features, student.features(batch.unlabelled), strength)
+        domains = domain_loss(critic, features, student.features(batch.target), strength)
         return Outcome({"task": cross_entropy(logits, batch.labels), "domains": domains}, logits)
 
     groups = [*rates(student), *decaying(critic.parameters(), HEAD_RATE)]

@@ -30,13 +30,12 @@ from frontrunner.tuning.training.method import HEAD_RATE, Batch, Method, Outcome
 _AT_ONCE = 16
 
 
-def delta(context: TuningContext) -> Method:
+def delta(context: TuningContext[DeltaOptions]) -> Method:
     """Loss: cross-entropy + lambda sum_layers sum_j a_j |FM_j - FM0_j|^2 (mean over examples) + beta/2 |head|^2."""
     options = context.options
-    assert isinstance(options, DeltaOptions)  # noqa: S101 - the registry pairs them
     student, pretrained = context.open_student(), context.open_student()
     pretrained.requires_grad_(False)
-    attention = [torch.softmax(found / found.mean().clamp_min(1e-30), dim=0) for found in _importance(context, options)]
+    attention = [torch.softmax(found / found.mean().clamp_min(1e-30), dim=0) for found in _importance(context)]
     head = student.head()
 
     def loss(batch: Batch) -> Outcome:
@@ -95,14 +94,13 @@ def _as_positions(output: Tensor, channels_last: bool) -> Tensor:
     return output.flatten(1, -2)
 
 
-def _importance(context: TuningContext, options: DeltaOptions) -> list[Tensor]:
+def _importance(context: TuningContext[DeltaOptions]) -> list[Tensor]:
     """(channels,) of each stage: how much the loss would grow, to first order, were the channel switched off."""
-    assert context.student is not None  # noqa: S101 - orders of this method carry a student
-    features = context.readings(context.student).features
+    features = context.extract(context.pretrained).features
     model = posterior(FeatureStatistics().update(features, labels=context.train.labels.numpy()))
     weights = torch.from_numpy(model.mean).float()
     columns = {label: column for column, label in enumerate(model.classes or ())}
-    reader, images = context.open_student().eval(), context.sample(options.importance_examples)
+    reader, images = context.open_student().eval(), context.sample(context.options.importance_examples)
     total: list[Tensor] = []
     for rows in torch.split(torch.arange(len(images)), _AT_ONCE):
         with feature_maps(reader) as maps:

@@ -25,10 +25,9 @@ from frontrunner.tuning.training.method import (
 )
 
 
-def discriminative(context: TuningContext) -> Method:
+def discriminative(context: TuningContext[DiscriminativeOptions]) -> Method:
     """Loss: cross-entropy. A layer's rate is `decay` times that of the layer after it; timm says what a layer is."""
     options = context.options
-    assert isinstance(options, DiscriminativeOptions)  # noqa: S101 - the registry pairs them
     student = context.open_student()
 
     def loss(batch: Batch) -> Outcome:

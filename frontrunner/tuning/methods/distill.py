@@ -43,16 +43,17 @@ class _WithProjections(nn.Module):
         self.projections = nn.ModuleList(projections)
 
 
-def distill(context: TuningContext) -> Method:
+def distill(context: TuningContext[DistillOptions]) -> Method:
     """Loss: cross-entropy + lambda mean_k |phi_k - W_k phi_t|^2 + mu T^2 KL(teachers' answers || the student's)."""
     options = context.options
-    assert isinstance(options, DistillOptions)  # noqa: S101 - the registry pairs them
     student = context.open_student()
-    readings = [_standardised(context.readings(teacher).features) for teacher in context.teachers]
+    features_of = [_standardised(context.extract(teacher).features) for teacher in context.teachers]
     labels = context.train.labels.numpy()
-    answers = np.mean([probe_answers(features, labels, context.classes, context.seed) for features in readings], axis=0)
+    answers = np.mean(
+        [probe_answers(features, labels, context.classes, context.seed) for features in features_of], axis=0
+    )
     softened = torch.softmax(torch.from_numpy(np.log(np.maximum(answers, 1e-12))) / options.temperature, dim=1).float()
-    wanted = [torch.from_numpy(features).float() for features in readings]
+    wanted = [torch.from_numpy(features).float() for features in features_of]
     own = context.feature_dimension(student)
     projections = [nn.Linear(own, features.shape[1]) for features in wanted]
 

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from frontrunner.tuning.context import TuningContext
+from frontrunner.tuning.options import EnsembleOptions
 from frontrunner.tuning.training.method import Batch, Method, Outcome, cross_entropy, rates
 
 
-def ensemble(context: TuningContext) -> Method:
+def ensemble(context: TuningContext[EnsembleOptions]) -> Method:
     """Loss: the sum of the members' cross-entropies."""
     members = context.open_teachers()
     module = nn.ModuleList(members)

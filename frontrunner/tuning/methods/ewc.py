@@ -15,19 +15,18 @@ from torch import Tensor, nn
 from frontrunner.errors import StudentUnsupported
 from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.methods.anchors import Anchors
-from frontrunner.tuning.networks.image_classifier import Normalise, open_timm
+from frontrunner.tuning.networks.image_classifier import Normalise
 from frontrunner.tuning.options import EWCOptions
 from frontrunner.tuning.randomness import NOISE, generator_at
 from frontrunner.tuning.training.method import Batch, Method, Outcome, cross_entropy, plain, rates
 
 
-def ewc(context: TuningContext) -> Method:
+def ewc(context: TuningContext[EWCOptions]) -> Method:
     """Loss: cross-entropy + lambda/2 sum_j F_j (w_j - w0_j)^2 over the backbone."""
     options = context.options
-    assert isinstance(options, EWCOptions)  # noqa: S101 - the registry pairs them
     student = context.open_student()
     names = [name for name, _ in student.backbone()]
-    anchors = Anchors([weight for _, weight in student.backbone()], _measured(context, options, names))
+    anchors = Anchors([weight for _, weight in student.backbone()], _fisher(context, names))
 
     def loss(batch: Batch) -> Outcome:
         logits = student(batch.views)
@@ -37,18 +36,16 @@ def ewc(context: TuningContext) -> Method:
     return Method(student, rates(student, backbone_decay=0.0), loss, student, plain(student), frozen=[anchors])
 
 
-def _measured(context: TuningContext, options: EWCOptions, names: Sequence[str]) -> list[Tensor]:
+def _fisher(context: TuningContext[EWCOptions], names: Sequence[str]) -> list[Tensor]:
     """The Fisher of the checkpoint as pretrained, a tensor for each named weight, mean one."""
-    description = context.student
-    assert description is not None  # noqa: S101 - orders of this method carry a student
-    size = context.images.image_size
-    checkpoint = open_timm(description, size)
+    description, size = context.pretrained, context.images.image_size
+    checkpoint = context.open_at_size(description)
     if checkpoint.forward(torch.zeros(1, 3, size, size)).source_logits is None:
         raise StudentUnsupported(f"{description.id} has no classifier of its own, whose Fisher EWC needs; try l2_sp")
     network: nn.Module = checkpoint.module.eval()
     normalise = Normalise.of(checkpoint)
     weights = [network.get_parameter(name) for name in names]
-    images = context.sample(options.fisher_examples)
+    images = context.sample(context.options.fisher_examples)
     inputs = (normalise(images.plain(row[None])) for row in torch.arange(len(images)))
     generator = generator_at(context.seed, NOISE, 0)
     fisher = diagonal_fisher(lambda pixels: network(pixels), weights, inputs, draws=1, generator=generator)

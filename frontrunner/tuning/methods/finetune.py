@@ -6,10 +6,11 @@ Source: Yosinski et al., "How transferable are features in deep neural networks?
 from __future__ import annotations
 
 from frontrunner.tuning.context import TuningContext
+from frontrunner.tuning.options import FinetuneOptions
 from frontrunner.tuning.training.method import Batch, Method, Outcome, cross_entropy, plain, rates
 
 
-def finetune(context: TuningContext) -> Method:
+def finetune(context: TuningContext[FinetuneOptions]) -> Method:
     """Loss: cross-entropy."""
     student = context.open_student()
 

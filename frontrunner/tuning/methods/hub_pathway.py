@@ -32,10 +32,9 @@ _WORDS = 4096
 _WIDTH = 32
 
 
-def hub_pathway(context: TuningContext) -> Method:
+def hub_pathway(context: TuningContext[HubPathwayOptions]) -> Method:
     """Loss: cross-entropy of the mixture - exploration H(mean weights) + exploitation (each chosen one's own)."""
     options = context.options
-    assert isinstance(options, HubPathwayOptions)  # noqa: S101 - the registry pairs them
     members = replace(context, hold_statistics=True).open_teachers()
     if options.paths > len(members):
         raise TuningError(f"paths is {options.paths}, and there are {len(members)} teachers to choose from")

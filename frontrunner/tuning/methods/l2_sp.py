@@ -12,10 +12,9 @@ from frontrunner.tuning.options import L2SPOptions
 from frontrunner.tuning.training.method import HEAD_RATE, Batch, Method, Outcome, RateGroup, cross_entropy, plain
 
 
-def l2_sp(context: TuningContext) -> Method:
+def l2_sp(context: TuningContext[L2SPOptions]) -> Method:
     """Loss: cross-entropy + alpha/2 |w - w0|^2 + beta/2 |head|^2; no other decay."""
     options = context.options
-    assert isinstance(options, L2SPOptions)  # noqa: S101 - the registry pairs them
     student = context.open_student()
     backbone, head = [weight for _, weight in student.backbone()], student.head()
     anchors = Anchors(backbone)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import torch
 
 from frontrunner.tuning.context import TuningContext
+from frontrunner.tuning.options import LinearProbeOptions
 from frontrunner.tuning.training.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying, plain
 
 
-def linear_probe(context: TuningContext) -> Method:
+def linear_probe(context: TuningContext[LinearProbeOptions]) -> Method:
     """Loss: cross-entropy of the head on features that do not change."""
     student = context.open_student()
 

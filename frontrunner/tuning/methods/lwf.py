@@ -6,13 +6,14 @@ old classifier goes on beside the new head and is dropped at the end.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from frontrunner.errors import StudentUnsupported
 from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.networks.classifier import Classifier
-from frontrunner.tuning.networks.image_classifier import open_timm
 from frontrunner.tuning.options import LwFOptions
 from frontrunner.tuning.training.method import Batch, Method, Outcome, cross_entropy, decaying, divergence, plain, rates
 
@@ -24,14 +25,13 @@ class _WithOldHead(nn.Module):
         self.old = old
 
 
-def lwf(context: TuningContext) -> Method:
+def lwf(context: TuningContext[LwFOptions]) -> Method:
     """Loss: cross-entropy + lambda T^2 KL(old answers || new ones), both softened by T."""
     options = context.options
-    assert isinstance(options, LwFOptions)  # noqa: S101 - the registry pairs them
-    student, description = context.open_student(), context.student
-    assert description is not None  # noqa: S101 - orders of this method carry a student
-    old = open_timm(description, context.images.image_size).module.get_classifier()  # type: ignore[operator]
-    recorded = context.readings(description).source_probabilities
+    student, description = context.open_student(), context.pretrained
+    network: Any = context.open_at_size(description).module
+    old = network.get_classifier()
+    recorded = context.extract(description).source_probabilities
     if recorded is None or not isinstance(old, nn.Linear):
         raise StudentUnsupported(f"{description.id} has no linear classifier of its own, whose answers LwF keeps")
     # softmax(log p / T) = softmax(logits / T): the constant between them cancels.

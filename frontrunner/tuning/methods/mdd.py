@@ -22,19 +22,17 @@ class _WithAdversary(nn.Module):
         self.adversary = adversary
 
 
-def mdd(context: TuningContext) -> Method:
+def mdd(context: TuningContext[MDDOptions]) -> Method:
     """Loss: cross-entropy on the source + the disparity that the adversary finds, reversed before the features."""
     options = context.options
-    assert isinstance(options, MDDOptions)  # noqa: S101 - the registry pairs them
     student = context.open_student()
     dimension = context.feature_dimension(student)
     adversary = nn.Linear(dimension, context.classes)
     module = _WithAdversary(student, adversary)
 
     def loss(batch: Batch) -> Outcome:
-        assert batch.unlabelled is not None  # noqa: S101 - orders of this method carry a target
         features, logits = student.both(batch.views)
-        target_features, target_logits = student.both(batch.unlabelled)
+        target_features, target_logits = student.both(batch.target)
         strength = options.strength * warmed_up(batch.progress)
         disparity = margin_disparity(
             adversary(reverse_gradient(features, strength)),

@@ -1,4 +1,4 @@
-"""Zoo-Tuning and its lite form: one network whose every layer mixes the weights of all checkpoints.
+"""Zoo-Tuning: one network whose every layer mixes the weights of all checkpoints.
 
 Shu et al., "Zoo-Tuning: Adaptive Transfer from a Zoo of Models", ICML 2021. Every plain convolution and linear map of
 the backbone becomes a `zoo_layers.ZooLayer`. What is no such layer is shared and begins as the leader's: normalisation,
@@ -8,16 +8,13 @@ The first gates add up to one, and are not equal. Checkpoints that began from di
 different meanings at one place: half a percent of a stranger's weights is noise that costs points. So nearly all of the
 weight is the leader's at first, the checkpoint of the highest LogME, and the gates find out what the others add.
 docs/tuning.md has figures.
-
-The lite form's gates do not depend on the example, so its mixtures can be carried out once: `fold` gives one plain
-model of the original architecture that answers alike.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import nn
@@ -27,33 +24,32 @@ from frontrunner.scores.logme import logme_from_statistics
 from frontrunner.statistics import FeatureStatistics
 from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.examples.images import Images
-from frontrunner.tuning.methods.zoo_layers import ZooLayer, replaceable, zoo_layer
+from frontrunner.tuning.methods.zoo_layers import replaceable, zoo_layer
+from frontrunner.tuning.networks.classifier import Classifier
 from frontrunner.tuning.networks.image_classifier import ImageClassifier, norms
 from frontrunner.tuning.options import LiteZooTuningOptions, ZooTuningOptions
 from frontrunner.tuning.randomness import NOISE, epoch_order
 from frontrunner.tuning.training.method import HEAD_RATE, Batch, Method, Outcome, cross_entropy, decaying
 
+ZooContext: TypeAlias = TuningContext[ZooTuningOptions | LiteZooTuningOptions]
 # Images that running statistics are measured on, and how many at a time.
 _MEASURED = 512
 _AT_ONCE = 32
 
 
-def zoo_tuning(context: TuningContext) -> Method:
+def zoo_tuning(context: TuningContext[ZooTuningOptions]) -> Method:
     """Loss: cross-entropy. Gates for each example; not one plain model."""
-    return _method(context, shared=False)
+    return zoo_method(prepared_zoo(context, leader_first(context), shared=False), dict)
 
 
-def lite_zoo_tuning(context: TuningContext) -> Method:
-    """Loss: cross-entropy. Gates for the whole batch; folds into one plain model."""
-    return _method(context, shared=True)
+def prepared_zoo(context: ZooContext, teachers: Sequence[ImageClassifier], *, shared: bool) -> ImageClassifier:
+    """The zoo of the teachers, the leader first, ready to be trained on the context's images.
 
-
-def _method(context: TuningContext, *, shared: bool) -> Method:
-    options = context.options
-    assert isinstance(options, (ZooTuningOptions, LiteZooTuningOptions))  # noqa: S101 - the registry pairs them
-    teachers = leader_first(context)
-    others = len(teachers) - 1
-    zoo = make_zoo(teachers, [options.leader] + [(1 - options.leader) / others] * others, shared=shared)
+    Raises:
+        StudentUnsupported: the architecture reads weights of layers otherwise than by calling the layers.
+    """
+    leader, others = context.options.leader, len(teachers) - 1
+    zoo = make_zoo(teachers, [leader] + [(1 - leader) / others] * others, shared=shared)
     try:
         with torch.no_grad():
             zoo.eval()(context.images.plain(torch.zeros(1, dtype=torch.long)))
@@ -63,6 +59,11 @@ def _method(context: TuningContext, *, shared: bool) -> Method:
         ) from error
     if not context.hold_statistics:
         measure_statistics(zoo, context.images, context.seed)
+    return zoo
+
+
+def zoo_method(zoo: ImageClassifier, models: Callable[[], dict[str, Classifier]]) -> Method:
+    """The method that trains a zoo; `models` are the plain ones in it."""
 
     def loss(batch: Batch) -> Outcome:
         logits = zoo(batch.views)
@@ -71,10 +72,10 @@ def _method(context: TuningContext, *, shared: bool) -> Method:
     head = {id(weight) for weight in zoo.head()}
     rest = [weight for weight in zoo.parameters() if id(weight) not in head]
     groups = [*decaying(rest), *decaying(zoo.head(), HEAD_RATE)]
-    return Method(zoo, groups, loss, zoo, lambda: {"model": fold(zoo, teachers[0])} if shared else {})
+    return Method(zoo, groups, loss, zoo, models)
 
 
-def leader_first(context: TuningContext) -> list[ImageClassifier]:
+def leader_first(context: ZooContext) -> list[ImageClassifier]:
     """The opened teachers, the one of the highest LogME on the training images before the others.
 
     Raises:
@@ -84,7 +85,7 @@ def leader_first(context: TuningContext) -> list[ImageClassifier]:
     require_one_architecture(teachers)
     labels = context.train.labels.numpy()
     scores = [
-        logme_from_statistics(FeatureStatistics().update(context.readings(teacher).features, labels=labels)).score
+        logme_from_statistics(FeatureStatistics().update(context.extract(teacher).features, labels=labels)).score
         for teacher in context.teachers
     ]
     leader = teachers.pop(scores.index(max(scores)))
@@ -128,27 +129,6 @@ def measure_statistics(zoo: ImageClassifier, images: Images, seed: int) -> None:
             zoo(images.plain(piece))
     for norm, momentum in zip(measured, momenta, strict=True):
         norm.momentum = momentum
-
-
-def fold(zoo: ImageClassifier, like: ImageClassifier) -> ImageClassifier:
-    """One plain classifier that answers as the lite `zoo` does in evaluation mode.
-
-    Args:
-        zoo: of shared gates.
-        like: a classifier of the architecture, whose layers are copied and given the mixed weights.
-    """
-    folded = copy.deepcopy(zoo)
-    plain: Any = like.network
-    for name, part in zoo.network.named_modules():
-        if isinstance(part, ZooLayer):
-            layer = copy.deepcopy(plain.get_submodule(name))
-            weight, bias = part.mixed(part.gates.settled()[None])
-            with torch.no_grad():
-                layer.weight.copy_(weight[0])
-                if bias is not None:
-                    layer.bias.copy_(bias[0])
-            folded.network.set_submodule(name, layer)
-    return folded.eval()
 
 
 def require_one_architecture(teachers: Sequence[ImageClassifier]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -11,6 +13,26 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from frontrunner.hub.describing.description import CheckpointDescription
 from frontrunner.tuning.examples.examples import Views
+from frontrunner.tuning.randomness import WEIGHTS, seeded
+
+
+@dataclass(frozen=True)
+class NewHead:
+    """The head that a checkpoint is given.
+
+    Attributes:
+        classes: C.
+        seed: of its first weights.
+        place: which of several heads of one tuning.
+    """
+
+    classes: int
+    seed: int
+    place: int = 0
+
+    def seeded(self) -> AbstractContextManager[None]:
+        """The block in which its first weights are drawn."""
+        return seeded(self.seed, WEIGHTS, self.place)
 
 
 class Classifier(nn.Module, ABC):

@@ -19,10 +19,8 @@ from frontrunner.errors import StudentUnsupported
 from frontrunner.hub.describing.description import CheckpointDescription
 from frontrunner.hub.opening.checkpoint import Checkpoint
 from frontrunner.hub.opening.images import ImagePreparation
-from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.tuning.examples.examples import Views
-from frontrunner.tuning.networks.classifier import Classifier
-from frontrunner.tuning.randomness import WEIGHTS, seeded
+from frontrunner.tuning.networks.classifier import Classifier, NewHead
 
 
 class Normalise(nn.Module):
@@ -69,9 +67,37 @@ class ImageClassifier(Classifier):
         self.normalise = normalise
         self.held = [part for part in norms(network) if hold_statistics or _has_unfit_statistics(part)]
 
+    @classmethod
+    def of(
+        cls, checkpoint: Checkpoint, head: NewHead, image_size: int, *, hold_statistics: bool = False
+    ) -> ImageClassifier:
+        """An opened checkpoint, given a new head.
+
+        Args:
+            checkpoint: of images, in timm's form; its network becomes the classifier's.
+            head: what it is given.
+            image_size: side of the views, pixels; set where the architecture must know it.
+            hold_statistics: hold every normalisation layer.
+
+        Raises:
+            StudentUnsupported: not timm's, or it does not read images of that size.
+        """
+        description = checkpoint.description
+        network: Any = at_size(checkpoint, image_size).module
+        with head.seeded():
+            network.reset_classifier(head.classes)
+        classifier = cls(description, network, Normalise.of(checkpoint), hold_statistics=hold_statistics)
+        with torch.inference_mode():
+            logits = classifier.eval()(torch.zeros(1, 3, image_size, image_size))
+        if logits.shape != (1, head.classes):
+            raise StudentUnsupported(
+                f"{description.id} answers {tuple(logits.shape)} where (1, {head.classes}) is expected"
+            )
+        return classifier
+
     def inputs(self, views: Views) -> dict[str, Tensor]:
         """The pixels as they are."""
-        assert isinstance(views, Tensor)  # noqa: S101 - orders do not mix what checkpoints read
+        assert isinstance(views, Tensor)  # noqa: S101 - payloads do not mix what checkpoints read
         return {"pixels": views}
 
     def read(self, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -80,12 +106,12 @@ class ImageClassifier(Classifier):
         return maps
 
     def pooled(self, hidden: Tensor) -> Tensor:
-        """See `Classifier.pooled`."""
+        """Features (b, D), as timm pools them before its classifier."""
         features: Tensor = self.network.forward_head(hidden, pre_logits=True)
         return features
 
     def answer(self, hidden: Tensor) -> Tensor:
-        """See `Classifier.answer`."""
+        """Logits (b, C) of timm's own head."""
         logits: Tensor = self.network.forward_head(hidden)
         return logits
 
@@ -100,52 +126,16 @@ def norms(network: nn.Module) -> list[_BatchNorm]:
     return [part for part in network.modules() if isinstance(part, _BatchNorm) and part.running_mean is not None]
 
 
-def open_image_classifier(
-    description: CheckpointDescription,
-    classes: int,
-    image_size: int,
-    seed: int,
-    *,
-    place: int = 0,
-    hold_statistics: bool = False,
-) -> ImageClassifier:
-    """Open a checkpoint and give it a new head.
-
-    Args:
-        description: a checkpoint of images in timm's form.
-        classes: C.
-        image_size: side of the views; set where the architecture must know it.
-        seed: of the head's first weights.
-        place: which of several heads of one tuning.
-        hold_statistics: hold every normalisation layer.
+def at_size(checkpoint: Checkpoint, image_size: int) -> Checkpoint:
+    """The checkpoint itself, its network set to read images of `image_size`.
 
     Raises:
-        CheckpointError: it cannot be opened.
         StudentUnsupported: not timm's, or it does not read images of that size.
     """
-    checkpoint = open_timm(description, image_size)
+    description = checkpoint.description
     network: Any = checkpoint.module
-    with seeded(seed, WEIGHTS, place):
-        network.reset_classifier(classes)
-    classifier = ImageClassifier(description, network, Normalise.of(checkpoint), hold_statistics=hold_statistics)
-    with torch.inference_mode():
-        answered = classifier.eval()(torch.zeros(1, 3, image_size, image_size))
-    if answered.shape != (1, classes):
-        raise StudentUnsupported(f"{description.id} answers {tuple(answered.shape)} where (1, {classes}) is expected")
-    return classifier
-
-
-def open_timm(description: CheckpointDescription, image_size: int) -> Checkpoint:
-    """A timm checkpoint whose network reads images of `image_size`.
-
-    Raises:
-        CheckpointError: it cannot be opened.
-        StudentUnsupported: not timm's, or it does not read images of that size.
-    """
     if description.library != "timm":
         raise StudentUnsupported(f"{description.id} is in {description.library}'s form; only timm's can be tuned")
-    checkpoint = open_checkpoint(description)
-    network: Any = checkpoint.module
     try:
         if hasattr(network, "set_input_size") and description.input_size != image_size:
             network.set_input_size(img_size=(image_size, image_size))

@@ -9,13 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from frontrunner.errors import StudentUnsupported
-from frontrunner.hub.describing.description import CheckpointDescription
 from frontrunner.hub.opening.checkpoint import Checkpoint
-from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.hub.opening.texts import TextPreparation
 from frontrunner.tuning.examples.examples import Texts, Views
-from frontrunner.tuning.networks.classifier import Classifier
-from frontrunner.tuning.randomness import WEIGHTS, seeded
+from frontrunner.tuning.networks.classifier import Classifier, NewHead
 
 
 class TextClassifier(Classifier):
@@ -40,9 +37,26 @@ class TextClassifier(Classifier):
         self.scale = checkpoint.feature_dimension**0.5 if pooling is not None and pooling.normalised else 1.0
         self._read = checkpoint.forward
 
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, head: NewHead) -> TextClassifier:
+        """An opened checkpoint of texts, given a new head.
+
+        Raises:
+            StudentUnsupported: it cannot be written again as it is read.
+        """
+        description = checkpoint.description
+        config: Any = checkpoint.module.config
+        pooling = description.text_pooling
+        if pooling is not None and pooling.layer == "mean":
+            raise StudentUnsupported(f"{description.id}: the mean over layers has no form to write a tuned model in")
+        if config.is_encoder_decoder:
+            raise StudentUnsupported(f"{description.id} is half of an encoder-decoder, which has no form of its own")
+        with head.seeded():
+            return cls(checkpoint, head.classes)
+
     def inputs(self, views: Views) -> dict[str, Tensor]:
         """The tokenizer's tensors, (b, t) each, where the network is."""
-        assert isinstance(views, Texts)  # noqa: S101 - orders do not mix what checkpoints read
+        assert isinstance(views, Texts)  # noqa: S101 - payloads do not mix what checkpoints read
         tokens = self.preparation.together(views.firsts, views.seconds)
         return dict(tokens.to(self.classifier.weight.device))
 
@@ -51,11 +65,11 @@ class TextClassifier(Classifier):
         return self._read(inputs).features
 
     def pooled(self, hidden: Tensor) -> Tensor:
-        """See `Classifier.pooled`."""
+        """The same: the checkpoint's own pooling has been done."""
         return hidden
 
     def answer(self, hidden: Tensor) -> Tensor:
-        """See `Classifier.answer`."""
+        """Logits (b, C) of the scaled features."""
         logits: Tensor = self.classifier(hidden * self.scale)
         return logits
 
@@ -70,29 +84,3 @@ class TextClassifier(Classifier):
             head.weight.copy_(self.classifier.weight * self.scale)
             head.bias.copy_(self.classifier.bias)
         return head
-
-
-def open_text_classifier(
-    description: CheckpointDescription, classes: int, seed: int, *, place: int = 0
-) -> TextClassifier:
-    """Open a checkpoint and give it a new head.
-
-    Args:
-        description: a checkpoint of texts.
-        classes: C.
-        seed: of the head's first weights.
-        place: which of several heads of one tuning.
-
-    Raises:
-        CheckpointError: it cannot be opened.
-        StudentUnsupported: it cannot be written again as it is read.
-    """
-    pooling = description.text_pooling
-    if pooling is not None and pooling.layer == "mean":
-        raise StudentUnsupported(f"{description.id}: the mean over layers has no form to write a tuned model in")
-    checkpoint = open_checkpoint(description)
-    config: Any = checkpoint.module.config
-    if config.is_encoder_decoder:
-        raise StudentUnsupported(f"{description.id} is half of an encoder-decoder, which has no form of its own")
-    with seeded(seed, WEIGHTS, place):
-        return TextClassifier(checkpoint, classes)

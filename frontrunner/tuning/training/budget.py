@@ -11,21 +11,27 @@ import itertools
 import json
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from frontrunner.files import whole_file
-from frontrunner.tuning.training.loop import Listener, Schedule, TrainingData, answers, train
+from frontrunner.progress import Event, Progress, Stage
+from frontrunner.tuning.training.loop import Schedule, TrainingData, answers, train
 from frontrunner.tuning.training.method import Method
-from frontrunner.tuning.training.state import StateFile
+from frontrunner.tuning.training.state import StateFolder
 
 # Steps that are timed; the first ones are slow, so the fastest counts.
 _STEPS = 4
 
 
 def affordable_epochs(
-    method: Method, data: TrainingData, schedule: Schedule, budget_s: float, swept: int, folder: Path, identity: str
+    method: Method,
+    data: TrainingData,
+    schedule: Schedule,
+    budget_s: float,
+    swept: int,
+    folder: StateFolder,
+    progress: Progress,
 ) -> int:
     """Epochs of the schedule that fit into the budget beside the sweep: at least one, at most the schedule's.
 
@@ -36,36 +42,50 @@ def affordable_epochs(
         budget_s: seconds of training and sweep.
         swept: epochs that the sweep takes.
         folder: where the number is kept.
-        identity: of the tuning.
+        progress: may stop the timing after a step; it hears of nothing.
     """
-    path = folder / "epochs.json"
+    path = folder.path / "epochs.json"
     if not path.is_file():
-        fit = int(budget_s / _epoch_seconds(method, data, schedule, folder, identity)) - swept
+        fit = int(budget_s / _epoch_seconds(method, data, schedule, folder, progress)) - swept
         with whole_file(path) as file:
             file.write(json.dumps(max(1, min(schedule.epochs, fit))).encode())
     epochs: int = json.loads(path.read_bytes())
     return epochs
 
 
-def _epoch_seconds(method: Method, data: TrainingData, schedule: Schedule, folder: Path, identity: str) -> float:
+class _StepClock:
+    """Notes when each step ended; only safe points reach the progress of the whole."""
+
+    def __init__(self, whole: Progress) -> None:
+        self._whole = whole
+        self.ended = [time.monotonic()]
+
+    def advance(self, stage: Stage, done: int, total: int, *, of: str = "") -> None:
+        self.ended.append(time.monotonic())
+
+    def safe_point(self) -> None:
+        self._whole.safe_point()
+
+    def event(self, event: Event) -> None:
+        """A timing has no curve."""
+
+
+def _epoch_seconds(
+    method: Method, data: TrainingData, schedule: Schedule, folder: StateFolder, progress: Progress
+) -> float:
     few = data.train.take(np.arange(min(len(data.train), _STEPS * schedule.batch_size)))
     start = copy.deepcopy(method.module.state_dict())
-    state = StateFile(folder / "timing.pt", identity)
+    state = folder.state("timing.pt")
     state.path.unlink(missing_ok=True)  # of a timing that was cut off: what it had done took no time now
-    ended = [time.monotonic()]
-    train(
-        method,
-        replace(data, train=few, validation=None),
-        replace(schedule, epochs=1, learning_rate=1e-9),
-        state,
-        Listener(lambda done, total: ended.append(time.monotonic())),
-    )
+    clock = _StepClock(progress)
+    timed = replace(schedule, epochs=1, learning_rate=1e-9)
+    train(method, replace(data, train=few, validation=None), timed, state, clock)
     state.path.unlink()
     method.module.load_state_dict(start)
-    step = min(after - before for before, after in itertools.pairwise(ended))
+    step = min(after - before for before, after in itertools.pairwise(clock.ended))
     began = time.monotonic()
     answers(method, few)
     looked = time.monotonic() - began
     validated = 0 if data.validation is None else len(data.validation)
-    steps = len(ended) - 1
+    steps = len(clock.ended) - 1
     return (step * steps * len(data.train) + looked * validated) / len(few)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from statistics import fmean
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from frontrunner.errors import TuningDiverged
+from frontrunner.progress import SILENT, Progress, Stage
 from frontrunner.tuning.examples.examples import Examples, Views
 from frontrunner.tuning.randomness import CROPS, NOISE, ORDER, UNLABELLED, epoch_order, generator_at, seeded
 from frontrunner.tuning.result import CurvePoint
@@ -70,36 +71,30 @@ class Schedule:
     stage: str = "training"
 
 
-@dataclass(frozen=True)
-class Listener:
-    """Who hears how a training goes."""
-
-    on_progress: Callable[[int, int], None] = lambda done, total: None
-    on_event: Callable[[CurvePoint], None] = lambda point: None
-
-
-def train(method: Method, data: TrainingData, schedule: Schedule, state: StateFile, listener: Listener) -> Reached:
+def train(
+    method: Method, data: TrainingData, schedule: Schedule, state: StateFile, progress: Progress = SILENT
+) -> Reached:
     """Train from wherever `state` stands to the end; the module then holds the best weights, on the CPU.
 
     The best are those of the highest validation accuracy, the lower loss deciding between equals; without a validation
-    split those after the last epoch. `on_progress` is called at the end of every step, and whatever it raises goes on
-    up once the state is saved.
+    split those after the last epoch. The end of every step is a safe point, and whatever `progress` raises there goes
+    on up once the state is saved. Points of the curve are its events.
 
     Raises:
         TuningDiverged: the loss was not finite or grew a hundredfold before the first epoch was over. Later, training
             ends as `diverged` and the best weights stand.
     """
     with freed_memory_kept():
-        return _Training(method, data, schedule, state, listener).run()
+        return _Training(method, data, schedule, state, progress).run()
 
 
 class _Training:
     """A training under way: the method's module, its optimiser and `reached` always stand at the end of one step."""
 
     def __init__(
-        self, method: Method, data: TrainingData, schedule: Schedule, state: StateFile, listener: Listener
+        self, method: Method, data: TrainingData, schedule: Schedule, state: StateFile, progress: Progress
     ) -> None:
-        self.method, self.data, self.schedule, self.state, self.listener = method, data, schedule, state, listener
+        self.method, self.data, self.schedule, self.state, self.progress = method, data, schedule, state, progress
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         # Convolutions of small networks run half as fast in the other layout.
         self._move(self.device, torch.channels_last)
@@ -109,7 +104,7 @@ class _Training:
         self.steps = -(-len(data.train) // schedule.batch_size)  # an epoch's
 
     def run(self) -> Reached:
-        """See `train`."""
+        """Train to the end."""
         reached = self.reached
         while reached.ended is None:
             if not self._epoch():
@@ -148,7 +143,8 @@ class _Training:
                 self._save()
             try:
                 done = reached.epoch * examples + int(reached.totals["examples"])
-                self.listener.on_progress(done, self.schedule.epochs * examples)
+                self.progress.advance(Stage.TRAIN, done, self.schedule.epochs * examples)
+                self.progress.safe_point()
             except BaseException:
                 self._save()
                 raise
@@ -207,7 +203,7 @@ class _Training:
                 views=view.to(self.device, memory_format=torch.channels_last),
                 labels=data.train.labels[piece].to(self.device),
                 unlabelled=None if other is None else other.to(self.device, memory_format=torch.channels_last),
-                progress=self._progress(),
+                progress=self._share_over(),
             )
 
     def _close_epoch(self) -> None:
@@ -242,14 +238,14 @@ class _Training:
             learning_rate=self.optimiser.param_groups[0]["lr"] / self.optimiser.param_groups[0]["rate"],
         )
         self.reached.curve.append(point)
-        self.listener.on_event(point)
+        self.progress.event(point)
 
-    def _progress(self) -> float:
+    def _share_over(self) -> float:
         return self.reached.step / (self.steps * self.schedule.epochs)
 
     def _set_rates(self) -> None:
         """A cosine from the learning rate to zero, or no change; each group keeps its own multiple of it."""
-        share = 0.5 * (1 + math.cos(math.pi * self._progress())) if self.schedule.anneal else 1.0
+        share = 0.5 * (1 + math.cos(math.pi * self._share_over())) if self.schedule.anneal else 1.0
         rate = self.schedule.learning_rate * share
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["rate"]

@@ -34,6 +34,12 @@ class Batch(NamedTuple):
     unlabelled: Views | None
     progress: float
 
+    @property
+    def target(self) -> Views:
+        """The views of the target, in adaptation."""
+        assert self.unlabelled is not None  # noqa: S101 - payloads of adaptation carry a source beside the target
+        return self.unlabelled
+
 
 class Outcome(NamedTuple):
     """What a loss says of a batch: its parts, which are added up, and the logits (b, C) that accuracy is read from."""

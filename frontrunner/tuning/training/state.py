@@ -46,6 +46,23 @@ class Reached:
     ended: Ending | None = None
 
 
+@dataclass(frozen=True)
+class StateFolder:
+    """Where a tuning keeps what it has reached.
+
+    Attributes:
+        path: the folder.
+        identity: of the tuning; state of another one is not read.
+    """
+
+    path: Path
+    identity: str
+
+    def state(self, name: str) -> StateFile:
+        """The state of one training."""
+        return StateFile(self.path / name, self.identity)
+
+
 class StateFile:
     """Where a training keeps its state.
 

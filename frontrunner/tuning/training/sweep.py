@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from frontrunner.errors import TuningDiverged
 from frontrunner.files import whole_file
-from frontrunner.tuning.training.loop import Listener, Optimiser, Schedule, TrainingData, train
+from frontrunner.progress import SILENT, Part, Progress, Stage
+from frontrunner.tuning.training.loop import Optimiser, Schedule, TrainingData, train
 from frontrunner.tuning.training.method import Method
-from frontrunner.tuning.training.state import StateFile
+from frontrunner.tuning.training.state import StateFolder
 
 # Of the backbone; heads learn at ten times these. Half a decade apart: neighbours differ by less than seeds do.
 RATES: dict[Optimiser, tuple[float, ...]] = {
@@ -47,12 +46,7 @@ def trial(schedule: Schedule, examples: int) -> Schedule:
 
 
 def sweep(
-    method: Method,
-    data: TrainingData,
-    schedule: Schedule,
-    folder: Path,
-    identity: str,
-    listener_of: Callable[[int], Listener],
+    method: Method, data: TrainingData, schedule: Schedule, folder: StateFolder, progress: Progress = SILENT
 ) -> dict[str, list[float] | None]:
     """Losses after each rate's trial, one for each validation example; None if it diverged.
 
@@ -63,23 +57,24 @@ def sweep(
         method, data: as for `train`.
         schedule: of a trial; its rate is not looked at.
         folder: of the results.
-        identity: of the tuning.
-        listener_of: who hears of the i-th rate.
+        progress: hears how many examples were trained on, over all trials.
 
     Raises:
         TuningDiverged: with every rate.
     """
-    path = folder / "trials.json"
+    path, rates = folder.path / "trials.json", RATES[schedule.optimiser]
+    each = schedule.epochs * len(data.train)
     found: dict[str, list[float] | None] = json.loads(path.read_bytes()) if path.is_file() else {}
     start = copy.deepcopy(method.module.state_dict())
-    for place, rate in enumerate(RATES[schedule.optimiser]):
+    for place, rate in enumerate(rates):
         name = f"{rate:g}"
         if name in found:
             continue
-        state = StateFile(folder / f"sweep-{name}.pt", identity)
+        state = folder.state(f"sweep-{name}.pt")
         try:
             named = replace(schedule, learning_rate=rate, stage=f"sweep {name}")
-            reached = train(method, data, named, state, listener_of(place))
+            part = Part(progress, Stage.TRAIN, before=place * each, total=len(rates) * each)
+            reached = train(method, data, named, state, part)
             losses = reached.losses or [sum(reached.curve[-1].loss.values())]
             found[name] = None if reached.ended == "diverged" else losses
         except TuningDiverged:

@@ -16,13 +16,12 @@ from typing import Any
 import httpx
 import numpy as np
 import psutil
-import pytest
 from sqlalchemy import select
 
 import migrations
-from frontrunner.status import Status
+from benchmarks.service.servers import Postgres, Redis, free_port, wait_until
+from frontrunner.processes import module_command
 from models import CounterRow, Database, JobRow, StepRow
-from tests.servers import Postgres, Redis, free_port, wait_until
 
 # Steps of a job: enough that it is under way for a second or two.
 SETS = 30
@@ -63,7 +62,7 @@ class Fleet:
         """Start a worker and wait until it has looked for work once."""
         known = self.workers_seen()
         process = self.start(
-            *(sys.executable, "-m", "frontrunner.cli", "worker", *options), limit_bytes=limit_bytes, **settings
+            *module_command("frontrunner.cli", "worker", *options), limit_bytes=limit_bytes, **settings
         )
         wait_until(lambda: self._is_up(process) and self.workers_seen() > known, 60, "the worker's start")
         return process
@@ -223,12 +222,3 @@ def write_features(path: Path, sets: int = 1, examples: int = 60, columns: int =
     }
     np.savez(path, labels=labels, **features)
     return path
-
-
-def is_right(service: Fleet, job_id: str, expected: dict[str, float]) -> None:
-    """Each checkpoint has one line, with the value that a local ranking gives it."""
-    job = service.job(job_id)
-    assert job.status == Status.SUCCEEDED, (job.error_code, service.logs()[-5000:])
-    lines = {line["checkpoint"]: line["scores"]["logme"]["value"] for line in job.result["ranking"]}
-    assert lines == {name: pytest.approx(value, rel=1e-6) for name, value in expected.items()}
-    assert len(job.result["ranking"]) == len(expected)

@@ -1,0 +1,20 @@
+"""`frontrunner serve`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from frontrunner.settings import get_settings
+
+
+def serve(
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port to listen on.")] = None,
+) -> None:
+    """Start the API and a supervised worker on this machine; no broker or database server needed."""
+    from api.serve import serve as serve_until_stopped
+
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    serve_until_stopped(get_settings().model_copy(update=given))

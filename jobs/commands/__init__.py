@@ -1,0 +1,1 @@
+"""The commands of this room: the service's database and its catalogue."""

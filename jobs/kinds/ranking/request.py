@@ -1,0 +1,86 @@
+"""What a ranking's job stores about itself: the request, and everything that was settled when it was submitted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from frontrunner.data import DatasetReference
+from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
+from frontrunner.ranking import Plan, RankingRequest, SourceReference, SourceStore
+from frontrunner.settings import Settings
+from frontrunner.tuning import TuningRequest
+from jobs.kinds.kind import NewJob
+
+
+class TuningToFollow(BaseModel):
+    """A tuning that begins with the best checkpoints of a ranking as soon as that is over.
+
+    Attributes:
+        request: the tuning, without its teachers.
+        top: how many of the ranked checkpoints it takes.
+        folder: state and files of tunings are kept below it.
+    """
+
+    request: TuningRequest
+    top: int
+    folder: Path
+
+
+class Candidate(BaseModel):
+    """A checkpoint that is to be ranked, and the statistics of its source dataset where they are known."""
+
+    checkpoint: CheckpointDescription
+    source: SourceReference | None
+
+
+class RankingJob(BaseModel):
+    """A ranking as its job stores it.
+
+    Attributes:
+        request: what was asked for.
+        dataset: where runners find the dataset.
+        candidates: what is ranked, the smallest first.
+        skipped: what was left out at once.
+        cache: where features are kept.
+        queue: where steps that run models wait.
+        then: the tuning that is to follow.
+    """
+
+    request: RankingRequest
+    dataset: DatasetReference
+    candidates: tuple[Candidate, ...]
+    skipped: tuple[SkippedCheckpoint, ...]
+    cache: Path
+    queue: str
+    then: TuningToFollow | None
+
+
+def ranking_job(
+    request: RankingRequest,
+    dataset: DatasetReference,
+    plan: Plan,
+    settings: Settings,
+    then: TuningToFollow | None = None,
+) -> NewJob:
+    """The job of a ranking.
+
+    Args:
+        request: what was asked for.
+        dataset: where runners find the dataset.
+        plan: which checkpoints are ranked and which are not.
+        settings: where features and source statistics are kept, and which queue runs models.
+        then: the tuning that is to follow.
+    """
+    sources = SourceStore(settings.sources)
+    job = RankingJob(
+        request=request,
+        dataset=dataset,
+        candidates=tuple(Candidate(checkpoint=c, source=sources.find(c.digest)) for c in plan.steps),
+        skipped=plan.skipped,
+        cache=settings.cache.resolve(),
+        queue=settings.forward_queue,
+        then=then,
+    )
+    return NewJob("ranking", job, dataset.id)

@@ -1,0 +1,97 @@
+"""Tunings: one step makes one model out of the best checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from pydantic import BaseModel
+
+from frontrunner.progress import Progress, Stage
+from frontrunner.tuning import Tuning, TuningOutput, TuningPayload
+from jobs.kinds.kind import JobKind, JobState, NewJob, NewStep
+
+
+class TuningJob(BaseModel):
+    """A tuning as its job stores it.
+
+    Attributes:
+        payload: the work of its one step.
+        train_examples: of the dataset.
+        queue: where steps that run models wait.
+    """
+
+    payload: TuningPayload
+    train_examples: int
+    queue: str
+
+    @property
+    def examples_total(self) -> int:
+        """Examples that training goes through, roughly: sweeps and early ends change it."""
+        request = self.payload.request
+        examples = min(self.train_examples, request.max_examples)
+        return int(request.epochs * examples * (1 - request.validation_share))
+
+
+_State: TypeAlias = JobState[TuningJob, TuningPayload, TuningOutput]
+
+
+class TuningKind(JobKind[TuningJob, TuningPayload, TuningOutput]):
+    """One step, whose output says what was made; its files lie in the payload's folder."""
+
+    name = "tuning"
+    request = TuningJob
+    payload = TuningPayload
+    output = TuningOutput
+    counted = frozenset({Stage.TRAIN})
+    leaves_files = True
+
+    def result_url(self, job_id: str) -> str:
+        """The tuning."""
+        return f"/v1/tunings/{job_id}"
+
+    def next_steps(self, job: _State) -> Sequence[NewStep[TuningPayload]] | Tuning:
+        """The one step, then the result."""
+        if job.is_in_hand:
+            return ()
+        if job.steps:
+            return self.result(job)
+        request, payload = job.request, job.request.payload
+        return (NewStep("model", payload, request.queue, request.examples_total, (payload.dataset.digest,)),)
+
+    def result(self, job: _State) -> Tuning:
+        """What was asked, and what was made of it once that is there."""
+        (step,) = job.steps
+        payload = step.payload
+        return Tuning(
+            id=job.id,
+            status=job.status,
+            dataset=payload.dataset.name,
+            method=payload.request.method,
+            student=None if payload.student is None else payload.student.id,
+            teachers=[teacher.id for teacher in payload.teachers],
+            output=step.output,
+            failure=job.failure or step.failure,
+        )
+
+    def run(self, payload: TuningPayload, progress: Progress) -> TuningOutput:
+        """Train, measure and export."""
+        from frontrunner.tuning.run import run_tuning
+
+        return run_tuning(payload, progress)
+
+    def folder(self, payload: TuningPayload) -> Path:
+        """The payload's own folder."""
+        return payload.work_dir
+
+
+KIND = TuningKind()
+
+
+def tuning_job(payload: TuningPayload, dataset_id: str, train_examples: int, queue: str) -> NewJob:
+    """The job of a tuning."""
+    return NewJob(KIND.name, TuningJob(payload=payload, train_examples=train_examples, queue=queue), dataset_id)
+
+
+__all__ = ["KIND", "tuning_job"]

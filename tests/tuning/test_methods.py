@@ -1,0 +1,71 @@
+"""Facts about the facts that methods state of themselves: each one is what building and training it shows."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from frontrunner.errors import ArchitecturesDiffer
+from frontrunner.tuning import METHODS, MethodOptions
+from frontrunner.tuning.methods import build
+from frontrunner.tuning.networks.classifier import Classifier
+from frontrunner.tuning.training.method import Batch
+from tests.tuning.builders import coloured_images, context
+
+N = 12
+
+
+@pytest.fixture(params=METHODS)
+def options(request):
+    return METHODS[request.param]()
+
+
+def built(options, folder, student, teachers):
+    """The method, and the ids of the checkpoints whose features it has asked for."""
+    given = context(options, folder, coloured_images(N), student, teachers)
+    method = build(given)
+    read = {found.id for found in (student, *teachers) if list(folder.glob(f"extracted-{found.digest[:32]}.npz"))}
+    return method, read
+
+
+def test_its_model_is_made_of_what_it_says_and_it_learns_from_teachers_where_it_needs_them(tmp_path, zoo, options):
+    student, *teachers = zoo
+    method, read = built(options, tmp_path, student, tuple(teachers))
+    trained = {part.description.id for part in method.module.modules() if isinstance(part, Classifier)}
+    ids = {teacher.id for teacher in teachers}
+    assert trained
+    assert trained <= (ids if options.made_of_teachers else {student.id})
+    assert bool((trained | read) & ids) == (options.teachers_needed > 0)
+
+
+def test_it_has_plain_models_where_it_says_so(tmp_path, zoo, options):
+    method, _ = built(options, tmp_path, zoo[0], zoo[1:])
+    assert bool(method.models()) == options.exports_plain_models
+
+
+def test_its_loss_needs_examples_of_the_target_beside_the_source_where_it_says_so(tmp_path, zoo, options):
+    method, _ = built(options, tmp_path, zoo[0], zoo[1:])
+    method.module.train()
+    rows, images = torch.arange(N), coloured_images(N)
+    batch = Batch(rows, images.plain(rows), images.labels, None, 0.5)
+    if options.needs_source:
+        with pytest.raises(AssertionError):
+            method.loss(batch)
+        batch = batch._replace(unlabelled=images.plain(rows))
+    assert torch.isfinite(sum(method.loss(batch).parts.values()))
+
+
+def test_it_takes_teachers_of_any_architecture_unless_it_says_that_they_must_be_of_one(tmp_path, zoo, vit, options):
+    if options.needs_one_architecture:
+        with pytest.raises(ArchitecturesDiffer):
+            built(options, tmp_path, zoo[0], (zoo[1], vit))
+    else:
+        built(options, tmp_path, zoo[0], (zoo[1], vit))
+
+
+def test_facts_are_no_part_of_what_a_request_says(options):
+    adapter = TypeAdapter(MethodOptions)
+    assert adapter.validate_python(adapter.dump_python(options)) == options
+    stated = {name for schema in adapter.json_schema()["$defs"].values() for name in schema["properties"]}
+    assert stated.isdisjoint({"teachers_needed", "made_of_teachers", "needs_source", "modalities"})
