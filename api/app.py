@@ -76,17 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(NameRequests)
     problems.install(app)
     for resource in (
-        datasets,
-        rankings,
-        tunings,
-        task_distances,
-        scores,
-        jobs,
-        events,
-        webhooks,
-        checkpoints,
-        health,
-        metrics,
-    ):
+        datasets, rankings, tunings, task_distances, scores, jobs, events, webhooks, checkpoints, health, metrics
+    ):  # fmt: skip
         app.include_router(resource.router)
     return app
