@@ -1,27 +1,39 @@
 """The runner: the process that does the heavy work of steps, and nothing else.
 
-It reads JSON lines on stdin - a step each, or the wish that it stop at the next safe point - and answers with JSON
-lines on stdout: `progress` and `told`, then one of `finished`, `failed` (the input's fault), `lost` (ours) or
-`stopped`. It holds no database credentials, and dies at once when stdin closes, so no runner outlives its supervisor.
+It reads instructions on stdin - a step, or the wish that it stop at the next safe point - and answers on stdout, a line
+each; `workers.messages` lists both. It holds no database credentials, and dies at once when stdin closes, so no runner
+outlives its supervisor.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import sys
 import threading
 import time
-from typing import Any, TextIO
+from typing import TextIO
 
 import structlog
+from pydantic import BaseModel
 
 from frontrunner.blobs import DISK_FULL
 from frontrunner.errors import FrontrunnerError
 from frontrunner.logs import configure_logs
 from frontrunner.progress import Event, Stage
 from jobs.work import run_payload
+from workers.messages import (
+    Advanced,
+    Failed,
+    Finished,
+    Lost,
+    Noted,
+    StartStep,
+    Stopped,
+    StopStep,
+    line_of,
+    read_instruction,
+)
 
 # Progress lines are for people: more often than this nobody can tell.
 _PROGRESS_PERIOD_S = 0.25
@@ -29,7 +41,7 @@ _PROGRESS_PERIOD_S = 0.25
 _log = structlog.get_logger("frontrunner.runner")
 
 
-class Stopped(BaseException):
+class StopWork(BaseException):
     """The supervisor asked to stop and the work is at a safe point: unwinds it, whatever it catches."""
 
 
@@ -47,48 +59,48 @@ class ReportedProgress:
         now = time.monotonic()
         if done == total or stage != self._stage or now - self._said_at >= _PROGRESS_PERIOD_S:
             self._said_at, self._stage = now, stage
-            say(self._answers, event="progress", stage=stage, done=done, total=total, of=of)
+            say(self._answers, Advanced(stage=stage, done=done, total=total, of=of))
 
     def safe_point(self) -> None:
         """Stop here if the supervisor asked for it."""
         if self._stopping.is_set():
-            raise Stopped
+            raise StopWork
 
     def event(self, event: Event) -> None:
         """Pass an event on to those who watch the job."""
-        say(self._answers, event="told", type=event.type, data=event.model_dump(mode="json"))
+        say(self._answers, Noted(type=event.type, data=event.model_dump(mode="json")))
 
 
 def main() -> None:
     """Do steps until stdin closes."""
     answers = _claim_stdout()
-    steps: queue.Queue[dict[str, Any]] = queue.Queue()
+    steps: queue.Queue[StartStep] = queue.Queue()
     stopping = threading.Event()
     threading.Thread(target=_listen, args=(steps, stopping), daemon=True).start()
     while True:
         step = steps.get()
-        configure_logs(step["log"]["level"], as_json=step["log"]["as_json"])
-        with structlog.contextvars.bound_contextvars(**step["context"]):
-            _do(step["kind"], step["payload"], answers, stopping)
+        configure_logs(step.log_level, as_json=step.log_as_json)
+        with structlog.contextvars.bound_contextvars(**step.context):
+            _do(step.kind, step.payload, answers, stopping)
 
 
 def _do(kind: str, payload: str, answers: TextIO, stopping: threading.Event) -> None:
     _log.info("step_begun", kind=kind)
     try:
         output = run_payload(kind, payload, ReportedProgress(answers, stopping))
-    except Stopped:
-        say(answers, event="stopped")
+    except StopWork:
+        say(answers, Stopped())
     except FrontrunnerError as error:
-        say(answers, event="failed", code=error.code, reason=error.reason)
+        say(answers, Failed(code=error.code, reason=error.reason))
     except MemoryError:
-        say(answers, event="failed", code="out_of_memory", reason="the step needs more memory than there is")
+        say(answers, Failed(code="out_of_memory", reason="the step needs more memory than there is"))
     except Exception as error:
         _log.exception("step_lost")
         code = "disk_full" if _finds_disk_full(error) else "internal_error"
-        say(answers, event="lost", code=code, reason=f"{type(error).__name__}: {error}")
+        say(answers, Lost(code=code, reason=f"{type(error).__name__}: {error}"))
     else:
         _log.info("step_done", kind=kind)
-        say(answers, event="finished", output=output)
+        say(answers, Finished(output=output))
 
 
 def _finds_disk_full(error: Exception) -> bool:
@@ -98,13 +110,13 @@ def _finds_disk_full(error: Exception) -> bool:
     )
 
 
-def _listen(steps: queue.Queue[dict[str, Any]], stopping: threading.Event) -> None:
+def _listen(steps: queue.Queue[StartStep], stopping: threading.Event) -> None:
     for line in sys.stdin:
-        message = json.loads(line)
-        if message["event"] == "stop":
+        instruction = read_instruction(line)
+        if isinstance(instruction, StopStep):
             stopping.set()
         else:
-            steps.put(message)
+            steps.put(instruction)
     os._exit(0)
 
 
@@ -115,9 +127,9 @@ def _claim_stdout() -> TextIO:
     return answers
 
 
-def say(answers: TextIO, **message: Any) -> None:
+def say(answers: TextIO, message: BaseModel) -> None:
     """Write one answer."""
-    answers.write(json.dumps(message) + "\n")
+    answers.write(line_of(message))
     answers.flush()
 
 

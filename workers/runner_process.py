@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
 import signal
 import subprocess
 import threading
-from typing import Any
 
 import psutil
 
 from frontrunner.processes import module_command
+from workers.messages import Answer, StartStep, StopStep, line_of, read_answer
 
 # What a runner inherits. Everything else stays behind, database and broker addresses first of all.
 _INHERITED = (
@@ -48,7 +47,7 @@ class RunnerProcess:
             env=environment,
             start_new_session=True,
         )
-        self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._answers: queue.Queue[Answer | None] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True, name=f"runner-{self.pid}").start()
 
     @property
@@ -61,13 +60,13 @@ class RunnerProcess:
         """Whether it can take a step."""
         return self._process.poll() is None
 
-    def start_step(self, message: dict[str, Any]) -> None:
-        """Hand over a step: `kind`, `payload`, and what its log lines are to carry.
+    def start_step(self, step: StartStep) -> None:
+        """Hand over a step.
 
         Raises:
             RunnerDied: it is gone.
         """
-        self._send(message | {"event": "step"})
+        self._send(step)
 
     def stop_at_safe_point(self) -> None:
         """Ask it to stop at the next safe point of its work; it answers `stopped`, or with what it finished.
@@ -75,9 +74,9 @@ class RunnerProcess:
         Raises:
             RunnerDied: it is gone.
         """
-        self._send({"event": "stop"})
+        self._send(StopStep())
 
-    def answer(self, timeout_s: float) -> dict[str, Any] | None:
+    def answer(self, timeout_s: float) -> Answer | None:
         """The next answer, or None if there is none in time.
 
         Raises:
@@ -109,10 +108,10 @@ class RunnerProcess:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, instruction: StartStep | StopStep) -> None:
         assert self._process.stdin is not None  # noqa: S101 - opened as a pipe above
         try:
-            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.write(line_of(instruction))
             self._process.stdin.flush()
         except OSError:
             raise RunnerDied(self._process.poll()) from None
@@ -121,7 +120,7 @@ class RunnerProcess:
         assert self._process.stdout is not None  # noqa: S101 - opened as a pipe above
         for line in self._process.stdout:
             try:
-                self._answers.put(json.loads(line))
+                self._answers.put(read_answer(line))
             except ValueError:
                 break  # not a runner's answer: whatever wrote it cannot be trusted to finish
         self._answers.put(None)

@@ -10,17 +10,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from frontrunner.progress import Stage
 from frontrunner.settings import Settings
 from jobs import lifecycle
 from jobs.lifecycle import Claim, Reached
 from models import Database
+from workers.messages import Advanced, Ending, Failed, Finished, Noted, StartStep, Stopped
 from workers.runner_process import RunnerDied, RunnerProcess
 
 # How soon a cancellation or a stop is noticed while the runner says nothing.
@@ -58,15 +57,15 @@ class SupervisedStep:
     def run(self) -> bool:
         """Have the step done; whether the runner ended it well and may be used again."""
         try:
-            self._runner.start_step(self._message())
+            self._runner.start_step(self._instruction())
             while True:
                 message = self._runner.answer(timeout_s=min(_LISTEN_S, self._settings.heartbeat_s))
-                if message is not None and message["event"] == "told":
+                if isinstance(message, Noted):
                     self._note_event(message)
-                elif message is not None and message["event"] == "progress":
-                    self._reached = Reached(Stage(message["stage"]), message["done"], message["total"], message["of"])
+                elif isinstance(message, Advanced):
+                    self._reached = Reached(message.stage, message.done, message.total, message.of)
                 elif message is not None:
-                    return self._answered(message)
+                    return self._ended(message)
                 if (ending := self._interruption()) is not None:
                     self._runner.kill()
                     self._settle(ending)
@@ -76,25 +75,26 @@ class SupervisedStep:
             self._lose("runner_crashed", str(death))
             return False
 
-    def _message(self) -> dict[str, Any]:
+    def _instruction(self) -> StartStep:
         claim = self._claim
-        return {
-            "kind": claim.kind,
-            "payload": claim.payload,
-            "context": {"request_id": claim.correlation_id, "job": claim.job_id, "step": claim.step_id},
-            "log": {"level": self._settings.log_level, "as_json": self._settings.log_json},
-        }
+        return StartStep(
+            kind=claim.kind,
+            payload=claim.payload,
+            context={"request_id": claim.correlation_id, "job": claim.job_id, "step": claim.step_id},
+            log_level=self._settings.log_level,
+            log_as_json=self._settings.log_json,
+        )
 
-    def _answered(self, message: dict[str, Any]) -> bool:
-        claim, event = self._claim, message["event"]
-        if event == "finished":
-            return self._settle(lambda session: lifecycle.succeed_step(session, claim, message["output"]))
-        if event == "stopped":
+    def _ended(self, message: Ending) -> bool:
+        claim = self._claim
+        if isinstance(message, Finished):
+            return self._settle(lambda session: lifecycle.succeed_step(session, claim, message.output))
+        if isinstance(message, Stopped):
             self._settle(lambda session: lifecycle.return_step(session, claim))
-        elif event == "failed":
-            self._settle(lambda session: lifecycle.fail_step(session, claim, message["code"], message["reason"]))
+        elif isinstance(message, Failed):
+            self._settle(lambda session: lifecycle.fail_step(session, claim, message.code, message.reason))
         else:
-            self._lose(message["code"], message["reason"])
+            self._lose(message.code, message.reason)
         return False
 
     def _interruption(self) -> Callable[[Session], bool] | None:
@@ -118,11 +118,11 @@ class SupervisedStep:
                 return lambda session: lifecycle.cancel_step(session, claim)
         return None
 
-    def _note_event(self, message: dict[str, Any]) -> None:
+    def _note_event(self, message: Noted) -> None:
         """Note what the work says; while the database is away it is lost, as the result holds it too."""
         try:
             with self._database.write_transaction() as session:
-                lifecycle.note_event(session, self._claim, message["type"], message["data"])
+                lifecycle.note_event(session, self._claim, message.type, message.data)
         except OperationalError as error:
             _log.warning("database_away", error=str(error.orig))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import JsonValue
 from sqlalchemy import ColumnElement, func, literal, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session, aliased
@@ -92,7 +93,7 @@ def beat(session: Session, claim: Claim, lease_s: float, reached: Reached | None
     return extended and before.status == Status.RUNNING
 
 
-def note_event(session: Session, claim: Claim, type_: str, data: dict[str, Any]) -> None:
+def note_event(session: Session, claim: Claim, type_: str, data: Mapping[str, JsonValue]) -> None:
     """Note what the work says of itself, for those who watch the job; nothing where the lease is lost."""
     job = find_job(session, claim.job_id, lock=True)
     held = select(StepRow.id).where(StepRow.id == claim.step_id, StepRow.lease_token == claim.token)

@@ -241,14 +241,14 @@ def test_after_an_outage_the_living_get_a_lease_to_beat_before_steps_are_taken_f
     stopping = threading.Event()
     looked = []
 
-    def look() -> None:
+    def run_once() -> None:
         looked.append(1)
         if len(looked) == 1:
             raise OperationalError("the database is away", None, Exception())
-        Reaper.look(reaper)
+        Reaper.run_once(reaper)
         stopping.set()
 
-    reaper.look = look
+    reaper.run_once = run_once
     reaper.run(stopping)
     assert (len(looked), steps_of(database, job)[0].status) == (2, "running")
 
