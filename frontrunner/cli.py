@@ -11,7 +11,7 @@ other refused input.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 import typer
@@ -31,23 +31,37 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
     app.callback()(lambda: None)  # keeps an application of one command from being that command
     found = _commands()
     asked = {name: point for name, point in found.items() if name.split()[0] in arguments[:1]} or found
-    groups: dict[str, typer.Typer] = {}
     # Groups come before their members: "checkpoints" before "checkpoints sync".
+    groups = {"": app}
     for name, point in sorted(asked.items()):
         try:
-            command = point.load()
+            _add(groups, name, point.load())
         except Exception as error:
             if _is_ours(point):
                 raise
             typer.echo(f"the command '{name}' of {_package(point)} cannot be loaded: {error}", err=True)
-            continue
-        group, _, member = name.rpartition(" ")
-        if isinstance(command, typer.Typer):
-            groups[name] = command
-            app.add_typer(command, name=name)
-        else:
-            groups.get(group, app).command(member)(command)
     return app
+
+
+def _add(groups: dict[str, typer.Typer], name: str, command: Callable[..., None] | typer.Typer) -> None:
+    """Put a command, or a group of them, into the group that its name begins with."""
+    parent, _, member = name.rpartition(" ")
+    if parent not in groups:
+        raise LookupError(f"there is no group '{parent}'")
+    group = groups[parent]
+    if member in _members(group):
+        raise LookupError(f"'{name}' is there already")
+    if isinstance(command, typer.Typer):
+        groups[name] = command
+        group.add_typer(command, name=member)
+    else:
+        group.command(member)(command)
+
+
+def _members(group: typer.Typer) -> set[str]:
+    """Names of the commands that a group has."""
+    named = {info.name or (info.callback.__name__ if info.callback else "") for info in group.registered_commands}
+    return named | {str(info.name) for info in group.registered_groups}
 
 
 def main() -> None:

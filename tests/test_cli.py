@@ -124,13 +124,17 @@ def greet(name: str) -> None:
 
 
 def test_an_installed_package_adds_commands_and_replaces_none_of_ours(run, tmp_path):
-    entries = {"greet": "greetings:greet", "checkpoints greet": "greetings:greet", "rank": "greetings:greet"}
+    ours = ("rank", "checkpoints list", "jobs show")
+    entries = dict.fromkeys(("greet", "checkpoints greet", "nowhere greet", *ours), "greetings:greet")
     site = write_package(tmp_path / "site", "greetings", "frontrunner.commands", entries, GREETINGS)
     assert run("greet", "you", PYTHONPATH=str(site)).stdout == "hello you\n"
     assert run("checkpoints", "greet", "you", PYTHONPATH=str(site)).stdout == "hello you\n"
     shown = run("--help", PYTHONPATH=str(site)).stdout
     assert "Greet somebody." in shown
     assert "Rank checkpoints for DATASET" in shown
+    for command in ours:
+        assert "Greet somebody." not in run(*command.split(), "--help", PYTHONPATH=str(site)).stdout
+    assert "there is no group 'nowhere'" in run("--help", PYTHONPATH=str(site)).stderr
 
 
 def test_a_command_of_a_package_that_is_broken_is_left_out_and_named(run, tmp_path):

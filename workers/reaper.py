@@ -8,9 +8,11 @@ import time
 import structlog
 from celery import Celery
 from sqlalchemy import delete, select
+from sqlalchemy.exc import OperationalError
 
 from frontrunner.settings import Settings
 from jobs import lifecycle
+from jobs.lifecycle import Claim
 from jobs.notification import notify_workers
 from jobs.roles import REAPER, take_role
 from models import Database, WorkerRow, database_now
@@ -56,10 +58,16 @@ class Reaper:
         with self._database.read_transaction() as session:
             expired = lifecycle.expired_claims(session)
         for claim in expired:
-            with self._database.write_transaction() as session:
-                lifecycle.give_up_attempt(
-                    session, claim, "worker_lost", "the worker that did this step stopped responding"
-                )
-                queues = lifecycle.queues_of(session, claim.job_id)
-            _log.warning("lease_expired", step=claim.step_id, job=claim.job_id, attempt=claim.attempt)
-            notify_workers(self._app, queues)
+            try:
+                self._recover(claim)
+            except OperationalError:
+                raise
+            except Exception:  # what is wrong with one step must not keep the others waiting
+                _log.exception("step_not_recovered", step=claim.step_id, job=claim.job_id)
+
+    def _recover(self, claim: Claim) -> None:
+        with self._database.write_transaction() as session:
+            lifecycle.give_up_attempt(session, claim, "worker_lost", "the worker that did this step stopped responding")
+            queues = lifecycle.queues_of(session, claim.job_id)
+        _log.warning("lease_expired", step=claim.step_id, job=claim.job_id, attempt=claim.attempt)
+        notify_workers(self._app, queues)

@@ -158,8 +158,9 @@ class JobKind(Protocol[RequestT, PayloadT, OutputT]):
         """The planner: the steps to add now, none to wait for those in hand, or the result that ends the job.
 
         Asked when a job is submitted, where it must give at least one step, and in the transaction that ends each
-        step. A result with a `failure` fails the job. It is not asked any more once the job is being cancelled, or
-        where every step was lost.
+        step. A step that failed or was lost has no `output`: look at its `failure`. A result with a `failure` fails
+        the job, and so does a planner that raises, or that has nothing to say when no step is in hand. It is not
+        asked any more once the job is being cancelled, or where every step was lost.
         """
         ...
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, defer
 
 from frontrunner.errors import FrontrunnerError
 from frontrunner.status import Failure, JobResult, Status
 from jobs.errors import JobNotFound
-from jobs.kinds import KINDS, JobState
+from jobs.kinds import KINDS, JobState, NewStep
 from jobs.lifecycle.events import enqueue_deliveries, note, note_status
 from jobs.lifecycle.submission import Terms, add_steps, submit
 from jobs.records import json_of, state_of
@@ -19,6 +22,8 @@ from models.base import database_now
 from models.job import JobRow
 
 MAX_REASON = 2000
+
+_log = structlog.get_logger(__name__)
 # A job is read far more often than what it was asked for and what came of it: those are loaded when they are looked at.
 WITHOUT_JSON = tuple(defer(column) for column in (JobRow.request, JobRow.result))
 
@@ -55,27 +60,57 @@ def step_ended(session: Session, job: JobRow) -> None:
 
 
 def continue_job(session: Session, job: JobRow) -> None:
-    """Add the steps that the planner of a job asks for now, or end the job with its result."""
+    """Add the steps that the planner of a job asks for now, or end the job with its result.
+
+    A planner that raises holds no step back: its job goes on while steps are in hand, and has then failed.
+    """
     session.flush()
-    kind = KINDS[job.kind]
     state = state_of(session, job)
     if job.status == Status.CANCELLING:
         if not job.steps_left:
-            _end(session, job, state, kind.result(state), Status.CANCELLED, None)
+            _end(session, job, state, _result(job, state), Status.CANCELLED)
         return
     if all(step.status == Status.LOST for step in state.steps):
-        failure = state.steps[0].failure or Failure(code="", reason="")
-        lost = Failure(code=failure.code, reason=f"every step was lost: {failure.reason}")
-        _end(session, job, state, kind.result(state), Status.LOST, lost)
+        first = state.steps[0].failure or Failure(code="", reason="")
+        lost = Failure(code=first.code, reason=f"every step was lost: {first.reason}")
+        _end(session, job, state, _result(job, state), Status.LOST, lost)
         return
-    answer = kind.next_steps(state)
-    if isinstance(answer, JobResult):
+    answer = _asked(job, state)
+    if isinstance(answer, JobResult) and not job.steps_left:
         status = Status.SUCCEEDED if answer.failure is None else Status.FAILED
         _end(session, job, state, answer, status, answer.failure)
-    elif answer:
+    elif isinstance(answer, Sequence) and answer:
         add_steps(session, job, answer)
-    elif not job.steps_left:
-        raise AssertionError(f"the planner of {job.kind} has neither steps nor a result for job {job.id}")
+
+
+def _asked(job: JobRow, state: JobState[Any, Any, Any]) -> Sequence[NewStep[Any]] | JobResult:
+    """What the planner wants, or a failed result where it has none when there must be one."""
+    try:
+        answer = KINDS[job.kind].next_steps(state)
+        if isinstance(answer, JobResult) and job.steps_left:
+            raise AssertionError(f"it ends the job while {job.steps_left} steps are in hand")
+        if not isinstance(answer, JobResult) and not answer and not job.steps_left:
+            raise AssertionError("it has neither steps nor a result")
+    except SQLAlchemyError:
+        raise  # the database's trouble is not the planner's: the transaction is tried again
+    except Exception as error:
+        _log.exception("planner_failed", job=job.id, kind=job.kind)
+        if job.steps_left:
+            return ()
+        failure = Failure(code="internal_error", reason=f"the planner of {job.kind} failed: {error!r}")
+        return _result(job, state).model_copy(update={"failure": failure})
+    return answer
+
+
+def _result(job: JobRow, state: JobState[Any, Any, Any]) -> JobResult:
+    """What the kind makes of the job, or the bare minimum where it cannot."""
+    try:
+        return KINDS[job.kind].result(state)
+    except SQLAlchemyError:
+        raise
+    except Exception:
+        _log.exception("result_failed", job=job.id, kind=job.kind)
+        return JobResult(id=job.id, status=Status(job.status))
 
 
 def _end(
@@ -84,11 +119,9 @@ def _end(
     state: JobState[Any, Any, Any],
     result: JobResult,
     status: Status,
-    failure: Failure | None,
+    failure: Failure | None = None,
 ) -> None:
     """End a job whose steps are all over: its status, its result, its last event and its messages."""
-    if job.steps_left:
-        raise AssertionError(f"the planner of {job.kind} ends job {job.id} while {job.steps_left} steps are in hand")
     if failure is not None:
         failure = failure.model_copy(update={"reason": failure.reason[:MAX_REASON]})
         job.error_code, job.error_reason = failure.code, failure.reason

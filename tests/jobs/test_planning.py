@@ -135,6 +135,41 @@ def test_a_result_with_a_failure_fails_the_job(database, rounds):
     assert (row.status, row.error_code) == (Status.FAILED, "too_much")
 
 
+class BrokenKind(RoundsKind):
+    """Trips over a step without an output."""
+
+    def next_steps(self, job):
+        if any(step.output.value < 0 for step in job.steps if step.status.is_terminal):
+            return ()
+        return super().next_steps(job)
+
+
+@pytest.fixture
+def broken(rounds, monkeypatch):
+    monkeypatch.setitem(KINDS, "rounds", BrokenKind())
+    return rounds
+
+
+def test_a_planner_that_raises_fails_its_job_once_no_step_is_in_hand(database, broken):
+    job = broken(2, 2)
+    assert apply(database, lifecycle.fail_step, claim(database), "code", "reason")
+    assert job_row(database, job).status == Status.RUNNING
+    assert apply(database, lifecycle.succeed_step, claim(database), answer(1))
+    row = job_row(database, job)
+    assert (row.status, row.error_code) == (Status.FAILED, "internal_error")
+    assert "the planner of rounds failed" in row.error_reason
+    assert [step.status for step in steps_of(database, job)] == ["failed", "succeeded"]
+    assert stored_result(database, job)["failure"]["code"] == "internal_error"
+
+
+def test_a_planner_with_nothing_to_say_fails_its_job(database, broken):
+    job = broken(1, 1)
+    apply(database, lifecycle.succeed_step, claim(database), answer(-1))
+    row = job_row(database, job)
+    assert (row.status, row.error_code) == (Status.FAILED, "internal_error")
+    assert "neither steps nor a result" in row.error_reason
+
+
 def test_a_retry_of_a_cancelled_job_goes_on_planning(database, rounds):
     job = rounds(2, 1)
     apply(database, lifecycle.cancel_job, job)
@@ -164,3 +199,13 @@ def test_steps_that_are_not_the_last_are_ended_without_reading_what_the_others_s
 def test_a_runner_does_the_work_of_a_kind_from_json_to_json(monkeypatch):
     monkeypatch.setitem(KINDS, "rounds", RoundsKind())
     assert json.loads(run_payload("rounds", answer(21), SILENT)) == {"value": 42}
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_every_kind_keeps_to_the_contract(name):
+    kind = KINDS[name]
+    assert kind.name == name == type(kind).__module__.split(".")[2], "its folder is called as it is"
+    assert all(issubclass(model, BaseModel) for model in (kind.request, kind.payload, kind.output))
+    assert kind.counted
+    assert kind.result_url("job_1").startswith("/v1/")
+    assert kind.result_url("job_1").endswith("/job_1")

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from huggingface_hub.utils._xet import abort_xet_session
 
-from frontrunner.errors import CheckpointChanged, CheckpointError
+from frontrunner.errors import CheckpointChanged
 from frontrunner.hub.access import HubAccess
 from frontrunner.hub.describing.description import PinnedRepository, RemoteFile, digest_once
 from frontrunner.hub.fetching.client import REQUEST_TIMEOUT_S, client, hub_errors_named
@@ -49,7 +49,7 @@ def download(
                 etag_timeout=REQUEST_TIMEOUT_S,
                 tqdm_class=transfer.bar(),
             )
-    except CheckpointError:
+    except BaseException:  # an aborted session shows as KeyboardInterrupt too
         if transfer.stopped is None:
             raise
     if transfer.stopped is not None:
