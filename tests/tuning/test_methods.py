@@ -8,9 +8,11 @@ from pydantic import TypeAdapter
 
 from frontrunner.errors import ArchitecturesDiffer
 from frontrunner.tuning import METHODS, MethodOptions
+from frontrunner.tuning import options as options_module
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.networks.classifier import Classifier
 from frontrunner.tuning.training.method import Batch
+from tests.conftest import ROOT
 from tests.tuning.builders import coloured_images, context
 
 N = 12
@@ -69,3 +71,14 @@ def test_facts_are_no_part_of_what_a_request_says(options):
     assert adapter.validate_python(adapter.dump_python(options)) == options
     stated = {name for schema in adapter.json_schema()["$defs"].values() for name in schema["properties"]}
     assert stated.isdisjoint({"teachers_needed", "made_of_teachers", "needs_source", "modalities"})
+
+
+def test_every_class_of_options_and_every_file_of_a_method_is_a_method_that_the_guide_explains():
+    files = {path.stem for path in (ROOT / "frontrunner/tuning/methods").glob("*.py")}
+    own = {name for name in files if f"\ndef {name}(" in (ROOT / f"frontrunner/tuning/methods/{name}.py").read_text()}
+    stated = {options for options in options_module.__dict__.values() if isinstance(options, type)}
+    classes = {one for one in stated if issubclass(one, options_module._Options) and one is not options_module._Options}
+    assert set(METHODS.values()) == classes
+    assert set(METHODS) == own
+    guide = (ROOT / "docs/tuning.md").read_text()
+    assert [name for name in METHODS if f"`{name}`" not in guide] == []

@@ -56,7 +56,9 @@ def hub_of(checkpoint_id: str, hubs: Iterable[Hub]) -> Hub:
         if hub.owns(checkpoint_id):
             return hub
         names.append(f"{hub.name}:")
-    raise CheckpointNotFound(f"'{checkpoint_id[:200]}' is no id of a checkpoint; ids begin with {', '.join(names)}")
+    raise CheckpointNotFound(
+        f"there is no checkpoint '{checkpoint_id[:200]}': it is no folder here, and ids begin with {', '.join(names)}"
+    )
 
 
 @functools.lru_cache(maxsize=256)  # a hub is made once for each way to reach it, and a broken one reported once

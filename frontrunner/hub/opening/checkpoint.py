@@ -94,6 +94,11 @@ class Checkpoint:
     forward: Callable[[Any], ForwardOutput]
     feature_dimension: int
 
+    def __repr__(self) -> str:
+        """Its id, its architecture and D: the module alone would fill a screen."""
+        about = self.description
+        return f"<Checkpoint {about.id}: {about.architecture}, {self.feature_dimension} features>"
+
     @torch.inference_mode()
     def read(self, inputs: Any) -> ForwardOutput:
         """Features, and source logits where there are any, of a batch's inputs, without gradients."""
