@@ -99,8 +99,8 @@ class Client:
             ServiceProblem: the service refused a dataset or the request, or the job did not succeed.
             TimeoutError: the job did not end in `timeout_s`.
         """
-        order = {"datasets": [self.upload(path) for path in datasets], **request.model_dump(exclude_unset=True)}
-        job = self.wait(self._json(self._http.post("/v1/task-distances", json=order))["id"], timeout_s=timeout_s)
+        body = {"datasets": [self.upload(path) for path in datasets], **request.model_dump(exclude_unset=True)}
+        job = self.wait(self._json(self._http.post("/v1/task-distances", json=body))["id"], timeout_s=timeout_s)
         found = TaskDistances.model_validate(self._json(self._http.get(job["result"])))
         if found.matrix is None:
             reason = f"the job was {job['status']}" if found.failure is None else found.failure.reason
@@ -129,10 +129,10 @@ class Client:
             ServiceProblem: the service refused the dataset or the request.
             TimeoutError: the job did not end in `timeout_s`.
         """
-        order = {"dataset": self.upload(dataset), **request.model_dump(mode="json", exclude_unset=True)}
+        body = {"dataset": self.upload(dataset), **request.model_dump(mode="json", exclude_unset=True)}
         if best_of is not None:
-            order["teachers"] = best_of.model_dump()
-        job = self._json(self._http.post("/v1/tunings", json=order))
+            body["teachers"] = best_of.model_dump()
+        job = self._json(self._http.post("/v1/tunings", json=body))
         job = self.wait(job["id"], on_job=on_job, timeout_s=timeout_s)
         return Tuning.model_validate(self._json(self._http.get(job["result"])))
 
@@ -149,7 +149,7 @@ class Client:
         tag = ""
         while True:
             headers = {"Prefer": f"wait={_HELD_S}", "If-None-Match": tag}
-            answer = self._get_patiently(f"/v1/jobs/{job_id}", headers)
+            answer = self._get_with_retries(f"/v1/jobs/{job_id}", headers)
             if answer.status_code != httpx.codes.NOT_MODIFIED:
                 job = self._json(answer)
                 tag = answer.headers.get("ETag", "")
@@ -226,7 +226,7 @@ class Client:
     ) -> None:
         self.close()
 
-    def _get_patiently(self, path: str, headers: dict[str, str]) -> httpx.Response:
+    def _get_with_retries(self, path: str, headers: dict[str, str]) -> httpx.Response:
         absent_since: float | None = None
         while True:
             try:

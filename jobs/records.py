@@ -1,4 +1,7 @@
-"""From rows to typed jobs and back: the JSON of requests, payloads, outputs and results is made and read here only."""
+"""From rows to typed jobs and back: here the JSON of requests, payloads, outputs and results is made and read.
+
+Runners, which load no tables, do their half in `jobs.work`.
+"""
 
 from __future__ import annotations
 
@@ -80,6 +83,20 @@ def result_of(session: Session, job: JobRow) -> JobResult:
     return KINDS[job.kind].result(state_of(session, job))
 
 
+def accepted(kind: JobKind[Any, Any, Any], payload: str, output: str) -> tuple[BaseModel, BaseModel]:
+    """The payload and the output of a step whose runner has finished it.
+
+    Raises:
+        ValidationError: the output is not one of this kind.
+    """
+    return kind.payload.model_validate_json(payload), kind.output.model_validate_json(output)
+
+
+def report_of(dataset: DatasetRow) -> DatasetReport:
+    """The check of a dataset."""
+    return DatasetReport.model_validate(dataset.report)
+
+
 def folders_of(session: Session, *conditions: ColumnElement[bool]) -> set[Path]:
     """The folders in which the steps of some jobs leave files."""
     found = set()
@@ -118,4 +135,4 @@ class _StepContents:
 
 
 def _report(session: Session, job: JobRow) -> DatasetReport:
-    return DatasetReport.model_validate(session.get_one(DatasetRow, job.dataset_id).report)
+    return report_of(session.get_one(DatasetRow, job.dataset_id))

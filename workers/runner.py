@@ -1,8 +1,8 @@
 """The runner: the process that does the heavy work of steps, and nothing else.
 
 It reads instructions on stdin - a step, or the wish that it stop at the next safe point - and answers on stdout, a line
-each; `workers.messages` lists both. It holds no database credentials, and dies at once when stdin closes, so no runner
-outlives its supervisor.
+each; `workers.runner_protocol` lists both. It holds no database credentials, and dies at once when stdin closes, so no
+runner outlives its supervisor.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from frontrunner.errors import FrontrunnerError
 from frontrunner.logs import configure_logs
 from frontrunner.progress import Event, Stage
 from jobs.work import run_payload
-from workers.messages import (
+from workers.runner_protocol import (
     Advanced,
     Failed,
     Finished,

@@ -12,7 +12,7 @@ import threading
 import psutil
 
 from frontrunner.processes import module_command
-from workers.messages import Answer, StartStep, StopStep, line_of, read_answer
+from workers.runner_protocol import Answer, StartStep, StopStep, line_of, read_answer
 
 # What a runner inherits. Everything else stays behind, database and broker addresses first of all.
 _INHERITED = (

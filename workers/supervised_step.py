@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 
 from frontrunner.settings import Settings
 from jobs import lifecycle
-from jobs.lifecycle import Claim, Reached
+from jobs.lifecycle import Claim, StepProgress
 from models import Database
-from workers.messages import Advanced, Ending, Failed, Finished, Noted, StartStep, Stopped
 from workers.runner_process import RunnerDied, RunnerProcess
+from workers.runner_protocol import Advanced, Ending, Failed, Finished, Noted, StartStep, Stopped
 
 # How soon a cancellation or a stop is noticed while the runner says nothing.
 _LISTEN_S = 0.2
@@ -49,7 +49,7 @@ class SupervisedStep:
         self._claim = claim
         self._runner = runner
         self._stop = stop
-        self._reached: Reached | None = None
+        self._reached: StepProgress | None = None
         self._next_beat = 0.0
         self._deadline = time.monotonic() + settings.step_timeout_s
         self._stop_deadline: float | None = None
@@ -63,7 +63,7 @@ class SupervisedStep:
                 if isinstance(message, Noted):
                     self._note_event(message)
                 elif isinstance(message, Advanced):
-                    self._reached = Reached(message.stage, message.done, message.total, message.of)
+                    self._reached = StepProgress(message.stage, message.done, message.total, message.of)
                 elif message is not None:
                     return self._ended(message)
                 if (ending := self._interruption()) is not None:

@@ -1,4 +1,4 @@
-"""The webhook-delivery: delivers what transactions left in the outbox. Runs in every worker, one at a time."""
+"""Webhook delivery: sends what transactions left in the outbox. Runs in every worker, one at a time."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class WebhookDelivery:
                 _log.exception("webhook_delivery_failed")
 
     def run_once(self) -> int:
-        """Try every message that is due, a round at most; how many there were. None while another worker does it."""
+        """Try every message that is due, a round at most; how many there were. 0 while another worker does it."""
         with self._database.write_transaction() as session:
             if not take_role(session, WEBHOOKS, self._worker_id, _ROLE_S):
                 return 0

@@ -16,6 +16,7 @@ from api.state import StateDependency
 from api.times import instant
 from api.uploads import receive_upload
 from frontrunner.data import DatasetReport
+from jobs.records import report_of
 from models import DatasetRow
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"], responses=RESPONSES)
@@ -50,7 +51,7 @@ class DatasetResource(BaseModel):
     @classmethod
     def of(cls, row: DatasetRow) -> DatasetResource:
         """The resource of a row."""
-        report = DatasetReport.model_validate(row.report)
+        report = report_of(row)
         return cls(id=row.id, name=row.name, bytes=row.bytes, created_at=instant(row.created_at), report=report)
 
 

@@ -11,9 +11,10 @@ from api.paging import Created
 from api.problems import MalformedRequest
 from api.state import State
 from api.uploads import Upload
-from frontrunner.data import DatasetOptions, DatasetReference, DatasetReport, dataset_id
+from frontrunner.data import DatasetOptions, DatasetReference, dataset_id
 from frontrunner.data.isolation import check_isolated
 from frontrunner.errors import DatasetNotFound
+from jobs.records import report_of
 from models import DatasetRow
 
 OPTION_FIELDS = frozenset(DatasetOptions.model_fields)
@@ -85,7 +86,7 @@ def dataset_reference(state: State, dataset: DatasetRow) -> DatasetReference:
     """Where a runner finds the dataset."""
     return DatasetReference.of(
         state.blobs.path(dataset.blob).resolve(),
-        DatasetReport.model_validate(dataset.report),
+        report_of(dataset),
         DatasetOptions.model_validate(dataset.options),
     )
 

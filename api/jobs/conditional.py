@@ -1,4 +1,4 @@
-"""ConditionalGet a job, or what comes of it: entity tags, and waiting for a change instead of polling."""
+"""A conditional GET of a job or its result: entity tags, and waiting for a change instead of polling."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from api.jobs.conditional import ConditionalGetDependency, show_result
 from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES, MalformedRequest
-from api.rankings.service import plan_ranking, tuning_to_follow
+from api.rankings.service import job_of_ranking, tuning_to_follow
 from api.state import State, StateDependency
 from api.uploads import receive_upload
 from frontrunner.ranking import Ranking, RankingRequest
@@ -58,7 +58,7 @@ def create_ranking(
 ) -> JobResource:
     """Rank checkpoints for a dataset. Answers at once with the job; poll `Location` for the ranking."""
     dataset = get_dataset(state, submitted.dataset)
-    return submission.accept(response, plan_ranking(state, dataset, submitted.ranking, submitted.following(state)))
+    return submission.accept(response, job_of_ranking(state, dataset, submitted.ranking, submitted.following(state)))
 
 
 @router.post(
@@ -84,7 +84,7 @@ async def create_recommendation(
 
     def accept() -> JobResource:
         dataset, _ = accept_dataset(state, upload, dataset_options(upload.fields))
-        return submission.accept(response, plan_ranking(state, dataset, options.ranking, options.following(state)))
+        return submission.accept(response, job_of_ranking(state, dataset, options.ranking, options.following(state)))
 
     return await run_in_threadpool(accept)
 

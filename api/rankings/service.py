@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from api.datasets.service import dataset_reference
 from api.state import State
-from frontrunner.data import DatasetReport
 from frontrunner.errors import NothingRanked, SourceUnfit, TuningError
 from frontrunner.hub import FeatureSets, HubAccess, catalogue_of, with_curated, with_named
 from frontrunner.ranking import (
@@ -15,6 +14,7 @@ from frontrunner.ranking import (
 from frontrunner.tuning import TuningRequest, require_tunable
 from jobs.kinds import NewJob
 from jobs.kinds.ranking import TuningToFollow, ranking_job
+from jobs.records import report_of
 from models import DatasetRow
 
 
@@ -32,7 +32,7 @@ def tuning_to_follow(state: State, request: TuningRequest, top: int) -> TuningTo
     return TuningToFollow(request=request, top=top, folder=state.settings.tunings.resolve())
 
 
-def plan_ranking(
+def job_of_ranking(
     state: State, dataset: DatasetRow, request: RankingRequest, then: TuningToFollow | None = None
 ) -> NewJob:
     """The job of a ranking: which checkpoints are read, and which cannot be.
@@ -43,7 +43,7 @@ def plan_ranking(
         NothingRanked: no known checkpoint can read this dataset.
     """
     settings = state.settings
-    report = DatasetReport.model_validate(dataset.report)
+    report = report_of(dataset)
     if then is not None:
         require_tunable(report, then.request.method)
     reference = dataset_reference(state, dataset)
@@ -55,6 +55,6 @@ def plan_ranking(
         access = HubAccess.of(settings)
         catalogue = with_curated(state.catalogue(), report.modality, request.constraints, access)
     planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
-    if not planned.steps:
+    if not planned.checkpoints:
         raise NothingRanked(nothing_ranked_reason(planned.skipped))
     return ranking_job(request, reference, planned, settings, then)

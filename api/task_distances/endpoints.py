@@ -11,10 +11,10 @@ from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES
 from api.state import StateDependency
-from frontrunner.data import DatasetReport
 from frontrunner.ranking import TaskDistancePayload, TaskDistanceRequest, TaskDistances, the_checkpoint
 from frontrunner.ranking.task_distances import MAX_TASKS, require_classification
 from jobs.kinds.task_distances import task_distances_job
+from jobs.records import report_of
 
 router = APIRouter(prefix="/v1/task-distances", tags=["tasks"], responses=RESPONSES)
 
@@ -31,7 +31,7 @@ def create_task_distances(
 ) -> JobResource:
     """Measure asymmetric distances between classification datasets. Answers at once with the job."""
     rows = [get_dataset(state, dataset_id) for dataset_id in submitted.datasets]
-    reports = [DatasetReport.model_validate(row.report) for row in rows]
+    reports = [report_of(row) for row in rows]
     for report in reports:
         require_classification(report.name, report.task)
     payload = TaskDistancePayload(

@@ -14,10 +14,10 @@ from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES
 from api.state import StateDependency
-from api.tunings.service import file_of, plan_tuning
-from frontrunner.data import DatasetReport
+from api.tunings.service import file_of, payload_of_tuning
 from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
 from jobs.kinds.tuning import tuning_job
+from jobs.records import report_of
 
 router = APIRouter(prefix="/v1/tunings", tags=["tunings"], responses=RESPONSES)
 
@@ -44,8 +44,8 @@ def create_tuning(
     best = submitted.teachers if isinstance(submitted.teachers, BestOfRanking) else None
     fields = submitted.model_dump(exclude={"dataset", "source"} | ({"teachers"} if best is not None else set()))
     dataset = get_dataset(state, submitted.dataset)
-    payload = plan_tuning(state, dataset, TuningRequest.model_validate(fields), best, submitted.source)
-    examples = DatasetReport.model_validate(dataset.report).train_examples
+    payload = payload_of_tuning(state, dataset, TuningRequest.model_validate(fields), best, submitted.source)
+    examples = report_of(dataset).train_examples
     return submission.accept(response, tuning_job(payload, dataset.id, examples, state.settings.forward_queue))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from api.datasets.service import dataset_reference, get_dataset
 from api.problems import NotFound
 from api.state import State
-from frontrunner.data import DatasetReference, DatasetReport
+from frontrunner.data import DatasetReference
 from frontrunner.errors import CheckpointNotFound
 from frontrunner.hub import CheckpointDescription
 from frontrunner.ranking import the_checkpoint
@@ -23,11 +23,11 @@ from frontrunner.tuning import (
 from jobs import lifecycle
 from jobs.kinds.ranking import KIND as RANKING
 from jobs.kinds.ranking import RankingJob
-from jobs.records import result_of, state_of
+from jobs.records import report_of, result_of, state_of
 from models import DatasetRow
 
 
-def plan_tuning(
+def payload_of_tuning(
     state: State, dataset: DatasetRow, request: TuningRequest, best: BestOfRanking | None, source_id: str | None
 ) -> TuningPayload:
     """The payload of a tuning, refused where that can be seen without opening anything.
@@ -37,7 +37,7 @@ def plan_tuning(
         InvalidDataset: a dataset has no classes.
         NotFound: there is no such ranking.
     """
-    report = DatasetReport.model_validate(dataset.report)
+    report = report_of(dataset)
     require_tunable(report, request.method)
     ranked = [] if best is None else _ranked(state, best.ranking)
     if best is not None:
@@ -53,7 +53,7 @@ def plan_tuning(
 
 def _source(state: State, dataset_id: str, request: TuningRequest) -> DatasetReference:
     dataset = get_dataset(state, dataset_id)
-    require_tunable(DatasetReport.model_validate(dataset.report), request.method)
+    require_tunable(report_of(dataset), request.method)
     return dataset_reference(state, dataset)
 
 

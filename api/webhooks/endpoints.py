@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=RESPONSES
 DeliveryStatus = Literal["pending", "delivered", "failed"]
 
 
-class WebhookOrder(BaseModel):
+class WebhookSubmission(BaseModel):
     """An address that wants to hear."""
 
     url: str = Field(max_length=2000, description="http or https; must not lead into a private network.")
@@ -80,11 +80,13 @@ class DeliveryResource(BaseModel):
 
 
 @router.post("", operation_id="createWebhook", status_code=201)
-def create_webhook(order: WebhookOrder, response: Response, state: StateDependency) -> NewWebhook:
+def create_webhook(submitted: WebhookSubmission, response: Response, state: StateDependency) -> NewWebhook:
     """Send a signed CloudEvent to this address whenever a job is over."""
-    resolve_target(order.url, allow_private=state.settings.webhook_allow_private)
+    resolve_target(submitted.url, allow_private=state.settings.webhook_allow_private)
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    row = WebhookRow(id=new_id("hook"), tenant=DEFAULT_TENANT, url=order.url, secret=secret, enabled=True, failures=0)
+    row = WebhookRow(
+        id=new_id("hook"), tenant=DEFAULT_TENANT, url=submitted.url, secret=secret, enabled=True, failures=0
+    )
     with state.database.write_transaction() as session:
         session.add(row)
         session.flush()

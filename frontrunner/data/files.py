@@ -20,7 +20,6 @@ MAX_MEMBER_BYTES = 2 * 1024**3
 # Deflate reaches 1,000:1 only on constant bytes: such a member is no photograph.
 MAX_COMPRESSION_RATIO = 200
 _RATIO_MATTERS_ABOVE = 16 * 1024**2
-_CHUNK = 1 << 20
 
 
 class Files(Protocol):

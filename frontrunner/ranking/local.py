@@ -92,19 +92,19 @@ def rank(
     elif hub is None and not own:
         catalogue = with_curated(catalogue, report.modality, request.constraints, access)
     planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
-    progress.advance(Stage.RANK, 0, len(planned.steps))
+    progress.advance(Stage.RANK, 0, len(planned.checkpoints))
 
     reference = DatasetReference.of(Path(dataset).resolve(), report, options)
     outcomes: dict[str, StepOutput | SkippedCheckpoint] = {}
     sources = SourceStore(settings.sources)
-    for done, checkpoint in enumerate(planned.steps, start=1):
+    for done, checkpoint in enumerate(planned.checkpoints, start=1):
         name = checkpoint.id
         payload = ranking_payload(request, reference, checkpoint, sources.find(checkpoint.digest), settings.cache)
         try:
             outcomes[name] = run_step(payload, progress, dataset=opened, access=access)
         except FrontrunnerError as error:
             outcomes[name] = SkippedCheckpoint(checkpoint=name, code=error.code, reason=error.reason)
-        progress.advance(Stage.RANK, done, len(planned.steps), of=name)
+        progress.advance(Stage.RANK, done, len(planned.checkpoints), of=name)
 
     identity = hashlib.sha256(f"{report.digest}\n{request.model_dump_json()}".encode()).hexdigest()[:24]
     ranking = assemble(f"local_{identity}", Status.SUCCEEDED, request, report, planned, outcomes)
@@ -193,7 +193,7 @@ def the_checkpoint(name: str, reports: Sequence[DatasetReport], catalogue: Catal
         planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
         if planned.skipped:
             raise error_of(planned.skipped[0].code, planned.skipped[0].reason)
-    return planned.steps[0]
+    return planned.checkpoints[0]
 
 
 def open_checked(

@@ -28,7 +28,7 @@ _LIBRARIES = ("numpy", "pillow", "timm", "torch", "torchvision", "transformers")
 class Plan:
     """The checkpoints to read, smallest first so that answers come early, and those left out at once."""
 
-    steps: tuple[CheckpointDescription, ...]
+    checkpoints: tuple[CheckpointDescription, ...]
     skipped: tuple[SkippedCheckpoint, ...]
 
 
@@ -77,7 +77,7 @@ def assemble(
     """The ranking from the outcomes so far, by checkpoint id; complete once every planned step has one."""
     finished = [
         (description, outcome)
-        for description in planned.steps
+        for description in planned.checkpoints
         if isinstance(outcome := outcomes.get(description.id), StepOutput)
     ]
     failed = [outcome for outcome in outcomes.values() if isinstance(outcome, SkippedCheckpoint)]
@@ -89,7 +89,7 @@ def assemble(
         dataset=_ranked_dataset(dataset),
         ranking=lines,
         skipped=skipped,
-        summary=summary(lines, request.ordered_by, planned=len(planned.steps), failed=len(failed)),
+        summary=summary(lines, request.ordered_by, planned=len(planned.checkpoints), failed=len(failed)),
         provenance=_provenance(request, dataset),
     )
 

@@ -19,6 +19,7 @@ from frontrunner.tuning.examples.images import Images
 from frontrunner.tuning.networks.classifier import Classifier
 from frontrunner.tuning.networks.image_classifier import ImageClassifier
 from frontrunner.tuning.options import MethodOptions
+from frontrunner.tuning.result import GapOutput, GeneralisationOutput
 from frontrunner.tuning.training.loop import Schedule
 
 # Curvature takes a loop over single examples: 32 images of 224 pixels through a small network take some ten seconds.
@@ -34,8 +35,8 @@ def bounds(
     *,
     train_accuracy: float,
     test_accuracy: float,
-) -> dict[str, Any]:
-    """`GeneralisationReport` as JSON, and why a bound is missing.
+) -> GeneralisationOutput:
+    """Every bound that the tuning's measurements allow, and why one is missing.
 
     VC from the count of weights; Rademacher of the linear head on the tuned features; PAC-Bayes in the `tuned` space
     where the checkpoint has a linear classifier of its own to measure its curvature with.
@@ -65,11 +66,16 @@ def bounds(
         discrepancy=discrepancy,
         measured=train_accuracy - test_accuracy,
     )
-    gaps = [
-        {"name": gap.name, "value": gap.value if math.isfinite(gap.value) else None, "vacuous": gap.vacuous}
-        for gap in report.gaps
-    ]
-    return report.as_dict() | {"gaps": gaps} | ({"missing": {"PAC-Bayes (tuned)": missing}} if missing else {})
+    return GeneralisationOutput(
+        n=report.n,
+        delta=report.delta,
+        gaps=[
+            GapOutput(name=gap.name, value=gap.value if math.isfinite(gap.value) else None, vacuous=gap.vacuous)
+            for gap in report.gaps
+        ],
+        measured=report.measured,
+        missing={"PAC-Bayes (tuned)": missing} if missing else {},
+    )
 
 
 class _Backbone(nn.Module):

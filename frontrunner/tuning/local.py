@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from frontrunner.data import DatasetOptions, DatasetReference
-from frontrunner.hub import HubAccess, HubFolders, find_catalogue
+from frontrunner.hub import HubAccess, HubFolders, find_catalogue, with_curated
 from frontrunner.progress import SILENT, Progress
 from frontrunner.ranking import RankingRequest, rank, the_checkpoint
 from frontrunner.ranking.local import open_checked
 from frontrunner.settings import Settings, get_settings
 from frontrunner.tuning.choosing import take_best
-from frontrunner.tuning.request import TuningRequest, require_tunable, tuning_payload
+from frontrunner.tuning.request import TuningRequest, require_source, require_tunable, tuning_payload
 from frontrunner.tuning.result import TuningOutput
 
 
@@ -47,6 +47,7 @@ def tune(
 
     settings = settings or get_settings()
     options = options or DatasetOptions()
+    require_source(request.method, given=source is not None)
     _, report = open_checked(dataset, options, settings, progress)
     require_tunable(report, request.method)
     source_reference = None
@@ -56,10 +57,13 @@ def tune(
         source_reference = DatasetReference.of(Path(source).resolve(), source_report, options)
     catalogue = find_catalogue(hub, settings, *request.named)
     if top is not None:
+        ranked_by = RankingRequest(baselines=False)
+        if hub is None:  # the ranking may hold what a machine's curated set adds
+            catalogue = with_curated(catalogue, report.modality, ranked_by.constraints, HubAccess.of(settings))
         ranking = rank(
             dataset,
             hub=hub,
-            request=RankingRequest(baselines=False),
+            request=ranked_by,
             options=options,
             progress=progress,
             settings=settings,

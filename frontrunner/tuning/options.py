@@ -1,4 +1,4 @@
-"""The methods: what each may be told, with the defaults of its source, and the facts of each. No torch here.
+"""The methods: what each may be told, with the defaults of its paper, and the facts of each. No torch here.
 
 A request names a method (`"b_tuning"`) or spells it out (`{"name": "b_tuning", "strength": 10}`). The method NAME is
 built by the function NAME of `frontrunner.tuning.methods.NAME`: adding one touches that file and this one.
@@ -141,7 +141,7 @@ class BTuningOptions(_Options):
 
     name: Literal["b_tuning"] = "b_tuning"
     strength: Weight | None = Field(
-        default=None, description="lambda; by default the number of classes, 100 as in the source where there are 100."
+        default=None, description="lambda; by default the number of classes, 100 as in the paper where there are 100."
     )
     temperature: Positive = Field(default=0.1, description="T: of the softmax over the teachers' LogME.")
 

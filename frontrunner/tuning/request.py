@@ -171,6 +171,17 @@ def require_tunable(dataset: Dataset | DatasetReport, method: MethodOptions) -> 
     _require_modality(method, dataset.modality)
 
 
+def require_source(method: MethodOptions, *, given: bool) -> None:
+    """Refuse a method that lacks its labelled source dataset, or that is given one which it does not use.
+
+    Raises:
+        SourceUnfit: either.
+    """
+    if method.needs_source != given:
+        uses = "needs a labelled source dataset" if method.needs_source else "uses no source dataset"
+        raise SourceUnfit(f"{method.name} {uses}")
+
+
 def tuning_payload(
     request: TuningRequest,
     dataset: DatasetReference,
@@ -198,9 +209,7 @@ def tuning_payload(
     """
     method = request.method
     teachers, student = _teachers(request, checkpoints), _student(request, checkpoints)
-    if method.needs_source != (source is not None):
-        uses = "needs a labelled source dataset" if method.needs_source else "uses no source dataset"
-        raise SourceUnfit(f"{method.name} {uses}")
+    require_source(method, given=source is not None)
     payload = TuningPayload(
         dataset=dataset, student=student, teachers=teachers, source=source, request=request, folder=folder
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
@@ -80,6 +80,26 @@ class ExportedModel(BaseModel):
     note: str | None = Field(default=None, description="Why a file is missing.")
 
 
+class GapOutput(BaseModel):
+    """One bound on the generalisation gap."""
+
+    name: str
+    value: float | None = Field(description="None where it is not finite.")
+    vacuous: bool = Field(description="Whether it exceeds 1 and so bounds nothing.")
+
+
+class GeneralisationOutput(BaseModel):
+    """How far test error may lie above training error; `frontrunner.discrepancy` explains the bounds."""
+
+    n: int = Field(description="Training examples.")
+    delta: float = Field(description="Probability with which a bound may fail.")
+    gaps: list[GapOutput]
+    measured: float | None = Field(description="Test error minus training error.")
+    missing: dict[str, str] = Field(
+        default={}, exclude_if=lambda missing: not missing, description="Why a bound is missing, by its name."
+    )
+
+
 class TuningOutput(BaseModel):
     """What a finished tuning says."""
 
@@ -105,7 +125,9 @@ class TuningOutput(BaseModel):
     parameters: int = Field(description="Weights that were trained.")
     held_norms: int = Field(description="Normalisation layers whose statistics were kept; see docs/tuning.md.")
     metrics: Metrics
-    generalisation: dict[str, Any] = Field(description="Bounds on the gap; `frontrunner.discrepancy` explains them.")
+    generalisation: GeneralisationOutput | None = Field(
+        description="Bounds on the gap; None where the result is not one plain model."
+    )
     curve: list[CurvePoint]
     seconds: float = Field(description="Wall clock of training, over all attempts; the report and export not counted.")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any
 
 import torch
 
@@ -24,7 +23,7 @@ from frontrunner.tuning.measurement import measure
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.options import MethodOptions
 from frontrunner.tuning.request import TuningPayload
-from frontrunner.tuning.result import Metrics, TuningOutput
+from frontrunner.tuning.result import GeneralisationOutput, Metrics, TuningOutput
 from frontrunner.tuning.training.budget import affordable_epochs
 from frontrunner.tuning.training.loop import OPTIMISERS, Schedule, TrainingData, answers, train
 from frontrunner.tuning.training.memory import SMALLEST, micro_batch
@@ -193,11 +192,11 @@ def _report(payload: TuningPayload, fitted: Fitted, progress: Progress) -> Tunin
     return output
 
 
-def _generalisation(fitted: Fitted, test_accuracy: float) -> dict[str, Any]:
+def _generalisation(fitted: Fitted, test_accuracy: float) -> GeneralisationOutput | None:
     """Bounds on the gap of a tuning whose result is one model; nothing of others."""
     models = list(fitted.method.models().values())
     if len(models) != 1:
-        return {}
+        return None
     train_examples = fitted.data.data.train
     seen = measure(answers(fitted.method, train_examples), train_examples.labels, fitted.data.classes, "validation")
     return bounds(

@@ -159,7 +159,8 @@ class JobKind(Protocol[RequestT, PayloadT, OutputT]):
 
         Asked when a job is submitted, where it must give at least one step, and in the transaction that ends each
         step. A step that failed or was lost has no `output`: look at its `failure`. A result with a `failure` fails
-        the job, and so does a planner that raises, or that has nothing to say when no step is in hand. It is not
+        the job; a planner that raises, or has nothing to say when no step is in hand, loses it. Workers find added
+        steps when they poll. It is not
         asked any more once the job is being cancelled, or where every step was lost.
         """
         ...

@@ -13,7 +13,7 @@ from jobs.lifecycle.jobs import cancel_job, delete_job, queues_of, retry_job
 from jobs.lifecycle.steps import (
     CLAIM_BUCKETS_S,
     Claim,
-    Reached,
+    StepProgress,
     beat,
     cancel_step,
     claim_best,
@@ -31,7 +31,7 @@ __all__ = [
     "WITHOUT_JSON",
     "Claim",
     "IdempotencyKey",
-    "Reached",
+    "StepProgress",
     "Submitted",
     "Terms",
     "beat",

@@ -22,6 +22,8 @@ from models.base import database_now
 from models.job import JobRow
 
 MAX_REASON = 2000
+# Our fault: the job is lost and not failed.
+PLANNER_FAILED = "internal_error"
 
 _log = structlog.get_logger(__name__)
 # A job is read far more often than what it was asked for and what came of it: those are loaded when they are looked at.
@@ -62,7 +64,8 @@ def step_ended(session: Session, job: JobRow) -> None:
 def continue_job(session: Session, job: JobRow) -> None:
     """Add the steps that the planner of a job asks for now, or end the job with its result.
 
-    A planner that raises holds no step back: its job goes on while steps are in hand, and has then failed.
+    A planner that raises holds no step back: its job goes on while steps are in hand, and is then lost, through our
+    fault.
     """
     session.flush()
     state = state_of(session, job)
@@ -77,14 +80,19 @@ def continue_job(session: Session, job: JobRow) -> None:
         return
     answer = _asked(job, state)
     if isinstance(answer, JobResult) and not job.steps_left:
-        status = Status.SUCCEEDED if answer.failure is None else Status.FAILED
-        _end(session, job, state, answer, status, answer.failure)
+        _end(session, job, state, answer, _status(answer.failure), answer.failure)
     elif isinstance(answer, Sequence) and answer:
         add_steps(session, job, answer)
 
 
+def _status(failure: Failure | None) -> Status:
+    if failure is None:
+        return Status.SUCCEEDED
+    return Status.LOST if failure.code == PLANNER_FAILED else Status.FAILED
+
+
 def _asked(job: JobRow, state: JobState[Any, Any, Any]) -> Sequence[NewStep[Any]] | JobResult:
-    """What the planner wants, or a failed result where it has none when there must be one."""
+    """What the planner wants, or a result that says so where it has none when there must be one."""
     try:
         answer = KINDS[job.kind].next_steps(state)
         if isinstance(answer, JobResult) and job.steps_left:
@@ -97,7 +105,7 @@ def _asked(job: JobRow, state: JobState[Any, Any, Any]) -> Sequence[NewStep[Any]
         _log.exception("planner_failed", job=job.id, kind=job.kind)
         if job.steps_left:
             return ()
-        failure = Failure(code="internal_error", reason=f"the planner of {job.kind} failed: {error!r}")
+        failure = Failure(code=PLANNER_FAILED, reason=f"the planner of {job.kind} failed: {error!r}")
         return _result(job, state).model_copy(update={"failure": failure})
     return answer
 

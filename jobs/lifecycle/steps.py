@@ -19,6 +19,7 @@ from jobs.errors import JobNotFound
 from jobs.kinds import KINDS
 from jobs.lifecycle.events import note
 from jobs.lifecycle.finishing import MAX_REASON, find_job, move, step_ended
+from jobs.records import accepted
 from jobs.transitions import STEP_TRANSITIONS, predecessors
 from models.base import database_now
 from models.job import JobRow
@@ -49,7 +50,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Reached:
+class StepProgress:
     """How far a step is: so much of so much of one stage, and what it is about."""
 
     stage: Stage
@@ -76,7 +77,7 @@ def claim_best(session: Session, queues: Collection[str], lease_s: float) -> Cla
     return None
 
 
-def beat(session: Session, claim: Claim, lease_s: float, reached: Reached | None = None) -> bool:
+def beat(session: Session, claim: Claim, lease_s: float, reached: StepProgress | None = None) -> bool:
     """Extend the lease and note progress since the last beat; False where the lease or the job's consent is lost."""
     before = session.execute(
         select(JobRow.status).join(StepRow, JobRow.id == StepRow.job_id).where(StepRow.id == claim.step_id)
@@ -107,8 +108,7 @@ def succeed_step(session: Session, claim: Claim, output: str) -> bool:
     if job is None:
         return False
     kind = KINDS[claim.kind]
-    payload, accepted = kind.payload.model_validate_json(claim.payload), kind.output.model_validate_json(output)
-    counts = kind.record(session, job.id, payload, accepted)
+    counts = kind.record(session, job.id, *accepted(kind, claim.payload, output))
     step_ended(session, job)
     session.flush()
     add_to_counters(session, counts | {("steps", f"{claim.kind}:{Status.SUCCEEDED}"): 1})

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,8 @@ def test_the_image_is_built_in_stages_for_both_devices_and_runs_as_nobody_specia
     assert re.search(r"^USER [1-9][0-9]+$", last, re.M)
     assert "HEALTHCHECK" in last
     copied = set(re.findall(r"^COPY (\w+) \1$", DOCKERFILE, re.M))
-    assert copied == {"api", "frontrunner", "migrations", "models", "workers"}
+    packaged = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
+    assert copied == {name.removesuffix("*") for name in packaged}
 
 
 def test_redis_appends_and_evicts_nothing():

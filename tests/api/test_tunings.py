@@ -16,8 +16,8 @@ from tests.tuning.builders import measured_checkpoint
 SHORT = {"epochs": 1, "learning_rate": 0.001, "image_size": 32, "onnx": False, "hold_statistics": False}
 
 
-def ask(client, dataset, **order):
-    return client.post("/v1/tunings", json={"dataset": dataset, **order})
+def ask(client, dataset, **fields):
+    return client.post("/v1/tunings", json={"dataset": dataset, **fields})
 
 
 def test_a_tuning_is_one_job(client, colours):

@@ -62,7 +62,7 @@ REPORT = DatasetReport(
 
 def new_job(database: Database, names: tuple[str, ...] = ("a", "b", "c"), queue: str = "cpu", seed: int = 0) -> NewJob:
     """A ranking of one step a name, of a dataset that is written."""
-    plan = Plan(steps=tuple(description(name) for name in names), skipped=())
+    plan = Plan(checkpoints=tuple(description(name) for name in names), skipped=())
     reference = DatasetReference.of(Path("/data"), REPORT, DatasetOptions())
     with database.write_transaction() as session:
         session.merge(
@@ -151,7 +151,7 @@ def stored_result(database: Database, job_id: str) -> Any:
     return None if row is None or row.result is None else json.loads(row.result)
 
 
-READ_5 = lifecycle.Reached(Stage.READ, done=5, total=100)
+READ_5 = lifecycle.StepProgress(Stage.READ, done=5, total=100)
 
 
 def events_of(database: Database, job_id: str) -> list[str]:

@@ -150,23 +150,23 @@ def broken(rounds, monkeypatch):
     return rounds
 
 
-def test_a_planner_that_raises_fails_its_job_once_no_step_is_in_hand(database, broken):
+def test_a_planner_that_raises_loses_its_job_once_no_step_is_in_hand(database, broken):
     job = broken(2, 2)
     assert apply(database, lifecycle.fail_step, claim(database), "code", "reason")
     assert job_row(database, job).status == Status.RUNNING
     assert apply(database, lifecycle.succeed_step, claim(database), answer(1))
     row = job_row(database, job)
-    assert (row.status, row.error_code) == (Status.FAILED, "internal_error")
+    assert (row.status, row.error_code) == (Status.LOST, "internal_error")
     assert "the planner of rounds failed" in row.error_reason
     assert [step.status for step in steps_of(database, job)] == ["failed", "succeeded"]
     assert stored_result(database, job)["failure"]["code"] == "internal_error"
 
 
-def test_a_planner_with_nothing_to_say_fails_its_job(database, broken):
+def test_a_planner_with_nothing_to_say_loses_its_job(database, broken):
     job = broken(1, 1)
     apply(database, lifecycle.succeed_step, claim(database), answer(-1))
     row = job_row(database, job)
-    assert (row.status, row.error_code) == (Status.FAILED, "internal_error")
+    assert (row.status, row.error_code) == (Status.LOST, "internal_error")
     assert "neither steps nor a result" in row.error_reason
 
 

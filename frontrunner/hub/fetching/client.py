@@ -43,7 +43,7 @@ def client(access: HubAccess) -> HfApi:
     if not _prepared.is_set():
         _prepared.set()
         # The client waits as long as a busy hub asks; this hook ends a wait that would be too long.
-        huggingface_hub.set_client_factory(lambda: _with_limited_patience(default_client_factory()))
+        huggingface_hub.set_client_factory(lambda: _refusing_long_waits(default_client_factory()))
     # False: never a token that lies in somebody's home directory.
     return HfApi(access.endpoint, token=access.token or False, library_name="frontrunner", library_version=__version__)
 
@@ -128,7 +128,7 @@ def _pause(cause: BaseException | None, attempt: int) -> float | None:
     return float(attempt) if cause.response.status_code in _AWAY else None
 
 
-def _with_limited_patience(http_client: Any) -> Any:
+def _refusing_long_waits(http_client: Any) -> Any:
     def refuse_long_waits(response: Any) -> None:
         asked = _asked_wait(response) if response.status_code == _BUSY else None
         if asked is not None and asked > MAX_WAIT_S:

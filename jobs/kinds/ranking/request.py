@@ -77,7 +77,7 @@ def ranking_job(
     job = RankingJob(
         request=request,
         dataset=dataset,
-        candidates=tuple(Candidate(checkpoint=c, source=sources.find(c.digest)) for c in plan.steps),
+        candidates=tuple(Candidate(checkpoint=c, source=sources.find(c.digest)) for c in plan.checkpoints),
         skipped=plan.skipped,
         cache=settings.cache.resolve(),
         queue=settings.forward_queue,
