@@ -10,6 +10,7 @@ other refused input.
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
@@ -52,8 +53,11 @@ def _add(groups: dict[str, typer.Typer], name: str, command: Callable[..., None]
     if member in _members(group):
         raise LookupError(f"'{name}' is there already")
     if isinstance(command, typer.Typer):
-        groups[name] = command
-        group.add_typer(command, name=member)
+        own = copy.copy(command)  # members of other packages join this application's group, and not the module's
+        own.registered_commands = list(command.registered_commands)
+        own.registered_groups = list(command.registered_groups)
+        groups[name] = own
+        group.add_typer(own, name=member)
     else:
         group.command(member)(command)
 

@@ -47,9 +47,9 @@ def tune(
 
     settings = settings or get_settings()
     options = options or DatasetOptions()
-    require_source(request.method, given=source is not None)
     _, report = open_checked(dataset, options, settings, progress)
     require_tunable(report, request.method)
+    require_source(request.method, given=source is not None)
     source_reference = None
     if source is not None:
         _, source_report = open_checked(source, options, settings, progress)
