@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.acceptance
 
+ROOMS = ("api", "frontrunner", "jobs", "migrations", "models", "workers")
 TRAP = "raise SystemExit('the module of a stranger was imported')\n"
 
 
@@ -27,7 +29,13 @@ TRAP = "raise SystemExit('the module of a stranger was imported')\n"
 def installed(tmp_path_factory) -> Path:
     """The folder of programs of an environment into which the wheel was installed; other packages are this one's."""
     folder = tmp_path_factory.mktemp("installed")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
+    # A copy: the build leaves folders behind, and would pack what an earlier one left.
+    source = folder / "source"
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, source / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copyfile(ROOT / name, source / name)
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, source]
     subprocess.run(build, check=True, cwd=folder, stdout=subprocess.DEVNULL)
     (wheel,) = folder.glob("frontrunner-*.whl")
     venv.create(folder / "venv", with_pip=False)
