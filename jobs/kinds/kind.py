@@ -159,9 +159,9 @@ class JobKind(Protocol[RequestT, PayloadT, OutputT]):
 
         Asked when a job is submitted, where it must give at least one step, and in the transaction that ends each
         step. A step that failed or was lost has no `output`: look at its `failure`. A result with a `failure` fails
-        the job; a planner that raises, or has nothing to say when no step is in hand, loses it. Workers find added
-        steps when they poll. It is not
-        asked any more once the job is being cancelled, or where every step was lost.
+        the job; a planner that raises, or has nothing to say when no step is in hand, loses it. It is
+        not asked any more once the job is being cancelled, or where every step was lost. Workers find added steps when
+        they poll.
         """
         ...
 
@@ -195,3 +195,17 @@ class JobKind(Protocol[RequestT, PayloadT, OutputT]):
     def folder(self, payload: PayloadT) -> Path:
         """Where a step's files lie. Asked only of kinds whose steps leave any."""
         raise AssertionError(f"steps of {self.name} leave no files")
+
+
+class OneStepKind(JobKind[RequestT, PayloadT, OutputT], Protocol[RequestT, PayloadT, OutputT]):
+    """A kind whose jobs are one step, and then the result."""
+
+    def step(self, request: RequestT) -> NewStep[PayloadT]:
+        """The step of a job."""
+        ...
+
+    def next_steps(self, job: JobState[RequestT, PayloadT, OutputT]) -> Sequence[NewStep[PayloadT]] | JobResult:
+        """The one step, then the result."""
+        if job.is_in_hand:
+            return ()
+        return self.result(job) if job.steps else (self.step(job.request),)

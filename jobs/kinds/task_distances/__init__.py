@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TypeAlias
 
 from pydantic import BaseModel
 
 from frontrunner.progress import Progress, Stage
 from frontrunner.ranking import TaskDistanceMatrix, TaskDistancePayload, TaskDistances, compare_tasks
-from jobs.kinds.kind import JobKind, JobState, NewJob, NewStep
+from jobs.kinds.kind import JobState, NewJob, NewStep, OneStepKind
 
 
 class TaskDistanceJob(BaseModel):
@@ -29,7 +28,7 @@ class TaskDistanceJob(BaseModel):
 _State: TypeAlias = JobState[TaskDistanceJob, TaskDistancePayload, TaskDistanceMatrix]
 
 
-class TaskDistanceKind(JobKind[TaskDistanceJob, TaskDistancePayload, TaskDistanceMatrix]):
+class TaskDistanceKind(OneStepKind[TaskDistanceJob, TaskDistancePayload, TaskDistanceMatrix]):
     """One step, whose output is the matrix."""
 
     name = "task_distances"
@@ -42,15 +41,10 @@ class TaskDistanceKind(JobKind[TaskDistanceJob, TaskDistancePayload, TaskDistanc
         """The comparison."""
         return f"/v1/task-distances/{job_id}"
 
-    def next_steps(self, job: _State) -> Sequence[NewStep[TaskDistancePayload]] | TaskDistances:
-        """The one step, then the result."""
-        if job.is_in_hand:
-            return ()
-        if job.steps:
-            return self.result(job)
-        payload = job.request.payload
-        digests = tuple(dataset.digest for dataset in payload.datasets)
-        return (NewStep("matrix", payload, job.request.queue, job.request.examples, digests),)
+    def step(self, request: TaskDistanceJob) -> NewStep[TaskDistancePayload]:
+        """The whole comparison."""
+        digests = tuple(dataset.digest for dataset in request.payload.datasets)
+        return NewStep("matrix", request.payload, request.queue, request.examples, digests)
 
     def result(self, job: _State) -> TaskDistances:
         """The matrix, once it is there."""

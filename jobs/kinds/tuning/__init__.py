@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -10,7 +9,7 @@ from pydantic import BaseModel
 
 from frontrunner.progress import Progress, Stage
 from frontrunner.tuning import Tuning, TuningOutput, TuningPayload
-from jobs.kinds.kind import JobKind, JobState, NewJob, NewStep
+from jobs.kinds.kind import JobState, NewJob, NewStep, OneStepKind
 
 
 class TuningJob(BaseModel):
@@ -37,7 +36,7 @@ class TuningJob(BaseModel):
 _State: TypeAlias = JobState[TuningJob, TuningPayload, TuningOutput]
 
 
-class TuningKind(JobKind[TuningJob, TuningPayload, TuningOutput]):
+class TuningKind(OneStepKind[TuningJob, TuningPayload, TuningOutput]):
     """One step, whose output says what was made; its files lie in the payload's folder."""
 
     name = "tuning"
@@ -51,14 +50,10 @@ class TuningKind(JobKind[TuningJob, TuningPayload, TuningOutput]):
         """The tuning."""
         return f"/v1/tunings/{job_id}"
 
-    def next_steps(self, job: _State) -> Sequence[NewStep[TuningPayload]] | Tuning:
-        """The one step, then the result."""
-        if job.is_in_hand:
-            return ()
-        if job.steps:
-            return self.result(job)
-        request, payload = job.request, job.request.payload
-        return (NewStep("model", payload, request.queue, request.examples_total, (payload.dataset.digest,)),)
+    def step(self, request: TuningJob) -> NewStep[TuningPayload]:
+        """The whole tuning."""
+        digests = (request.payload.dataset.digest,)
+        return NewStep("model", request.payload, request.queue, request.examples_total, digests)
 
     def result(self, job: _State) -> Tuning:
         """What was asked, and what was made of it once that is there."""
