@@ -19,10 +19,9 @@ _SMALLEST_VARIANCE = 1e-12
 
 def _class_variances(data: ScoringInput, scatter: Scatter) -> tuple[Floats, Floats]:
     """(C,) variance per feature of each class, and 1 where it is the class's own, 0 where it is the pooled one."""
-    means, counts = scatter.class_means, scatter.counts
-    norms = data.statistics.norm_cross[data.columns]
-    own = np.maximum(norms / counts - np.einsum("cd,cd->c", means, means), 0.0) / data.dimension
-    total = max(float(norms.sum() / data.n - scatter.mean @ scatter.mean), 0.0) / data.dimension
+    offsets, counts = scatter.offsets, scatter.counts
+    own = np.maximum(scatter.norms / counts - np.einsum("cd,cd->c", offsets, offsets), 0.0) / data.dimension
+    total = float(scatter.norms.sum()) / data.n / data.dimension
     rounding = scatter.rounding / data.n
     pooled = float(counts @ own) / data.n
     borrowed = (counts < 1.5) | (own <= rounding)
@@ -59,7 +58,7 @@ def estimate(data: ScoringInput) -> Estimate:
         >>> round(score("gbc", features, [0, 0, 1, 1]), 4)
         -0.3247
     """
-    scatter = Scatter.of(data.statistics)
+    scatter = data.once(Scatter.of_input)
     means, dimension = scatter.offsets, data.dimension
     variances, own = _class_variances(data, scatter)
     square = np.einsum("cd,cd->c", means, means)
@@ -80,7 +79,7 @@ def estimate(data: ScoringInput) -> Estimate:
         by_variance = coefficient * (
             dimension / 2 * (1 / both - 1 / (2 * variances[:, None])) - distance / (4 * both**2)
         )
-        x = rows.features - scatter.class_means[codes]
+        x = rows.features - scatter.mean - means[codes]
         wider = np.einsum("md,md->m", x, x) / dimension - variances[codes]
         moved = np.einsum("md,md->m", x, by_mean[codes]) + wider * (own * by_variance.sum(axis=1))[codes]
         return leave_group_out(value, moved / scatter.counts[codes], rows.groups, data.n)
@@ -99,4 +98,5 @@ SCORE = Score(
     explanation="How little the classes overlap when each is a round cloud in feature space.",
     estimate=estimate,
     highest=0.0,
+    version=2,
 )

@@ -5,15 +5,63 @@ A baseline to compare the other scores with: it has no parameters to fit.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
+from numpy.typing import NDArray
 
 from frontrunner.scores.baseline import prediction_quality
 from frontrunner.scores.score import EVERY_TASK, Estimate, Score
 from frontrunner.scores.scoring_input import ScoringInput, require_varying_targets
+from frontrunner.statistics import Floats
 
 LARGEST_SAMPLE = 4096
 NEIGHBOURS = 5
 _ROWS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class _Units:
+    """Rows of unit length u = c + r about their mean c, for cosines that keep their digits.
+
+    u_i'u_j = |c|^2 + c'r_i + c'r_j + r_i'r_j. Features that lie far from zero beside their spread have cosines that
+    differ in digits which float32 does not hold; their residuals r, divided by the longest, do not. Seven digits of
+    those order neighbours as well as sixteen, in half the time.
+
+    Attributes:
+        residuals: (m, D) r / s in float32, where s is the length of the longest.
+        along: (m,) c'r / s^2.
+        scale: s^2.
+        mean_square: |c|^2.
+    """
+
+    residuals: NDArray[np.float32]
+    along: Floats
+    scale: float
+    mean_square: float
+
+    @classmethod
+    def of(cls, features: Floats) -> Self:
+        """From rows (m, D); one of zeros stays zero, and its cosine with any is 0."""
+        norm = np.linalg.norm(features, axis=1, keepdims=True)
+        unit = np.divide(features, norm, out=np.zeros_like(features), where=norm > 0)
+        centre = unit.mean(axis=0)
+        unit -= centre
+        scale = float(np.einsum("md,md->m", unit, unit).max()) or 1.0
+        along = unit @ centre / scale
+        unit /= np.sqrt(scale)
+        return cls(unit.astype(np.float32), along, scale, float(centre @ centre))
+
+    def similarity(self, rows: slice) -> NDArray[np.float32]:
+        """(b, m) what orders all rows by their cosine with each of `rows`: (c'r_j + r_i'r_j) / s^2."""
+        similarity = self.residuals[rows] @ self.residuals.T
+        similarity += self.along.astype(np.float32)
+        return similarity
+
+    def cosine(self, similarity: NDArray[np.float32], rows: NDArray[np.int64]) -> Floats:
+        """The cosines of `similarity` (b, k) for rows i (b,)."""
+        return np.asarray(self.mean_square + self.scale * (self.along[rows, None] + similarity))
 
 
 def estimate(data: ScoringInput) -> Estimate:
@@ -44,17 +92,16 @@ def estimate(data: ScoringInput) -> Estimate:
         require_varying_targets(data.statistics)
     rows = data.rows(LARGEST_SAMPLE)
     m = rows.index.size
-    norm = np.linalg.norm(rows.features, axis=1, keepdims=True)
-    # Cosines to seven digits order neighbours as well as sixteen do, in half the time.
-    unit = np.divide(rows.features, norm, out=np.zeros_like(rows.features), where=norm > 0).astype(np.float32)
+    units = _Units.of(rows.features)
     neighbours = min(NEIGHBOURS, m - 1)
     predicted = np.zeros_like(rows.outputs)
     for start in range(0, m, _ROWS_AT_ONCE):
-        similarity = unit[start : start + _ROWS_AT_ONCE] @ unit.T
+        similarity = units.similarity(slice(start, start + _ROWS_AT_ONCE))
         block = np.arange(similarity.shape[0])
         similarity[block, start + block] = -np.inf
         nearest = np.argpartition(-similarity, neighbours - 1, axis=1)[:, :neighbours]
-        weight = np.maximum(1.0 + np.take_along_axis(similarity, nearest, axis=1).astype(np.float64), 1e-6)
+        cosine = units.cosine(np.take_along_axis(similarity, nearest, axis=1), start + block)
+        weight = np.maximum(1.0 + cosine, 1e-6)
         weight /= weight.sum(axis=1, keepdims=True)
         predicted[start : start + block.size] = np.einsum("bk,bkc->bc", weight, rows.outputs[nearest])
     return prediction_quality(predicted, rows, data)
@@ -72,4 +119,5 @@ SCORE = Score(
     estimate=estimate,
     highest=1.0,
     largest_sample=LARGEST_SAMPLE,
+    version=2,
 )
