@@ -157,6 +157,11 @@ class LeftOut(BaseModel):
     what: str = Field(description="What they are, for instance `.heic files` or `rows of test.csv`.")
     reason: str
 
+    @property
+    def sentence(self) -> str:
+        """How many of what, and why."""
+        return f"{self.count} {self.what} ({self.reason})"
+
 
 @dataclass(frozen=True)
 class Interpretation:

@@ -221,7 +221,8 @@ def _split_below_class(tops: dict[str, list[tuple[str, ...]]], depth: int) -> _A
 
 
 def _are_folds(tops: Collection[str]) -> bool:
-    return len(tops) > 1 and all(map(is_fold, tops))
+    """Whether the folders number the parts of one whole; one of them may be for testing (`test_batch`)."""
+    return sum(map(is_fold, tops)) > 1 and all(is_fold(top) or split_of(top) for top in tops)
 
 
 def _refuse_other_levels(tops: dict[str, list[tuple[str, ...]]], depth: int, name: str) -> None:

@@ -84,6 +84,8 @@ def _opened(
         parts, others = _parts(beside, files, options, name)
         from_table = open_tables(name, digest, format, parts, options, Images(listed, files))
     except InvalidDataset as error:
+        if options.label or options.text or options.image or options.input:
+            raise  # the table is meant
         if isinstance(from_folders, InvalidDataset):
             raise type(error)(f"{error.reason}. Read as class folders: {from_folders.reason}") from error
         many = len(from_folders.classes) > 1
@@ -92,7 +94,9 @@ def _opened(
             some = list_of(from_folders.classes)
             folders = f"; or --label folder, if the folders ({some}) are the classes" if many else ""
             raise type(error)(f"{error.reason}{alike}{folders}") from error
-        return _saying(from_folders, [(beside[0], f"not read: {error.reason}")]), {*images, *beside}
+        what = list_of(beside)
+        left_out = LeftOut(count=len(beside), what=what, reason=f"not read: {error.reason}")
+        return _with_left_out(from_folders, left_out), {*images, *beside}
     if isinstance(from_folders, Dataset):
         _refuse_contradiction(from_table, from_folders, options, name)
     dataset = _saying(from_table, others)

@@ -29,6 +29,8 @@ from frontrunner.progress import SILENT, Progress, Stage
 # A JPEG decoded at this size still reads every byte of its data, so truncation is found, at a fraction of the cost.
 _THUMBNAIL = 32
 MAX_DUPLICATES_LISTED = 100
+# What is left out of a dataset of which nothing remains often says why.
+_LEFT_OUT_NAMED = 3
 
 
 class ClassCount(BaseModel):
@@ -114,7 +116,10 @@ def check_dataset(dataset: Dataset, progress: Progress = SILENT) -> DatasetRepor
     usable = dataset.without({file.key for file in survey.unreadable})
     if not len(usable.train):
         first = f"; the first: {survey.unreadable[0].reason}" if survey.unreadable else ""
-        raise EmptyDataset(f"{dataset.name} has no readable training example{first}")
+        left_out = "".join(
+            f"; left out: {entry.sentence}" for entry in dataset.interpretation.left_out[:_LEFT_OUT_NAMED]
+        )
+        raise EmptyDataset(f"{dataset.name} has no readable training example{first}{left_out}")
     classes = _class_counts(usable)
     _require_something_to_learn(usable, classes)
 
@@ -258,5 +263,5 @@ def _warnings(
     ]
     counted = [(c.name, c.train) for c in classes] if dataset.task == "classification" else []
     found = [sentence for holds, sentence in said if holds]
-    left_out = [f"left out: {entry.count} {entry.what} ({entry.reason})" for entry in dataset.interpretation.left_out]
+    left_out = [f"left out: {entry.sentence}" for entry in dataset.interpretation.left_out]
     return list(dict.fromkeys((*found, *dataset.interpretation.warnings, *suspicions(counted), *left_out)))

@@ -44,6 +44,11 @@ def is_only_split(name: str) -> bool:
     return split_of(name) is not None and all(split_of(word) or word in _ENDINGS or word in _FILLERS for word in words)
 
 
+def is_unlabelled(name: str) -> bool:
+    """Whether a folder's or class's name says that what is in it has no label: `unsup`, `unlabeled`."""
+    return name.strip().lower() in _UNLABELLED
+
+
 def is_fold(name: str) -> bool:
     """Whether a name numbers the parts of a cross-validation or of a download: `fold_0`, `images_part_3`."""
     return _FOLD.fullmatch(name.lower()) is not None

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from frontrunner.data.splits import split_of
+from frontrunner.data.splits import is_only_split, is_unlabelled, split_of
 
 # Below this many examples intervals are wide whatever the data are like.
 FEW_EXAMPLES = 50
@@ -36,7 +36,8 @@ def suspicions(classes: Sequence[tuple[str, int]]) -> list[str]:
     n = sum(count for _, count in trained)
     if len(trained) >= _MANY_CLASSES and 2 * len(trained) > n:
         said.append(f"{len(trained)} classes in {n} training examples: is this really the label?")
-    splits = [name for name, _ in classes if split_of(name)]
-    if splits and len(splits) == len(classes):
-        said.append(f"the classes are called like splits: {', '.join(splits[:_NAMED])}")
+    splits = [name for name, _ in classes if is_only_split(name)]
+    if splits or (classes and all(split_of(name) for name, _ in classes)):
+        said.append(f"classes are called like splits: {', '.join((splits or [name for name, _ in classes])[:_NAMED])}")
+    said += [f"the class '{name}' may mean that a label is missing" for name, _ in classes if is_unlabelled(name)]
     return said

@@ -294,3 +294,9 @@ def test_a_column_of_other_addresses_is_named(tmp_path):
     rows = [(f"https://pictures.org/{i}", "ab"[i % 2]) for i in range(12)]
     with pytest.raises(errors.UnreadableDataset, match="nothing is fetched"):
         opened(csv(tmp_path, "link,label", rows))
+
+
+def test_structs_of_sounds_are_no_images(tmp_path):
+    sounds = [{"bytes": b"RIFF", "path": f"{i}.wav"} for i in range(12)]
+    with pytest.raises(errors.UnreadableDataset, match="no input column"):
+        opened(table(tmp_path, {"audio": {"_type": "Audio"}}, audio=sounds, label=CODES))

@@ -66,6 +66,7 @@ def test_classes_may_be_called_like_splits(tmp_path, classes):
         ("fold1", "fold2", "fold3"),
         ("fold1/train/cat", "fold1/test/cat", "fold2/train/cat", "fold2/test/cat"),
         ("images_part_1", "images_part_2"),
+        ("batch_1", "batch_2", "test_batch"),
     ],
 )
 def test_outer_folders_that_may_be_no_classes_are_asked_about(tmp_path, folders):
@@ -202,3 +203,9 @@ def test_pointers_and_empty_files_in_place_of_images_are_named(tmp_path):
     reasons = {file.key: file.reason for file in check_dataset(opened(tmp_path, files)).unreadable}
     assert "git lfs pull" in reasons["cat/lfs.png"]
     assert "empty file" in reasons["cat/none.png"]
+
+
+@pytest.mark.parametrize(("folder", "said"), [("unsup", "a label is missing"), ("test", "called like splits")])
+def test_a_folder_that_is_hardly_a_class_is_warned_about(tmp_path, folder, said):
+    report = check_dataset(opened(tmp_path, images("data/cat", "data/dog", f"data/{folder}")))
+    assert any(said in warning and folder in warning for warning in report.warnings)

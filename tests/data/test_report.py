@@ -11,6 +11,7 @@ from frontrunner import errors
 from frontrunner.data import check_dataset, digest_dataset, open_dataset
 from frontrunner.data.dataset import DatasetOptions
 from frontrunner.data.isolation import check_isolated
+from frontrunner.data.suspicions import suspicions
 from tests.conftest import class_images, encode
 
 
@@ -134,3 +135,14 @@ def test_the_report_of_a_check_in_its_own_process_says_what_was_left_out(zip_of)
     report = isolated(zip_of(class_images(2, 30) | {"notes.txt": b"x"}))
     assert report.read_as == "images in folders; 2 classes from folder names; train from train/"
     assert [(entry.count, entry.what) for entry in report.left_out] == [(1, ".txt file")]
+
+
+def test_numbers_to_predict_raise_no_suspicion_of_classes():
+    assert suspicions([]) == []
+
+
+def test_where_nothing_is_readable_the_refusal_says_what_was_left_out(tmp_path):
+    (tmp_path / "t.csv").write_text("image,label\n" + "".join(f"{i}.png,{'ab'[i % 2]}\n" for i in range(12)))
+    (tmp_path / "pictures.zip").write_bytes(b"PK")
+    with pytest.raises(errors.EmptyDataset, match=r"0\.png is not there; left out: 1 \.zip file"):
+        check_dataset(open_dataset(tmp_path))

@@ -245,3 +245,8 @@ def test_numbers_that_mean_other_classes_in_another_file_are_refused(tmp_path):
 
 def test_a_lock_of_an_open_workbook_is_no_table(tmp_path):
     assert sizes(opened(tmp_path, {"train.csv": texts(), "~$train.xlsx": b"x"})) == (12, 0)
+
+
+def test_every_table_that_is_not_read_is_named(tmp_path):
+    dataset = opened(tmp_path, TRAIN | {"Train.csv": "epoch,loss\n1,0.5\n", "Meta.csv": "epoch,loss\n1,0.5\n"})
+    assert left_out(dataset) == {"Meta.csv, Train.csv": 2}

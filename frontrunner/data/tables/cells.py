@@ -62,7 +62,8 @@ class Column:
         if pa.types.is_null(kind) or self.cells.null_count == len(self.cells):
             return "empty"
         if pa.types.is_struct(kind):
-            return "image" if {"bytes", "path"} <= {field.name for field in kind} else "other"
+            is_file = {"bytes", "path"} <= {field.name for field in kind}
+            return "image" if is_file and not self._is_sound_or_film() else "other"
         if is_binary(kind):
             return "image" if _is_picture(self._first()) else "other"
         if is_list(kind):
@@ -128,6 +129,9 @@ class Column:
     def distinct(self) -> int:
         """How many different cells there are."""
         return int(pc.count_distinct(self.cells).as_py())
+
+    def _is_sound_or_film(self) -> bool:
+        return isinstance(self.feature, dict) and self.feature.get("_type") in ("Audio", "Video", "Pdf")
 
     def _first(self) -> bytes:
         return bytes(next((cell.as_py() for cell in self.cells if cell.is_valid), b""))
