@@ -2,8 +2,8 @@
 
 All of it rests on the jackknife: leave a group of rows out, score the rest, and see by how much the value changes.
 `jackknife_over_shards` does exactly that, by subtraction of statistics, at the cost of one score for each shard; for
-LogME that is one decomposition for each shard. Rankings therefore use the same jackknife to first order: the influence
-of each row on the score, in closed form, summed over the groups of `sampling.deal_into_groups`. Tests compare the two.
+LogME that is one decomposition for each shard. Rankings therefore use the same jackknife to first order (`influence`).
+Tests compare the two.
 """
 
 from __future__ import annotations
@@ -19,39 +19,6 @@ from frontrunner.scores.score import ScoreValue
 from frontrunner.statistics import FeatureStatistics, Floats
 
 CONFIDENCE = 0.95
-
-
-def leave_group_out(value: float, influence: Floats, groups: NDArray[np.int64], n: int | None = None) -> Floats:
-    """(G,) the value without each group, to first order.
-
-    Args:
-        value: the score of all rows.
-        influence: (m,) how much each row adds to the score; sums to about zero. Exact for means:
-            influence_i = (x_i - mean) / n.
-        groups: (m,) the group of each row.
-        n: rows that the score is computed from, where `influence` was computed on a sample of m < n of them; the
-            changes are then scaled to the variance of all n. m by default.
-
-    Example:
-        >>> x = np.array([1.0, 2.0, 6.0])
-        >>> leave_group_out(x.mean(), (x - x.mean()) / 3, np.arange(3)).tolist()
-        [4.0, 3.5, 1.5]
-    """
-    m = influence.shape[0]
-    sizes = np.bincount(groups)
-    moved = np.bincount(groups, weights=influence) * m / np.maximum(m - sizes, 1)
-    return np.asarray(value - moved * sqrt((n or m) / m))
-
-
-def leave_group_out_of_mean(terms: Floats, groups: NDArray[np.int64]) -> Floats:
-    """(G,) the mean of `terms` (m,) without each group, exactly.
-
-    Example:
-        >>> leave_group_out_of_mean(np.array([1.0, 2.0, 6.0]), np.array([0, 0, 1])).tolist()
-        [6.0, 1.5]
-    """
-    mean = float(terms.mean())
-    return leave_group_out(mean, (terms - mean) / terms.shape[0], groups)
 
 
 def interval(
@@ -75,7 +42,7 @@ def interval(
     groups = replicates.shape[0]
     if groups < 2:
         return None
-    reach = standard_error(replicates) * float(stdtrit(groups - 1, 0.5 + CONFIDENCE / 2))
+    reach = standard_error(replicates) * float(stdtrit(degrees_of_freedom(replicates), 0.5 + CONFIDENCE / 2))
     if not isfinite(reach):
         return None
     return max(value - reach, lowest), min(value + reach, highest)
@@ -85,6 +52,23 @@ def standard_error(replicates: Floats) -> float:
     """sqrt((G - 1) / G sum (r_g - mean r)^2) over G delete-group replicates."""
     groups = replicates.shape[0]
     return sqrt((groups - 1) / groups * float(((replicates - replicates.mean()) ** 2).sum()))
+
+
+def degrees_of_freedom(replicates: Floats) -> float:
+    """2 G / (k - 1), 1 to G - 1, with the kurtosis k of G replicates: the fewer, the more a few rows decide.
+
+    This is the number for which a chi-squared variable varies as the variance of the replicates does (Satterthwaite
+    1946).
+
+    Example:
+        >>> degrees_of_freedom(np.array([-1.0, 1.0, -1.0, 1.0]))
+        3.0
+    """
+    groups = replicates.shape[0]
+    square = (replicates - replicates.mean()) ** 2
+    spread = float((square**2).mean()) - (variance := float(square.mean())) ** 2
+    most = float(groups - 1)
+    return min(most, max(2 * groups * variance**2 / spread, 1.0)) if spread > 0 else most
 
 
 def probability_first_beats_second(first: ScoreValue, second: ScoreValue) -> float | None:
@@ -109,7 +93,8 @@ def probability_first_beats_second(first: ScoreValue, second: ScoreValue) -> flo
     # Equal replicates would have an error of zero but for rounding.
     if error <= 1e-12 * max(abs(first.value), abs(second.value)):
         return 0.5 if lead == 0 else float(lead > 0)
-    return float(stdtr(groups - 1, lead / error))
+    freedom = degrees_of_freedom(a - b) if paired else min(degrees_of_freedom(a), degrees_of_freedom(b))
+    return float(stdtr(freedom, lead / error))
 
 
 def tied(first: ScoreValue, second: ScoreValue) -> bool:

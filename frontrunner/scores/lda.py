@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
-from frontrunner.scores.baseline import prediction_quality
+from frontrunner.scores.baseline import losses_of, prediction_quality
 from frontrunner.scores.scatter import Scatter
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import Rows, ScoringInput
@@ -99,7 +99,8 @@ def estimate(data: ScoringInput) -> Estimate:
         1.0
     """
     rows = data.rows(LARGEST_SAMPLE)
-    return prediction_quality(leave_one_out_discriminants(Scatter.of(data.statistics), rows), rows, data)
+    discriminants = leave_one_out_discriminants(Scatter.of(data.statistics), rows)
+    return prediction_quality(losses_of(discriminants, rows), rows)
 
 
 SCORE = Score(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frontrunner.scores.baseline import accuracy
-from frontrunner.scores.sampling import deal_into_groups
+from frontrunner.scores.sampling import stratified_folds
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.scores.symmetric import eigen
@@ -58,7 +58,7 @@ def estimate(data: ScoringInput) -> Estimate:
     """
     rows = data.rows(LARGEST_SAMPLE)
     codes = np.asarray(rows.codes)
-    folds = deal_into_groups(codes, codes.size, FOLDS)
+    folds = stratified_folds(codes, FOLDS)
     features = _rotated(rows.features)
     models = {fold: _model() for fold in range(int(folds.max()) + 1)}
     best = np.zeros(codes.size, dtype=bool)

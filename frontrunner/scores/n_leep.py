@@ -50,7 +50,7 @@ def estimate(data: ScoringInput) -> Estimate:
     rows = data.rows(LARGEST_SAMPLE)
     codes = np.asarray(rows.codes)
     theta = _responsibilities(rows.features, data.class_count)
-    return log_expected_prediction(lambda: iter([(theta, codes)]), data.class_count, rows.groups)
+    return log_expected_prediction(lambda: iter([(theta, codes)]), data.class_count, rows.index)
 
 
 def _responsibilities(features: Floats, classes: int) -> Floats:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from frontrunner.scores.baseline import prediction_quality
+from frontrunner.scores.baseline import losses_of, prediction_quality
 from frontrunner.scores.leave_one_out import leave_one_out
 from frontrunner.scores.logme import maximise_evidence
 from frontrunner.scores.scatter import total_scatter
@@ -100,7 +100,7 @@ def estimate(data: ScoringInput) -> Estimate:
     # The intercept adds 1/n to the leverage.
     error = residual / np.maximum(unseen - 1 / data.n, np.finfo(np.float64).eps)
     rows = replace(centred, outputs=centred.outputs + data.statistics.target_sum[data.columns] / data.n)
-    return prediction_quality(rows.outputs - error, rows, data)
+    return prediction_quality(losses_of(rows.outputs - error, rows), rows)
 
 
 SCORE = Score(
