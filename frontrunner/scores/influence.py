@@ -27,11 +27,14 @@ class Influence:
         index: (m,) which rows, ascending; None for all.
         whole: whether the score is computed from all n rows, and the m are a sample of them for the interval. Otherwise
             the score is computed from the m rows alone.
+        starts: (S,) the score of the same rows from other random starts, where a fit has several optima: the one that
+            is found counts as drawn, too, and independently for each checkpoint.
     """
 
     changes: Floats
     index: NDArray[np.int64] | None = None
     whole: bool = False
+    starts: tuple[float, ...] = ()
 
     @classmethod
     def on_mean(cls, terms: Floats, index: NDArray[np.int64] | None = None) -> Influence:
@@ -73,4 +76,13 @@ def replicates(value: float, influence: Influence, data: ScoringInput) -> Floats
     groups = data.groups[index]
     sizes = np.bincount(groups, minlength=data.group_count)
     moved = np.bincount(groups, weights=changes, minlength=data.group_count) * m / np.maximum(m - sizes, 1)
-    return np.asarray(value - moved * sqrt(data.n / m if influence.whole else 1.0))
+    found = value - moved * sqrt(data.n / m if influence.whole else 1.0)
+    return np.asarray(found + _between_starts(np.array([value, *influence.starts]), data.group_count))
+
+
+def _between_starts(values: Floats, groups: int) -> Floats:
+    """(G,) zero on average, with the jackknife variance that `values` (S,) have; zero for a single one."""
+    if values.size < 2 or groups < 2:
+        return np.zeros(groups)
+    scale = sqrt(values.size / ((values.size - 1) * (groups - 1)))
+    return np.asarray(scale * np.resize(values - values.mean(), groups))
