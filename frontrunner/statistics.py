@@ -3,6 +3,11 @@
 Every field is a sum over examples. So statistics of two shards can be added, a shard can be left out by subtraction,
 the order of examples does not matter, and memory is O(D^2 + D C) for any number of examples. Sums are float64; features
 may have any floating type and are converted one block of rows at a time.
+
+Sums of products are taken about a shift c near the mean: of x = f - c, not of f. Otherwise features whose mean is far
+larger than their spread would lose the spread to rounding (fourth moments from a ratio of 1e3 on). The shift is the
+mean of the first examples that are added. Sums about c become sums about another shift exactly:
+sum (x + d)(x + d)' = sum x x' + s d' + d s' + n d d', where s = sum x and d is the difference of the shifts.
 """
 
 from __future__ import annotations
@@ -13,8 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg.blas import dsyrk
-from scipy.sparse import csr_array
+from scipy.linalg.blas import dsymv
 
 from frontrunner.errors import IncompatibleStatistics, InvalidFeatures
 from frontrunner.files import whole_file
@@ -27,14 +31,15 @@ from frontrunner.inputs import (
     encode_labels,
     require_finite,
 )
+from frontrunner.shifted_sums import add_gram, gram_about, mean_of, one_hot, sums_about
 
 __all__ = ["FeatureStatistics", "Floats", "Label", "as_feature_matrix", "encode_labels"]
 
-# Rows converted to float64 at once: 1024 x 2048 features are 16 MiB, and larger blocks make dsyrk no faster.
-ROWS_PER_BLOCK = 1024
-_SCHEMA = 2
+_SCHEMA = 3
 # Sums whose last axis is the target column.
-_PER_COLUMN = ("cross", "target_sum", "target_square_sum", "norm_cross", "source_joint", "source_counts")
+_PER_COLUMN = ("shifted_cross", "target_sum", "target_square_sum", "norm_cross", "source_joint", "source_counts")
+# Sums over features alone, but for the Gram matrix, which grows in place.
+_PER_FEATURE = ("shifted_sum", "norm_weighted_sum", "norm_fourth_sum")
 
 
 class FeatureStatistics:
@@ -45,13 +50,14 @@ class FeatureStatistics:
 
     Attributes:
         n: number of examples.
-        feature_sum: (D,) sum of the feature rows f.
-        cross: (D, C) sum of f y' where y is the one-hot label or the real target.
+        shift: (D,) c; below, x = f - c for a feature row f.
+        shifted_sum: (D,) sum of x.
+        shifted_cross: (D, C) sum of x y' where y is the one-hot label or the real target.
         target_sum: (C,) sum of y; for classes, the class counts.
         target_square_sum: (C,) sum of y^2 per column; equals `target_sum` for classes.
-        norm_cross: (C,) sum of |f|^2 y; with `cross` it gives the trace of each class's covariance (GBC).
-        norm_weighted_sum: (D,) sum of |f|^2 f.
-        norm_fourth_sum: (1,) sum of |f|^4; with `norm_weighted_sum` it gives the shrinkage of Ledoit and Wolf.
+        norm_cross: (C,) sum of |x|^2 y; about the mean it gives the trace of each class's covariance (GBC).
+        norm_weighted_sum: (D,) sum of |x|^2 x.
+        norm_fourth_sum: (1,) sum of |x|^4; about the mean it gives the shrinkage of Ledoit and Wolf.
         classes: the class label of each column in ascending order, or None for real targets.
         source_joint: (C_source, C) sum of p(z | x) over examples of each class, or None.
         source_counts: (C_source, C) counts of (argmax z, class), or None.
@@ -62,7 +68,7 @@ class FeatureStatistics:
         >>> whole = FeatureStatistics().update(features, labels=["cat", "dog", "cat"])
         >>> first = FeatureStatistics().update(features[:2], labels=["cat", "dog"])
         >>> rest = FeatureStatistics().update(features[2:], labels=["cat"])
-        >>> (first + rest).gram.tolist() == whole.gram.tolist()
+        >>> bool(np.allclose((first + rest).gram, whole.gram, rtol=1e-12))
         True
         >>> whole.classes, whole.target_sum.tolist()
         (('cat', 'dog'), [2.0, 1.0])
@@ -70,8 +76,9 @@ class FeatureStatistics:
 
     def __init__(self) -> None:
         self.n: int = 0
-        self.feature_sum: Floats = np.zeros(0)
-        self.cross: Floats = np.zeros((0, 0))
+        self.shift: Floats = np.zeros(0)
+        self.shifted_sum: Floats = np.zeros(0)
+        self.shifted_cross: Floats = np.zeros((0, 0))
         self.target_sum: Floats = np.zeros(0)
         self.target_square_sum: Floats = np.zeros(0)
         self.norm_cross: Floats = np.zeros(0)
@@ -81,23 +88,67 @@ class FeatureStatistics:
         self.source_joint: Floats | None = None
         self.source_counts: Floats | None = None
         # Lower triangle only, Fortran order: what dsyrk adds to in place and LAPACK reads.
-        self._gram_lower: Floats = np.zeros((0, 0), order="F")
+        self._shifted_gram: Floats = np.zeros((0, 0), order="F")
 
     @property
     def dimension(self) -> int:
         """D, the number of features; 0 before the first update."""
-        return int(self.feature_sum.size)
+        return int(self.shift.size)
+
+    @property
+    def columns(self) -> int:
+        """C, the number of classes or of real targets."""
+        return int(self.target_sum.size)
+
+    @property
+    def mean(self) -> Floats:
+        """(D,) mean of the feature rows."""
+        return np.asarray(self.shift + self.shifted_sum / max(self.n, 1))
+
+    @property
+    def feature_sum(self) -> Floats:
+        """(D,) sum of the feature rows f."""
+        return np.asarray(self.shifted_sum + self.n * self.shift)
+
+    @property
+    def cross(self) -> Floats:
+        """(D, C) sum of f y'."""
+        return np.asarray(self.shifted_cross + np.outer(self.shift, self.target_sum))
 
     @property
     def gram(self) -> Floats:
         """F'F, (D, D), symmetric; a copy."""
-        lower = np.tril(self._gram_lower)
+        lower = np.tril(self.gram_lower)
         return np.asarray(lower + np.tril(lower, -1).T)
 
     @property
     def gram_lower(self) -> Floats:
-        """F'F, (D, D), Fortran order, only the lower triangle defined; not a copy, so do not write to it."""
-        return self._gram_lower
+        """F'F, (D, D), Fortran order, only the lower triangle defined; a copy."""
+        return gram_about(self._shifted_gram, self.shifted_sum, self.n, self.shift)
+
+    @property
+    def shifted_gram_lower(self) -> Floats:
+        """Sum of x x', (D, D), Fortran order, only the lower triangle defined; not a copy, so do not write to it."""
+        return self._shifted_gram
+
+    def about(self, shift: Floats) -> FeatureStatistics:
+        """The same sums about another shift, (D,); a copy.
+
+        Example:
+            >>> statistics = FeatureStatistics().update(np.array([[1.0], [3.0]])).about(np.array([1.0]))
+            >>> statistics.shifted_sum.tolist(), statistics.shifted_gram_lower.tolist(), statistics.gram.tolist()
+            ([2.0], [[4.0]], [[10.0]])
+        """
+        return _with_gram_about(self, shift)
+
+    def about_mean(self) -> FeatureStatistics:
+        """The sums about the mean: `shifted_gram_lower` is the scatter of the features, `shifted_sum` is zero.
+
+        Example:
+            >>> FeatureStatistics().update(np.array([[1.0], [3.0]])).about_mean().shifted_gram_lower.tolist()
+            [[2.0]]
+        """
+        return _with_gram_about(self, self.mean)
 
     def update(
         self,
@@ -120,15 +171,20 @@ class FeatureStatistics:
             IncompatibleStatistics: they differ in kind from the examples added before.
         """
         matrix = as_feature_matrix(features)
-        part = _of_batch(matrix, labels, targets, source_probabilities)
+        if self.n and matrix.shape[1] != self.dimension:
+            raise IncompatibleStatistics(
+                f"statistics differ in feature dimension: {self.dimension} and {matrix.shape[1]}"
+            )
+        shift = self.shift if self.n else mean_of(matrix)
+        part = _of_batch(matrix, shift, labels, targets, source_probabilities)
         if part.n == 0:
             return self
         # Everything has been checked by now, so the Gram matrix may grow in place: one D x D in all.
         if self.n:
-            gram, part = self._gram_lower, _combine(self, part, +1.0)
+            gram, part = self._shifted_gram, _combine(self, part, +1.0)
         else:
             gram = np.zeros((part.dimension, part.dimension), order="F")
-        part._gram_lower = _add_gram(gram, matrix)
+        part._shifted_gram = add_gram(gram, matrix, shift)
         self._become(part)
         return self
 
@@ -142,9 +198,7 @@ class FeatureStatistics:
             return NotImplemented
         if self.n == 0 or other.n == 0:
             return (other if self.n == 0 else self).copy()
-        result = _combine(self, other, +1.0)
-        result._gram_lower = np.asfortranarray(self._gram_lower + other._gram_lower)
-        return result
+        return _with_gram(self, other, +1.0)
 
     def __sub__(self, other: FeatureStatistics) -> FeatureStatistics:
         """Statistics without `other`'s examples, which must be among these.
@@ -158,9 +212,7 @@ class FeatureStatistics:
             return self.copy()
         if other.n > self.n or not set(other.classes or ()) <= set(self.classes or ()):
             raise IncompatibleStatistics("cannot subtract examples that were never added")
-        result = _combine(self, other, -1.0)
-        result._gram_lower = np.asfortranarray(self._gram_lower - other._gram_lower)
-        return result
+        return _with_gram(self, other, -1.0)
 
     def copy(self) -> FeatureStatistics:
         """An independent copy."""
@@ -196,18 +248,17 @@ class FeatureStatistics:
                 for name in loaded._arrays():
                     if name in stored:
                         values = np.asarray(stored[name], dtype=np.float64)
-                        setattr(loaded, name, np.asfortranarray(values) if name == "_gram_lower" else values)
+                        setattr(loaded, name, np.asfortranarray(values) if name == "_shifted_gram" else values)
         except (KeyError, ValueError, EOFError) as error:
             raise IncompatibleStatistics(f"{path} does not hold feature statistics: {error}") from error
         return loaded
 
     def __repr__(self) -> str:
-        kind = f"{self.cross.shape[1]} targets" if self.classes is None else f"{len(self.classes)} classes"
+        kind = f"{self.columns} targets" if self.classes is None else f"{len(self.classes)} classes"
         return f"FeatureStatistics(n={self.n}, dimension={self.dimension}, {kind})"
 
     def _arrays(self) -> dict[str, Floats | None]:
-        names = ("feature_sum", "norm_weighted_sum", "norm_fourth_sum", "_gram_lower", *_PER_COLUMN)
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in ("shift", "_shifted_gram", *_PER_FEATURE, *_PER_COLUMN)}
 
     def _become(self, other: FeatureStatistics) -> None:
         vars(self).update(vars(other))
@@ -215,19 +266,20 @@ class FeatureStatistics:
 
 def _of_batch(
     matrix: NDArray[Any],
+    shift: Floats,
     labels: ArrayLike | None,
     targets: ArrayLike | None,
     source_probabilities: ArrayLike | None,
 ) -> FeatureStatistics:
-    """All sums of one batch except for the Gram matrix, after all checks."""
-    n, dimension = matrix.shape
+    """All sums of one batch about `shift` (D,) except for the Gram matrix, after all checks."""
+    n = matrix.shape[0]
     if labels is not None and targets is not None:
         raise InvalidFeatures("give labels (classification) or targets (regression), not both")
     if source_probabilities is not None and labels is None:
         raise InvalidFeatures("source_probabilities need labels beside them")
 
     part = FeatureStatistics()
-    part.n = n
+    part.n, part.shift = n, shift
     codes: NDArray[np.int64] | None = None
     real = np.zeros((n, 0))
     if labels is not None:
@@ -243,53 +295,62 @@ def _of_batch(
     if length != n:
         raise InvalidFeatures(f"{n} feature rows but {length} {'targets' if codes is None else 'labels'}")
 
-    columns = part.target_sum.shape[0]
-    part.feature_sum = np.zeros(dimension)
-    part.norm_weighted_sum = np.zeros(dimension)
-    part.cross = np.zeros((dimension, columns))
-    part.norm_cross = np.zeros(columns)
-    part.norm_fourth_sum = np.zeros(1)
-    for start in range(0, n, ROWS_PER_BLOCK):
-        block = np.asarray(matrix[start : start + ROWS_PER_BLOCK], dtype=np.float64)
-        rows = slice(start, start + block.shape[0])
-        with np.errstate(over="ignore", invalid="ignore"):
-            squared_norms = np.einsum("nd,nd->n", block, block)
-            require_finite(squared_norms @ squared_norms, "features")
-        part.feature_sum += block.sum(axis=0)
-        part.norm_weighted_sum += squared_norms @ block
-        part.norm_fourth_sum += squared_norms @ squared_norms
-        outputs = real[rows] if codes is None else _one_hot(codes[rows], columns)
-        part.cross += (outputs.T @ block).T
-        part.norm_cross += outputs.T @ squared_norms
+    outputs = real if codes is None else one_hot(codes, part.target_sum.size)
+    vars(part).update(sums_about(matrix, shift, outputs))
 
     if source_probabilities is not None and codes is not None:
         probabilities = as_probabilities(source_probabilities, n)
-        one_hot = _one_hot(codes, columns)
-        part.source_joint = np.asarray((one_hot.T @ probabilities).T)
+        part.source_joint = np.asarray((outputs.T @ probabilities).T)
         part.source_counts = np.zeros_like(part.source_joint)
         np.add.at(part.source_counts, (probabilities.argmax(axis=1), codes), 1.0)
     return part
 
 
-def _add_gram(gram: Floats, matrix: NDArray[Any]) -> Floats:
-    """gram + F'F in the lower triangle, written into `gram`.
+def _about(statistics: FeatureStatistics, shift: Floats) -> FeatureStatistics:
+    """The sums about `shift` (D,) except for the Gram matrix, which is left as it is."""
+    moved = statistics.shift - shift
+    result = FeatureStatistics()
+    result._become(statistics)
+    if not moved.any():
+        return result
+    n, total, gram = statistics.n, statistics.shifted_sum, statistics.shifted_gram_lower
+    square, along, trace = float(moved @ moved), float(moved @ total), float(np.trace(gram))
+    by_gram = dsymv(1.0, gram, moved, lower=1)
+    result.shift = shift
+    result.shifted_sum = total + n * moved
+    result.shifted_cross = statistics.shifted_cross + np.outer(moved, statistics.target_sum)
+    result.norm_cross = statistics.norm_cross + 2 * moved @ statistics.shifted_cross + square * statistics.target_sum
+    result.norm_weighted_sum = (
+        statistics.norm_weighted_sum + 2 * by_gram + square * total + (trace + 2 * along + n * square) * moved
+    )
+    result.norm_fourth_sum = (
+        statistics.norm_fourth_sum
+        + 4 * (moved @ by_gram + statistics.norm_weighted_sum @ moved + square * along)
+        + 2 * square * trace
+        + n * square**2
+    )
+    return result
 
-    float32 products (ssyrk) would halve the time, but change LogME by up to 1.3e-5 relative (the oracle with n = D),
-    and by more after a subtraction; `benchmarks.scores` prints the time and the error on its own features.
-    """
-    for start in range(0, matrix.shape[0], ROWS_PER_BLOCK):
-        block = np.ascontiguousarray(matrix[start : start + ROWS_PER_BLOCK], dtype=np.float64)
-        gram = dsyrk(1.0, block.T, beta=1.0, c=gram, lower=1, overwrite_c=1)
-    return gram
+
+def _with_gram_about(statistics: FeatureStatistics, shift: Floats) -> FeatureStatistics:
+    result = _about(statistics, shift)
+    moved = statistics.shift - shift
+    result._shifted_gram = gram_about(statistics._shifted_gram, statistics.shifted_sum, statistics.n, moved)
+    return result
 
 
-def _one_hot(codes: NDArray[np.int64], columns: int) -> Any:
-    n = codes.shape[0]
-    return csr_array((np.ones(n), codes, np.arange(n + 1)), shape=(n, columns))
+def _with_gram(left: FeatureStatistics, right: FeatureStatistics, sign: float) -> FeatureStatistics:
+    """left + sign * right, about the shift of `left`."""
+    _require_same_kind(left, right)
+    moved = right.shift - left.shift
+    result = _combine(left, _about(right, left.shift), sign)
+    result._shifted_gram = np.asfortranarray(
+        left._shifted_gram + sign * gram_about(right._shifted_gram, right.shifted_sum, right.n, moved)
+    )
+    return result
 
 
-def _combine(left: FeatureStatistics, right: FeatureStatistics, sign: float) -> FeatureStatistics:
-    """left + sign * right except for the Gram matrix, with class columns aligned by label."""
+def _require_same_kind(left: FeatureStatistics, right: FeatureStatistics) -> None:
     for description, a, b in (
         ("feature dimension", left.dimension, right.dimension),
         ("kind of target", left.classes is None, right.classes is None),
@@ -299,14 +360,18 @@ def _combine(left: FeatureStatistics, right: FeatureStatistics, sign: float) -> 
         if a != b:
             raise IncompatibleStatistics(f"statistics differ in {description}: {a} and {b}")
 
+
+def _combine(left: FeatureStatistics, right: FeatureStatistics, sign: float) -> FeatureStatistics:
+    """left + sign * right, both about one shift, except for the Gram matrix, with class columns aligned by label."""
+    _require_same_kind(left, right)
     result = FeatureStatistics()
-    result.n = left.n + int(sign) * right.n
+    result.n, result.shift = left.n + int(sign) * right.n, left.shift
     if left.classes is not None and right.classes is not None:
         try:
             result.classes = tuple(sorted({*left.classes, *right.classes}))
         except TypeError as error:
             raise IncompatibleStatistics("labels are integers in one and strings in the other") from error
-    for name in ("feature_sum", "norm_weighted_sum", "norm_fourth_sum"):
+    for name in _PER_FEATURE:
         setattr(result, name, getattr(left, name) + sign * getattr(right, name))
     for name in _PER_COLUMN:
         mine, theirs = getattr(left, name), getattr(right, name)
@@ -327,7 +392,7 @@ def _aligned(columns: Floats, have: tuple[Label, ...] | None, want: tuple[Label,
 
 
 def _width(statistics: FeatureStatistics) -> int | None:
-    return statistics.cross.shape[1] if statistics.classes is None else None
+    return statistics.columns if statistics.classes is None else None
 
 
 def _source_width(statistics: FeatureStatistics) -> int | None:

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frontrunner import FeatureStatistics, statistics
+from frontrunner import FeatureStatistics, shifted_sums
 from frontrunner.errors import FeaturesNotFinite, IncompatibleStatistics, InvalidFeatures
 
-ARRAYS = ("gram", "feature_sum", "cross", "target_sum", "target_square_sum", "norm_cross", "norm_weighted_sum")
-SOURCE_ARRAYS = ("source_joint", "source_counts", "norm_fourth_sum")
+ARRAYS = ("gram", "feature_sum", "mean", "cross", "target_sum", "target_square_sum")
+SOURCE_ARRAYS = ("source_joint", "source_counts")
+ABOUT_A_SHIFT = ("shifted_sum", "shifted_cross", "norm_cross", "norm_weighted_sum", "norm_fourth_sum")
 
 
 def examples(seed: int, n: int, dimension: int = 5, classes: int = 4) -> dict[str, Any]:
@@ -33,7 +34,9 @@ def part(of: dict[str, Any], rows: Any) -> FeatureStatistics:
 
 def assert_same(a: FeatureStatistics, b: FeatureStatistics, tolerance: float = 1e-9) -> None:
     assert (a.n, a.classes) == (b.n, b.classes)
-    for name in (*ARRAYS, *SOURCE_ARRAYS):
+    if a.n:
+        a, b = a.about(np.zeros(a.dimension)), b.about(np.zeros(b.dimension))
+    for name in (*ARRAYS, *SOURCE_ARRAYS, *ABOUT_A_SHIFT):
         left, right = getattr(a, name), getattr(b, name)
         if left is None or right is None:
             assert left is None
@@ -84,7 +87,7 @@ def test_the_size_of_chunks_does_not_matter(n: int, chunk: int) -> None:
 def test_the_number_of_rows_converted_at_once_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     data = examples(0, 83)
     whole = part(data, slice(None))
-    monkeypatch.setattr(statistics, "ROWS_PER_BLOCK", 7)
+    monkeypatch.setattr(shifted_sums, "ROWS_PER_BLOCK", 7)
     assert_same(part(data, slice(None)), whole)
 
 
@@ -108,13 +111,36 @@ def test_a_foreign_file_is_refused_by_name(tmp_path: Path) -> None:
 def test_sums_are_those_of_the_definition() -> None:
     data = examples(3, 50)
     kept, f, y = part(data, slice(None)), data["features"], np.eye(4)[data["labels"]]
-    norms = (f**2).sum(axis=1)
     np.testing.assert_allclose(kept.gram, f.T @ f, rtol=1e-12)
     np.testing.assert_allclose(kept.cross, f.T @ y, rtol=1e-12)
-    np.testing.assert_allclose(kept.norm_cross, y.T @ norms, rtol=1e-12)
-    np.testing.assert_allclose(kept.norm_weighted_sum, f.T @ norms, rtol=1e-12)
-    np.testing.assert_allclose(kept.norm_fourth_sum, [(norms**2).sum()], rtol=1e-12)
+    np.testing.assert_allclose(kept.mean, f.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(kept.source_joint, data["source_probabilities"].T @ y, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shift", [np.zeros(5), np.full(5, 3.0), np.array([1.0, -2.0, 0.5, 40.0, 7.0])])
+def test_sums_about_any_shift_are_those_of_the_definition(shift: np.ndarray) -> None:
+    data = examples(3, 50)
+    kept, y = part(data, slice(None)).about(shift), np.eye(4)[data["labels"]]
+    x = data["features"] - shift
+    norms = (x**2).sum(axis=1)
+    np.testing.assert_allclose(np.tril(kept.shifted_gram_lower), np.tril(x.T @ x), rtol=1e-11)
+    np.testing.assert_allclose(kept.shifted_sum, x.sum(axis=0), rtol=1e-11, atol=1e-10)
+    np.testing.assert_allclose(kept.shifted_cross, x.T @ y, rtol=1e-11, atol=1e-10)
+    np.testing.assert_allclose(kept.norm_cross, y.T @ norms, rtol=1e-11)
+    np.testing.assert_allclose(kept.norm_weighted_sum, x.T @ norms, rtol=1e-11, atol=1e-9)
+    np.testing.assert_allclose(kept.norm_fourth_sum, [(norms**2).sum()], rtol=1e-11)
+
+
+@pytest.mark.parametrize("offset", [1e4, 1e6, 1e8])
+def test_sums_about_the_mean_keep_their_digits_whatever_the_offset_and_the_shards(offset: float) -> None:
+    # Multiples of 1/8: the offset changes none of them.
+    data = {**examples(5, 60), "features": np.round(examples(5, 60)["features"] * 8) / 8}
+    moved = {**data, "features": data["features"] + offset}
+    shards = [part(moved, slice(start, start + 20)) for start in (0, 20, 40)]
+    found = (shards[2] + shards[0] + shards[1] + shards[0] - shards[0]).about_mean()
+    x = data["features"] - data["features"].mean(axis=0)
+    np.testing.assert_allclose(np.tril(found.shifted_gram_lower), np.tril(x.T @ x), rtol=1e-7)
+    np.testing.assert_allclose(found.norm_fourth_sum, [((x**2).sum(axis=1) ** 2).sum()], rtol=1e-7)
 
 
 def test_a_class_gets_its_column_when_it_first_occurs() -> None:

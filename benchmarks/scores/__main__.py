@@ -107,10 +107,11 @@ def compare_products(runs: int) -> None:
     features, labels = made_features(5000, 2048, 10)
     exact = FeatureStatistics().update(features, labels)
     short = exact.copy()
-    gram = np.zeros_like(short.gram_lower)
+    gram = np.zeros_like(short.shifted_gram_lower)
+    shifted = (features - exact.shift).astype(np.float32)
     for start in range(0, 5000, 1000):
-        gram += ssyrk(1.0, np.ascontiguousarray(features[start : start + 1000]).T, lower=1)
-    short._gram_lower = np.asfortranarray(gram)
+        gram += ssyrk(1.0, np.ascontiguousarray(shifted[start : start + 1000]).T, lower=1)
+    short._shifted_gram = np.asfortranarray(gram)
     error = abs(scores.logme_from_statistics(short).score / scores.logme_from_statistics(exact).score - 1)
     single = [timed(lambda: ssyrk(1.0, features.T, lower=1)) for _ in range(runs)]
     double = [timed(lambda: FeatureStatistics().update(features, labels)) for _ in range(runs)]

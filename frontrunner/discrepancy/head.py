@@ -31,6 +31,7 @@ from frontrunner.discrepancy.gaussians import GaussianTerms
 from frontrunner.discrepancy.report import DiscrepancyReport, SGDNoise, report
 from frontrunner.errors import IncompatibleStatistics
 from frontrunner.scores.logme import Evidence, maximise_evidence, moments_of
+from frontrunner.scores.scoring_input import occurring_columns
 from frontrunner.scores.spectrum import Spectrum, decompose
 from frontrunner.statistics import FeatureStatistics, Floats
 
@@ -149,7 +150,7 @@ def _from_source(
     squared, vectors = _eigenbasis(statistics)
     rank = int((squared > 0).sum())
     t, columns = evidence.alpha / evidence.beta, evidence.alpha.size
-    mean = (vectors.T @ moments_of(statistics).cross) / (t + squared[:, None])
+    mean = (vectors.T @ statistics.cross[:, occurring_columns(statistics)]) / (t + squared[:, None])
     mean[rank:] = 0.0
     if noise.model == "empirical":
         vectors, mean, reached = vectors[:, :rank], mean[:rank], squared[:rank, None]

@@ -19,10 +19,9 @@ _SMALLEST_VARIANCE = 1e-12
 
 def _class_variances(data: ScoringInput, scatter: Scatter) -> tuple[Floats, Floats]:
     """(C,) variance per feature of each class, and 1 where it is the class's own, 0 where it is the pooled one."""
-    means, counts = scatter.class_means, scatter.counts
-    norms = data.statistics.norm_cross[data.columns]
-    own = np.maximum(norms / counts - np.einsum("cd,cd->c", means, means), 0.0) / data.dimension
-    total = max(float(norms.sum() / data.n - scatter.mean @ scatter.mean), 0.0) / data.dimension
+    offsets, counts = scatter.offsets, scatter.counts
+    own = np.maximum(scatter.norms / counts - np.einsum("cd,cd->c", offsets, offsets), 0.0) / data.dimension
+    total = float(scatter.norms.sum()) / data.n / data.dimension
     rounding = scatter.rounding / data.n
     pooled = float(counts @ own) / data.n
     borrowed = (counts < 1.5) | (own <= rounding)
@@ -67,7 +66,7 @@ def estimate(data: ScoringInput) -> Estimate:
         >>> round(score("gbc", features, [0, 0, 1, 1]), 4)
         -0.3247
     """
-    scatter = Scatter.of(data.statistics)
+    scatter = data.once(Scatter.of_input)
     means, dimension = scatter.offsets, data.dimension
     variances, own = _class_variances(data, scatter)
     square = np.einsum("cd,cd->c", means, means)
@@ -82,7 +81,7 @@ def estimate(data: ScoringInput) -> Estimate:
         # Exactly, as a class of few rows changes by much: its mean and its variance without the row.
         counts = scatter.counts[codes]
         others = np.maximum(counts - 1, 1)
-        x = rows.features - scatter.class_means[codes]
+        x = rows.features - scatter.mean - means[codes]
         square = np.einsum("md,md->m", x, x)
         along = x @ means.T
         along = np.einsum("md,md->m", x, means[codes])[:, None] - along
@@ -109,4 +108,5 @@ SCORE = Score(
     explanation="How little the classes overlap when each is a round cloud in feature space.",
     estimate=estimate,
     highest=0.0,
+    version=2,
 )

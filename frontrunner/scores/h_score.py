@@ -35,8 +35,8 @@ def estimate(data: ScoringInput) -> Estimate:
         >>> round(score("h_score", features, [0, 0, 1, 1]), 9)
         0.8
     """
-    scatter = Scatter.of(data.statistics)
-    factor = PivotedFactor.of(scatter.total(), scatter.rounding)
+    scatter = data.once(Scatter.of_input)
+    factor = PivotedFactor.of(scatter.total_lower, scatter.rounding)
     offsets = scatter.offsets
     whitened = factor.half_solve(np.sqrt(scatter.counts)[:, None] * offsets)
     value = min(float((whitened**2).sum()), float(min(scatter.counts.size - 1, factor.rank)))
@@ -69,4 +69,5 @@ SCORE = Score(
     explanation="How many directions of the features, after whitening, are explained by the classes.",
     estimate=estimate,
     lowest=0.0,
+    version=2,
 )

@@ -5,6 +5,9 @@ A baseline to compare the other scores with: it has no parameters to fit.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +19,49 @@ from frontrunner.statistics import Floats
 LARGEST_SAMPLE = 4096
 NEIGHBOURS = 5
 _ROWS_AT_ONCE = 1024
-RHO=[]
+
+
+@dataclass(frozen=True)
+class _Units:
+    """Rows of unit length u = c + r about their mean c, for cosines that keep their digits.
+
+    u_i'u_j = |c|^2 + c'r_i + c'r_j + r_i'r_j. Features that lie far from zero beside their spread have cosines that
+    differ in digits which float32 does not hold; their residuals r, divided by the longest, do not. Seven digits of
+    those order neighbours as well as sixteen, in half the time.
+
+    Attributes:
+        residuals: (m, D) r / s in float32, where s is the length of the longest.
+        along: (m,) c'r / s^2.
+        scale: s^2.
+        mean_square: |c|^2.
+    """
+
+    residuals: NDArray[np.float32]
+    along: Floats
+    scale: float
+    mean_square: float
+
+    @classmethod
+    def of(cls, features: Floats) -> Self:
+        """From rows (m, D); one of zeros stays zero, and its cosine with any is 0."""
+        norm = np.linalg.norm(features, axis=1, keepdims=True)
+        unit = np.divide(features, norm, out=np.zeros_like(features), where=norm > 0)
+        centre = unit.mean(axis=0)
+        unit -= centre
+        scale = float(np.einsum("md,md->m", unit, unit).max()) or 1.0
+        along = unit @ centre / scale
+        unit /= np.sqrt(scale)
+        return cls(unit.astype(np.float32), along, scale, float(centre @ centre))
+
+    def similarity(self, rows: slice) -> NDArray[np.float32]:
+        """(b, m) what orders all rows by their cosine with each of `rows`: (c'r_j + r_i'r_j) / s^2."""
+        similarity = self.residuals[rows] @ self.residuals.T
+        similarity += self.along.astype(np.float32)
+        return similarity
+
+    def cosine(self, similarity: NDArray[np.float32], rows: NDArray[np.int64]) -> Floats:
+        """The cosines of `similarity` (b, k) for rows i (b,)."""
+        return np.asarray(self.mean_square + self.scale * (self.along[rows, None] + similarity))
 
 
 def estimate(data: ScoringInput) -> Estimate:
@@ -47,21 +92,21 @@ def estimate(data: ScoringInput) -> Estimate:
         require_varying_targets(data.statistics)
     rows = data.rows(LARGEST_SAMPLE)
     m = rows.index.size
-    norm = np.linalg.norm(rows.features, axis=1, keepdims=True)
-    # Cosines to seven digits order neighbours as well as sixteen do, in half the time.
-    unit = np.divide(rows.features, norm, out=np.zeros_like(rows.features), where=norm > 0).astype(np.float32)
+    units = _Units.of(rows.features)
     # One more than predict a row: it takes the place of a neighbour that is left out.
     kept = min(NEIGHBOURS + 1, m - 1)
     nearest, weights = np.empty((m, kept), dtype=np.int64), np.empty((m, kept))
     for start in range(0, m, _ROWS_AT_ONCE):
-        similarity = unit[start : start + _ROWS_AT_ONCE] @ unit.T
+        similarity = units.similarity(slice(start, start + _ROWS_AT_ONCE))
         block = np.arange(similarity.shape[0])
         similarity[block, start + block] = -np.inf
         candidates = np.argpartition(-similarity, kept - 1, axis=1)[:, :kept]
-        cosine = np.take_along_axis(similarity, candidates, axis=1).astype(np.float64)
-        order = np.argsort(-cosine, axis=1)
-        nearest[start : start + block.size] = np.take_along_axis(candidates, order, axis=1)
-        weights[start : start + block.size] = np.maximum(1.0 + np.take_along_axis(cosine, order, axis=1), 1e-6)
+        closeness = np.take_along_axis(similarity, candidates, axis=1)
+        order = np.argsort(-closeness, axis=1)
+        into = slice(start, start + block.size)
+        nearest[into] = np.take_along_axis(candidates, order, axis=1)
+        cosine = units.cosine(np.take_along_axis(closeness, order, axis=1), start + block)
+        weights[into] = np.maximum(1.0 + cosine, 1e-6)
 
     def losses(places: NDArray[np.int64]) -> Floats:
         weight = weights[:, places] / weights[:, places].sum(axis=1, keepdims=True)
@@ -71,19 +116,26 @@ def estimate(data: ScoringInput) -> Estimate:
     found = losses(predicting)
 
     def trained() -> Floats:
-        grown, noise, steps = np.zeros_like(found), 0.0, []
-        for place in predicting if kept > 1 else ():
-            step = losses(np.delete(np.arange(kept), place)) - found
+        if kept < 2:
+            return np.zeros_like(found)
+        grown = np.zeros_like(found)
+        steps = [losses(np.delete(np.arange(kept), place)) - found for place in predicting]
+        for place, step in zip(predicting, steps, strict=True):
             np.add.at(grown, nearest[:, place], step)
-            steps.append(step)
-        step = np.concatenate(steps)
-        noise = ((step - step.mean(axis=0))**2).sum(axis=0)
-        all_ = ((grown - grown.mean(axis=0))**2).sum(axis=0)
-        rho = np.clip(1 - noise/np.maximum(all_,1e-300), 0, 1)
-        RHO.append(rho.mean())
-        return grown * np.sqrt(rho)
+        return grown * np.sqrt(_reliability(grown, np.concatenate(steps)))
 
     return prediction_quality(found, rows, trained)
+
+
+def _reliability(sums: Floats, steps: Floats) -> Floats:
+    """(K,) the share of the variance of `sums` (m, K) that is the rows' own rather than that of their single `steps`.
+
+    Whether a prediction flips when a neighbour leaves hangs on the predicted row as much as on the neighbour. That part
+    counts in the losses already; counted twice, it would make intervals 1.6 times too wide.
+    """
+    spread = ((sums - sums.mean(axis=0)) ** 2).sum(axis=0)
+    noise = ((steps - steps.mean(axis=0)) ** 2).sum(axis=0)
+    return np.clip(1.0 - noise / np.maximum(spread, np.finfo(np.float64).tiny), 0.0, 1.0)
 
 
 SCORE = Score(
@@ -98,4 +150,5 @@ SCORE = Score(
     estimate=estimate,
     highest=1.0,
     largest_sample=LARGEST_SAMPLE,
+    version=2,
 )

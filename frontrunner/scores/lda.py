@@ -1,7 +1,7 @@
 """LDA: leave-one-out accuracy of linear discriminant analysis.
 
 Means and covariance come from all examples; each predicted row is then taken out of them exactly, by the formula of
-Sherman and Morrison. The target and the intensity of the shrinkage stay those of all examples.
+Sherman and Morrison. Class frequencies, and the target and the intensity of the shrinkage stay those of all examples.
 """
 
 from __future__ import annotations
@@ -67,18 +67,20 @@ def leave_one_out_discriminants(scatter: Scatter, rows: Rows) -> Floats:
     left = np.maximum(1 - taken * own_distance, 1e-12)
     distance = distance + (taken / left)[:, None] * inner**2
     distance[own] = grown**2 * own_distance / left
-    others = np.tile(counts, (codes.size, 1))
-    others[own] -= 1
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(np.maximum(others, 0.0)) - 0.5 * distance)
+    # Frequencies are those of all examples. Without the row its class would be one short: features that tell nothing
+    # would then be scored below chance, at zero for classes of equal size.
+    discriminants = np.log(counts) - 0.5 * distance
+    discriminants[own] = np.where(counts[codes] > 1.5, discriminants[own], -np.inf)
+    return np.asarray(discriminants)
 
 
 def estimate(data: ScoringInput) -> Estimate:
     """Leave-one-out accuracy of a linear discriminant with a shrunken within-class covariance.
 
     A row goes to the class of the largest log n_c - 1/2 (f - m_c)' S^-1 (f - m_c). S is the within-class covariance
-    shrunk towards a multiple of the identity by the oracle approximating intensity, which needs only sums. The only
-    example of its class cannot be predicted and counts as a miss.
+    shrunk towards a multiple of the identity by the oracle approximating intensity, which needs only sums. Class
+    frequencies n_c count the row itself, so that features which tell nothing give the share of the largest class. The
+    only example of its class cannot be predicted and counts as a miss.
 
     Args:
         data: sums over (n, D) features of C classes, and at most 4,096 rows to predict.
@@ -99,7 +101,7 @@ def estimate(data: ScoringInput) -> Estimate:
         1.0
     """
     rows = data.rows(LARGEST_SAMPLE)
-    discriminants = leave_one_out_discriminants(Scatter.of(data.statistics), rows)
+    discriminants = leave_one_out_discriminants(data.once(Scatter.of_input), rows)
     return prediction_quality(losses_of(discriminants, rows), rows)
 
 
@@ -116,4 +118,5 @@ SCORE = Score(
     lowest=0.0,
     highest=1.0,
     largest_sample=LARGEST_SAMPLE,
+    version=2,
 )

@@ -18,7 +18,9 @@ from frontrunner.statistics import Floats
 
 
 def log_expected_prediction(
-    blocks: Callable[[], Iterator[tuple[Floats, NDArray[np.int64]]]], classes: int, index: NDArray[np.int64] | None = None
+    blocks: Callable[[], Iterator[tuple[Floats, NDArray[np.int64]]]],
+    classes: int,
+    index: NDArray[np.int64] | None = None,
 ) -> Estimate:
     """LEEP of soft assignments of n examples to Z source classes or clusters.
 

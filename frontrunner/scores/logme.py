@@ -14,8 +14,8 @@ version also drops the (D - rank)/2 log alpha part of the determinant, and so re
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import pi
+from dataclasses import dataclass, replace
+from math import ceil, pi
 
 import numpy as np
 
@@ -26,10 +26,11 @@ from frontrunner.scores.scoring_input import INTERVAL_ROWS, ScoringInput, occurr
 from frontrunner.scores.spectrum import Moments, Spectrum, decompose
 from frontrunner.statistics import FeatureStatistics, Floats
 
-# t is searched in s_max^2 [e^-30, e^+30]: where the rank is n the supremum may lie at t -> 0.
+# t is searched from s_2^2 e^-30 to s_1^2 e^+30: where the rank is n the supremum may lie at t -> 0. Below, the second
+# largest counts, because the largest may only say how far from zero the features' mean lies.
 LOG_RANGE = 30.0
 # One point per unit of log t; L changes over several units, as each s_i^2 / (t + s_i^2) does.
-_GRID_POINTS = 61
+_POINTS_PER_UNIT = 1
 _NEWTON_STEPS = 60
 # Change in log t. The evidence is flat at its maximum, so its error is the square of this; beyond that, rounding in Q
 # decides.
@@ -74,7 +75,7 @@ def maximise_evidence(spectrum: Spectrum) -> Evidence:
     Source: You et al., ICML 2021; the maximum over both precisions, here by search instead of iteration.
     """
     low, high = _search_range(spectrum)
-    grid = np.linspace(low, high, _GRID_POINTS)
+    grid = np.linspace(low, high, 1 + ceil(_POINTS_PER_UNIT * (high - low)))
     t = np.exp(grid)
     floor = _floor(spectrum)
     penalty = np.log1p(spectrum.squared_singular_values / t[:, None]).sum(axis=1)
@@ -138,20 +139,26 @@ def _without_each_row(n: int, evidence: Evidence, residual: Floats, unseen: Floa
     total = n / evidence.beta
     penalty = -2 * n * evidence.log_evidence - n * (np.log(2 * pi * total / n) + 1.0)
     left = np.maximum(total - residual**2 / unseen, np.finfo(np.float64).eps * total)
-    return np.asarray(
-        -0.5 * (np.log(2 * pi * left / (n - 1)) + 1.0) - 0.5 * (penalty + np.log(unseen)) / (n - 1)
-    ) * (1 - 1 / n)
+    return np.asarray(-0.5 * (np.log(2 * pi * left / (n - 1)) + 1.0) - 0.5 * (penalty + np.log(unseen)) / (n - 1)) * (
+        1 - 1 / n
+    )
 
 
 def moments_of(statistics: FeatureStatistics) -> Moments:
-    """The second moments that LogME is computed from, not centred: columns of classes that occur, or real targets.
+    """The second moments that LogME is computed from: columns of classes that occur, or real targets.
 
     Raises:
         NothingToSeparate: no labelled example, or a single class.
     """
-    columns = occurring_columns(statistics)
-    cross = statistics.cross if columns.all() else statistics.cross[:, columns]
-    return Moments(statistics.n, statistics.gram_lower, cross, statistics.target_square_sum[columns])
+    columns, centred = occurring_columns(statistics), statistics.about_mean()
+    return Moments(
+        statistics.n,
+        centred.shifted_gram_lower,
+        centred.shifted_cross[:, columns],
+        centred.mean,
+        centred.target_sum[columns] / statistics.n,
+        centred.target_square_sum[columns],
+    )
 
 
 def logme_from_statistics(
@@ -190,7 +197,7 @@ def evidence_of(data: ScoringInput) -> tuple[Spectrum, Evidence]:
     moments = moments_of(data.statistics)
     if data.n <= data.dimension and data.has_rows:
         rows = data.rows(data.n)
-        moments = Moments(data.n, moments.gram_lower, moments.cross, moments.target_square, rows.features, rows.outputs)
+        moments = replace(moments, centred=rows.features - moments.mean, outputs=rows.outputs)
     spectrum = decompose(moments)
     return spectrum, maximise_evidence(spectrum)
 
@@ -226,16 +233,20 @@ def estimate(data: ScoringInput) -> Estimate:
     def influence() -> Influence:
         rows = data.rows(data.n if data.n <= data.dimension else INTERVAL_ROWS)
         residual, unseen = leave_one_out(spectrum, rows, evidence.alpha / evidence.beta)
-        return Influence(-_without_each_row(spectrum.n, evidence, residual, unseen).mean(axis=1), rows.index, whole=True)
+        return Influence(
+            -_without_each_row(spectrum.n, evidence, residual, unseen).mean(axis=1), rows.index, whole=True
+        )
 
     return Estimate(evidence.score, evidence.score, influence if data.has_rows else None)
 
 
 def _search_range(spectrum: Spectrum) -> tuple[float, float]:
     """Lower and upper end of the search for log t."""
-    squared = spectrum.squared_singular_values
-    scale = np.log(squared[0]) if squared.size and squared[0] > 0 else 0.0
-    return scale - LOG_RANGE, scale + LOG_RANGE
+    largest = spectrum.squared_singular_values[:2]
+    largest = np.log(largest[largest > 0])
+    if not largest.size:
+        return -LOG_RANGE, LOG_RANGE
+    return float(largest[-1]) - LOG_RANGE, float(largest[0]) + LOG_RANGE
 
 
 def _floor(spectrum: Spectrum) -> Floats:
@@ -277,4 +288,5 @@ SCORE = Score(
     cost="one pass; then one tridiagonal reduction, 4/3 D^3, for all classes",
     explanation="Evidence per example of a linear model on the frozen features: how well they explain the labels.",
     estimate=estimate,
+    version=2,
 )

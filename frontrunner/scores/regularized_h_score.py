@@ -10,7 +10,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.linalg.blas import dsymm
 
 from frontrunner.scores.influence import Influence
-from frontrunner.scores.scatter import LeftOut, Scatter
+from frontrunner.scores.scatter import LeftOut, Scatter, rounding_of, total_scatter
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import INTERVAL_ROWS, ScoringInput
 from frontrunner.statistics import FeatureStatistics, Floats
@@ -19,55 +19,51 @@ from frontrunner.statistics import FeatureStatistics, Floats
 def ledoit_wolf_intensity(statistics: FeatureStatistics) -> float:
     """The intensity a, 0 to 1, by which the covariance is shrunk towards a multiple of the identity.
 
-    Features that do not vary give 1.
+    Features that do not vary give 1. A covariance that is a multiple of the identity already, as any is for D = 1,
+    gives 0.
 
     Args:
-        statistics: sums over (n, D) features with classes.
-
-    Raises:
-        NothingToSeparate: fewer than two classes occur.
+        statistics: sums over (n, D) features.
 
     Source: Ledoit & Wolf 2004, eq. 14.
+
+    Example:
+        >>> features = np.random.default_rng(0).normal(size=(50, 3)) * [1.0, 2.0, 3.0]
+        >>> round(ledoit_wolf_intensity(FeatureStatistics().update(features)), 6)
+        0.187444
     """
-    scatter = Scatter.of(statistics)
-    n, dimension, mean = statistics.n, statistics.dimension, scatter.mean
-    lower = scatter.total()
+    centred = statistics.about_mean()
+    n, dimension, lower = centred.n, centred.dimension, total_scatter(centred)
     trace = float(np.trace(lower))
-    if trace <= scatter.rounding * dimension:
+    if trace <= rounding_of(statistics) * dimension:
         return 1.0
-    squares = 2 * float((np.tril(lower) ** 2).sum()) - float((np.diagonal(lower) ** 2).sum())
+    squares = _squared_norm(lower)
     spread = squares / n**2 - trace**2 / n**2 / dimension
-    noise = (_centred_fourth_moment(statistics, lower, mean) / n - squares / n**2) / n
-    if spread <= 0:
-        return 1.0
+    if spread <= np.finfo(np.float64).eps * squares / n**2:
+        return 0.0
+    noise = (float(centred.norm_fourth_sum[0]) / n - squares / n**2) / n
     return float(np.clip(noise / spread, 0.0, 1.0))
+
+
+def _squared_norm(lower: Floats) -> float:
+    """Sum of the squared entries of a symmetric matrix given by its lower triangle."""
+    return 2 * float((np.tril(lower) ** 2).sum()) - float((np.diagonal(lower) ** 2).sum())
 
 
 def _intensity_influence(intensity: float, total_lower: Floats, x: Floats, n: int) -> Floats:
     """(m,) how much each centred row of `x` (m, D) adds to the intensity, to first order and up to a constant."""
     dimension = x.shape[1]
     square = np.einsum("md,md->m", x, x)
+    if intensity == 0.0:  # the end of its range, or a covariance that no intensity changes
+        return np.zeros_like(square)
     trace = float(np.trace(total_lower))
-    squares = 2 * float((np.tril(total_lower) ** 2).sum()) - float((np.diagonal(total_lower) ** 2).sum())
+    squares = _squared_norm(total_lower)
     spread = squares / n**2 - trace**2 / n**2 / dimension
     along = 2 * np.einsum("md,dm->m", x, dsymm(1.0, total_lower, x.T, lower=1))
     # The row changes the mean by x / n, and so sum |f - mean|^4 by -4 times the mean of |x|^2 x.
     fourth = square**2 - 4 * x @ (square @ x / square.size)
     noise = fourth / n**2 - along / n**3
     return np.asarray((noise - intensity * (along / n**2 - 2 * trace * square / n**2 / dimension)) / spread)
-
-
-def _centred_fourth_moment(statistics: FeatureStatistics, total_lower: Floats, mean: Floats) -> float:
-    """Sum of |f - mean|^4 from sums of |f|^4, |f|^2 f, |f|^2, f f' and f."""
-    n, square = statistics.n, float(mean @ mean)
-    trace = float(np.trace(statistics.gram_lower))
-    # mean'G mean = mean'T mean + n |mean|^4
-    lower = np.tril(total_lower)
-    spread_along_mean = float(2 * mean @ (lower @ mean) - mean**2 @ np.diagonal(lower))
-    along = spread_along_mean + n * square**2
-    weighted = float(statistics.norm_weighted_sum @ mean)
-    fourth = float(statistics.norm_fourth_sum[0])
-    return fourth + 4 * along - 3 * n * square**2 - 4 * weighted + 2 * square * trace
 
 
 def estimate(data: ScoringInput) -> Estimate:
@@ -95,7 +91,7 @@ def estimate(data: ScoringInput) -> Estimate:
         >>> round(score("regularized_h_score", features, labels), 4)
         0.2761
     """
-    scatter, n, dimension = Scatter.of(data.statistics), data.n, data.dimension
+    scatter, n, dimension = data.once(Scatter.of_input), data.n, data.dimension
     intensity = ledoit_wolf_intensity(data.statistics)
     if intensity >= 1.0:
         # The factor 1 - a is zero.
@@ -126,7 +122,7 @@ def estimate(data: ScoringInput) -> Estimate:
         # The score falls by q per unit of a tr(S)/D on the diagonal, and a and tr(S) depend on the row as well.
         q = float(scatter.counts @ np.einsum("cd,cd->c", weights, weights)) / (n - 1)
         by_variance = intensity * kept * np.einsum("md,md->m", x, x) / dimension / n
-        by_intensity = variance * _intensity_influence(intensity, scatter.total(), x, n)
+        by_intensity = variance * _intensity_influence(intensity, scatter.total_lower, x, n)
         return Influence(lost - q * (by_variance + by_intensity), rows.index, whole=True)
 
     return Estimate(value, value, influence if data.has_rows else None)
@@ -143,4 +139,5 @@ SCORE = Score(
     explanation="The H-score with a shrunken covariance: it stays meaningful with few examples and many features.",
     estimate=estimate,
     lowest=0.0,
+    version=2,
 )

@@ -1,7 +1,8 @@
 """Ridge probe: leave-one-out accuracy (or R^2) of ridge regression on frozen features.
 
-The penalty comes from the evidence (LogME's alpha/beta on centred moments, geometric mean over columns), so it is not
-tuned on the accuracy that is reported.
+Each column has its own penalty: that of maximal evidence (LogME's alpha/beta on centred moments), so it is not tuned on
+the accuracy that is reported. One penalty for all columns would fit none of them: a column without any signal asks for
+a penalty that leaves nothing of the others.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ import numpy as np
 
 from frontrunner.scores.baseline import losses_of, prediction_quality
 from frontrunner.scores.leave_one_out import leave_one_out
-from frontrunner.scores.logme import maximise_evidence
-from frontrunner.scores.scatter import total_scatter
+from frontrunner.scores.logme import maximise_evidence, moments_of
 from frontrunner.scores.score import EVERY_TASK, Estimate, Score
 from frontrunner.scores.scoring_input import Rows, ScoringInput, require_varying_targets
 from frontrunner.scores.spectrum import Moments, Spectrum, decompose
-from frontrunner.statistics import FeatureStatistics
+from frontrunner.statistics import Floats
 
 LARGEST_SAMPLE = 4096
 # With D >= n the evidence may prefer no penalty at all. Leave-one-out residuals are then a ratio of two vanishing
@@ -25,54 +25,50 @@ LARGEST_SAMPLE = 4096
 _SMALLEST_PENALTY = 1e-6
 
 
-def _centred_moments(statistics: FeatureStatistics) -> Moments:
-    """Second moments about the means, which a model with an intercept has."""
-    n = statistics.n
-    columns = np.ones(statistics.cross.shape[1], dtype=bool)
-    if statistics.classes is not None:
-        columns = statistics.target_sum > 0.5
-    target_sum = statistics.target_sum[columns]
-    cross = statistics.cross[:, columns] - np.outer(statistics.feature_sum / n, target_sum)
-    square = statistics.target_square_sum[columns] - target_sum**2 / n
-    return Moments(n, total_scatter(statistics), cross, square)
-
-
-def penalty_of(data: ScoringInput) -> float:
-    """The ridge penalty of maximal evidence, one for all columns: the geometric mean of alpha/beta over columns.
+def penalties_of(data: ScoringInput) -> Floats:
+    """(C,) the ridge penalty of maximal evidence of each column: alpha/beta of a model with an intercept.
 
     Raises:
         ScoreNotApplicable: no rows are at hand.
         InvalidFeatures: a target column is the same for every example.
     """
-    return _penalty(_decomposition(data)[1])
+    return _penalties(_decomposition(data)[1])
 
 
 def _decomposition(data: ScoringInput) -> tuple[Rows, Spectrum]:
     """The rows to predict, centred, and the spectrum of all rows."""
-    statistics, n = data.statistics, data.n
+    n, moments = data.n, moments_of(data.statistics)
     rows = data.rows(n if n <= data.dimension else LARGEST_SAMPLE)
-    centred = replace(
-        rows,
-        features=rows.features - statistics.feature_sum / n,
-        outputs=rows.outputs - statistics.target_sum[data.columns] / n,
-    )
-    moments = _centred_moments(statistics)
+    centred = replace(rows, features=rows.features - moments.mean, outputs=rows.outputs - moments.target_mean)
+    moments = _with_intercept(moments)
     if n <= data.dimension:
-        moments = replace(moments, features=centred.features, outputs=centred.outputs)
+        moments = replace(moments, centred=centred.features, outputs=centred.outputs)
     return centred, decompose(moments)
 
 
-def _penalty(spectrum: Spectrum) -> float:
+def _with_intercept(moments: Moments) -> Moments:
+    """The moments about the means, to which an intercept reduces a model."""
+    return replace(
+        moments,
+        mean=np.zeros_like(moments.mean),
+        target_mean=np.zeros_like(moments.target_mean),
+        target_square=moments.target_square - moments.n * moments.target_mean**2,
+    )
+
+
+def _penalties(spectrum: Spectrum) -> Floats:
     evidence = maximise_evidence(spectrum)
     squared = spectrum.squared_singular_values
     smallest = _SMALLEST_PENALTY * float(squared.mean()) if squared.any() else 1.0
-    return max(float(np.exp(np.log(evidence.alpha / evidence.beta).mean())), smallest)
+    return np.maximum(evidence.alpha / evidence.beta, smallest)
 
 
 def estimate(data: ScoringInput) -> Estimate:
     """Leave-one-out accuracy, or R^2, of ridge regression with an intercept on one-hot labels or real targets.
 
-    The residual of a row without itself is e / (1 - h), with its residual e and leverage h in the fit of all rows.
+    The residual of a row without itself is e / (1 - h), with its residual e and leverage h in the fit of all rows. For
+    classes the intercept counts the row itself, so that features which tell nothing give the share of the largest
+    class.
 
     Args:
         data: sums over (n, D) features, and at most 4,096 rows to predict (all n where n <= D); any task.
@@ -96,11 +92,15 @@ def estimate(data: ScoringInput) -> Estimate:
     if not data.is_classification:
         require_varying_targets(data.statistics)
     centred, spectrum = _decomposition(data)
-    residual, unseen = leave_one_out(spectrum, centred, np.full(data.class_count, _penalty(spectrum)))
-    # The intercept adds 1/n to the leverage.
-    error = residual / np.maximum(unseen - 1 / data.n, np.finfo(np.float64).eps)
-    rows = replace(centred, outputs=centred.outputs + data.statistics.target_sum[data.columns] / data.n)
-    return prediction_quality(losses_of(rows.outputs - error, rows), rows)
+    residual, unseen = leave_one_out(spectrum, centred, _penalties(spectrum))
+    # The intercept adds 1/n to the leverage; alone, it would leave a row the residual y n/(n - 1).
+    alone = 1 - 1 / data.n
+    by_features = centred.outputs - residual * (alone / np.maximum(unseen - 1 / data.n, np.finfo(np.float64).eps))
+    rows = data.rows(centred.index.size)
+    mean = data.statistics.target_sum[data.columns] / data.n
+    # A mean without the row would put its class one short, and always last among classes of equal size.
+    mean_without = mean if data.is_classification else mean - centred.outputs / (data.n - 1)
+    return prediction_quality(losses_of(mean_without + by_features / alone, rows), rows)
 
 
 SCORE = Score(
@@ -115,4 +115,5 @@ SCORE = Score(
     estimate=estimate,
     highest=1.0,
     largest_sample=LARGEST_SAMPLE,
+    version=2,
 )

@@ -1,84 +1,96 @@
 """Class means and scatter matrices from sums, for the scores that compare classes by discriminants.
 
-With n_c examples and mean m_c per class and mean m overall: total T = G - n m m', within W = G - sum n_c m_c m_c',
-between B = sum n_c (m_c - m)(m_c - m)' = T - W. All are unnormalised sums of squares.
+With n_c examples and mean m_c per class and mean m overall: total T = sum (f - m)(f - m)', between
+B = sum n_c (m_c - m)(m_c - m)', within W = T - B. All are unnormalised sums of squares, taken about the mean, so that a
+common offset of the features costs no digits.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack, solve_triangular
 from scipy.linalg.blas import dsyrk
 
-from frontrunner.scores.scoring_input import occurring_columns
+from frontrunner.scores.scoring_input import ScoringInput, occurring_columns
 from frontrunner.statistics import FeatureStatistics, Floats
 
 
 @dataclass(frozen=True)
 class Scatter:
-    """Class means of the classes that occur, and scatter matrices made on demand.
+    """Counts and means of the classes that occur, and the scatter of the features about their mean.
 
     Attributes:
         n: number of examples.
         counts: (C,) examples per class.
         mean: (D,) mean of all.
-        class_means: (C, D).
-        gram_lower: (D, D) F'F, lower triangle; not written to.
+        offsets: (C, D) class means minus the mean.
+        total_lower: (D, D) T, lower triangle, Fortran order; not written to.
+        norms: (C,) sum of |f - mean|^2 per class.
+        rounding: by how much T's diagonal may be wrong, because larger second moments were subtracted.
     """
 
     n: int
     counts: Floats
     mean: Floats
-    class_means: Floats
-    gram_lower: Floats
+    offsets: Floats
+    total_lower: Floats
+    norms: Floats
+    rounding: float
 
     @classmethod
     def of(cls, statistics: FeatureStatistics) -> Scatter:
-        """Class means of sums over labelled examples.
+        """Scatter of sums over labelled examples.
 
         Raises:
             NothingToSeparate: fewer than two classes occur.
         """
         columns = occurring_columns(statistics)
-        counts = statistics.target_sum[columns]
-        means = (statistics.cross[:, columns] / counts).T
-        return cls(statistics.n, counts, statistics.feature_sum / statistics.n, means, statistics.gram_lower)
+        centred = statistics.about_mean()
+        counts = centred.target_sum[columns]
+        return cls(
+            n=centred.n,
+            counts=counts,
+            mean=centred.mean,
+            offsets=(centred.shifted_cross[:, columns] / counts).T,
+            total_lower=total_scatter(centred),
+            norms=centred.norm_cross[columns],
+            rounding=rounding_of(statistics),
+        )
 
-    @property
-    def offsets(self) -> Floats:
-        """(C, D) class means minus the mean."""
-        return np.asarray(self.class_means - self.mean)
-
-    @cached_property
-    def rounding(self) -> float:
-        """By how much a scatter's diagonal may be wrong, because large second moments were subtracted."""
-        trace = float(np.trace(self.gram_lower))
-        return max(self.n, self.mean.size) * float(np.finfo(np.float64).eps) * trace / self.mean.size
+    @classmethod
+    def of_input(cls, data: ScoringInput) -> Scatter:
+        """Scatter of a scoring input's sums; call it as `data.once(Scatter.of_input)`, several scores share it."""
+        return cls.of(data.statistics)
 
     def total(self) -> Floats:
         """T, (D, D), lower triangle, Fortran order; a new matrix."""
-        return _minus(self.gram_lower, np.sqrt(self.n) * self.mean[:, None])
+        return self.total_lower.copy(order="F")
 
     def within(self) -> Floats:
         """W, (D, D), lower triangle, Fortran order; a new matrix."""
-        return _minus(self.gram_lower, (np.sqrt(self.counts)[:, None] * self.class_means).T)
+        factor = (np.sqrt(self.counts)[:, None] * self.offsets).T
+        return _no_negative_diagonal(dsyrk(-1.0, factor, beta=1.0, c=self.total_lower, lower=1))
 
 
-def total_scatter(statistics: FeatureStatistics) -> Floats:
-    """T of any statistics, labelled or not: (D, D), lower triangle, Fortran order; a new matrix."""
-    return _minus(statistics.gram_lower, statistics.feature_sum[:, None] / np.sqrt(statistics.n))
+def total_scatter(centred: FeatureStatistics) -> Floats:
+    """T of sums about the mean, labelled or not: (D, D), lower triangle, Fortran order."""
+    return _no_negative_diagonal(centred.shifted_gram_lower)
 
 
-def _minus(lower: Floats, factor: Floats) -> Floats:
-    """lower - factor factor', lower triangle, with no negative diagonal."""
-    result = np.asfortranarray(dsyrk(-1.0, factor, beta=1.0, c=lower, lower=1))
-    diagonal = np.einsum("ii->i", result)
+def _no_negative_diagonal(lower: Floats) -> Floats:
+    diagonal = np.einsum("ii->i", lower)
     np.maximum(diagonal, 0.0, out=diagonal)
-    return result
+    return lower
+
+
+def rounding_of(statistics: FeatureStatistics) -> float:
+    """By how much the diagonal of T may be wrong, because larger second moments were subtracted."""
+    size = statistics.dimension
+    trace = float(np.trace(statistics.shifted_gram_lower))
+    return max(statistics.n, size) * float(np.finfo(np.float64).eps) * trace / size
 
 
 @dataclass(frozen=True)

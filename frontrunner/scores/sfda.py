@@ -156,7 +156,9 @@ class SelfChallenging:
         sure = softmax(first.posterior, axis=1)
         others = (first.means.sum(axis=0) - first.means) / (first.counts.size - 1)
         own = sure[np.arange(codes.size), codes][:, None]
-        return cls(first, sure, others, _Discriminant.of(own * features + (1.0 - own) * others[codes], codes, shrinkage))
+        return cls(
+            first, sure, others, _Discriminant.of(own * features + (1.0 - own) * others[codes], codes, shrinkage)
+        )
 
     @property
     def terms(self) -> Floats:
@@ -168,7 +170,9 @@ class SelfChallenging:
         first, codes, terms = self.first, self.first.codes, self.terms
         m, classes = self.sure.shape
         one_hot = np.eye(classes)[codes]
-        in_second, by_mixed, by_shrinkage = self.second.pulled_back(terms[:, None] * (one_hot - self.second.posterior) / m)
+        in_second, by_mixed, by_shrinkage = self.second.pulled_back(
+            terms[:, None] * (one_hot - self.second.posterior) / m
+        )
         own = self.sure[np.arange(m), codes][:, None]
         by_other = one_hot.T @ ((1.0 - own) * by_mixed)
         by_mean = (by_other.sum(axis=0) - by_other) / (classes - 1)

@@ -11,6 +11,11 @@ and the eigenvalues s_i^2 of G. Two classes compute this:
 - `Eigenbasis`, for n <= D: from the n x n Gram matrix of the rows where rows are at hand, else from F'F. Here the
   supremum may lie at t -> 0. Sums of z_i^2 t/(t + s_i^2), z_i = (V'B)_i / s_i, keep their digits there, whereas
   y'y - b'x would cancel.
+
+G = S + n m m' with the scatter S about the mean m. Where the mean is far larger than the spread, one eigenvalue is far
+larger than the others, and they would drown in its rounding. So G is first rotated by a reflector that puts the mean
+(for rows: the vector of ones) on the first axis: its large number then stands alone in the first place, and reduction
+from the first column on leaves the others their digits.
 """
 
 from __future__ import annotations
@@ -20,35 +25,79 @@ from typing import Protocol, Self
 
 import numpy as np
 from scipy.linalg import lapack
+from scipy.linalg.blas import dsymv, dsyr2
 
 from frontrunner.errors import InvalidFeatures
 from frontrunner.scores.symmetric import eigen, tridiagonalise
 from frontrunner.statistics import Floats
 
-# With fewer features the overhead of LAPACK's calls exceeds what the reduction saves; it needs at least two.
-_FEWEST_FOR_TRIDIAGONAL = 3
 _ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
 class Moments:
-    """The second moments to decompose: not centred for LogME, centred for a model with an intercept.
+    """The second moments to decompose: scatter and means for LogME, scatter alone for a model with an intercept.
 
     Attributes:
         n: number of examples.
-        gram_lower: (D, D) G, lower triangle; not written to.
-        cross: (D, C) B.
+        scatter_lower: (D, D) S = sum (f - m)(f - m)', lower triangle; not written to. G is S + n m m'.
+        scatter_cross: (D, C) sum (f - m) y'. B is that plus n m a'.
+        mean: (D,) m; zero for a model with an intercept.
+        target_mean: (C,) a; zero for a model with an intercept.
         target_square: (C,) y'y, positive.
-        features: (n, D) the rows themselves where n <= D and they are at hand, else None.
-        outputs: (n, C) beside `features`.
+        centred: (n, D) the rows f - m where n <= D and they are at hand, else None.
+        outputs: (n, C) the rows y beside `centred`.
     """
 
     n: int
-    gram_lower: Floats
-    cross: Floats
+    scatter_lower: Floats
+    scatter_cross: Floats
+    mean: Floats
+    target_mean: Floats
     target_square: Floats
-    features: Floats | None = None
+    centred: Floats | None = None
     outputs: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Reflector:
+    """Householder's reflector H = I - 2 v v' of unit v that takes a vector a to `sign` |a| times the first axis.
+
+    Attributes:
+        vector: (k,) v; zero for a = 0, where H is the identity.
+        sign: 1 or -1.
+    """
+
+    vector: Floats
+    sign: float
+
+    @classmethod
+    def to_first_axis(cls, vector: Floats) -> Self:
+        """The reflector of `vector` (k,).
+
+        Example:
+            >>> reflector = Reflector.to_first_axis(np.array([3.0, 4.0]))
+            >>> np.abs(reflector.apply(np.array([[3.0], [4.0]]))[:, 0]).round(12).tolist()
+            [5.0, 0.0]
+        """
+        length = float(np.linalg.norm(vector))
+        if length == 0:
+            return cls(np.zeros_like(vector), 1.0)
+        # Away from the first axis, so that the difference does not cancel.
+        sign = -1.0 if vector[0] > 0 else 1.0
+        direction = vector / length
+        direction[0] -= sign
+        return cls(direction / np.linalg.norm(direction), sign)
+
+    def apply(self, columns: Floats) -> Floats:
+        """H X for X (k, m); a copy."""
+        return np.asarray(columns - np.outer(2 * self.vector, self.vector @ columns))
+
+    def apply_to_both_sides(self, lower: Floats) -> Floats:
+        """H A H for a symmetric A (k, k) given by its lower triangle; a copy in Fortran order, lower triangle."""
+        along = dsymv(1.0, lower, self.vector, lower=1)
+        half = along - float(self.vector @ along) * self.vector
+        return np.asarray(dsyr2(-2.0, self.vector, half, lower=1, a=np.asfortranarray(lower)))
 
 
 @dataclass(frozen=True)
@@ -109,10 +158,9 @@ def decompose(moments: Moments) -> Spectrum:
     """
     if (moments.target_square <= 0).any():
         raise InvalidFeatures("a target column is zero for every example; its evidence has no maximum")
-    if moments.features is not None and moments.outputs is not None:
-        return Eigenbasis.of_rows(moments.features, moments.outputs)
-    dimension = moments.gram_lower.shape[0]
-    if moments.n > dimension >= _FEWEST_FOR_TRIDIAGONAL and np.diagonal(moments.gram_lower).max() > 0:
+    if moments.centred is not None and moments.outputs is not None:
+        return Eigenbasis.of_rows(moments.mean, moments.centred, moments.outputs)
+    if moments.n > moments.mean.size:
         return Tridiagonal.of_moments(moments)
     return Eigenbasis.of_moments(moments)
 
@@ -142,21 +190,31 @@ class Eigenbasis:
     @classmethod
     def of_moments(cls, moments: Moments) -> Self:
         """From G; eigenvalues below max(n, D) machine epsilons of the largest are null directions."""
-        values, vectors = eigen(moments.gram_lower)
-        rank = _rank(values, max(moments.n, values.size), moments.n)
+        reflector, lower, cross = _mean_first(moments)
+        values, vectors = eigen(lower)
+        rank = _rank(values, float(np.trace(moments.scatter_lower)), max(moments.n, values.size), moments.n)
         squared, vectors = values[::-1][:rank], vectors[:, ::-1][:, :rank]
-        projections = vectors.T @ moments.cross / np.sqrt(squared)[:, None]
+        projections = vectors.T @ cross / np.sqrt(squared)[:, None]
+        vectors = reflector.apply(vectors)
         rest = _rest(moments.target_square, projections, rank == moments.n)
         return cls(moments.n, squared, vectors, projections, rest, moments.target_square)
 
     @classmethod
-    def of_rows(cls, features: Floats, outputs: Floats) -> Self:
-        """From rows (n, D), n <= D, and outputs (n, C), by the n x n matrix of inner products."""
-        n, dimension = features.shape
-        values, basis = eigen(features @ features.T)
-        rank = _rank(values, dimension, n)
-        squared, basis = values[::-1][:rank], np.ascontiguousarray(basis[:, ::-1][:, :rank])
-        vectors = features.T @ (basis / np.sqrt(squared))
+    def of_rows(cls, mean: Floats, centred: Floats, outputs: Floats) -> Self:
+        """From the mean (D,), the rows less the mean (n, D), n <= D, and outputs (n, C), by inner products (n, n)."""
+        n, dimension = centred.shape
+        length = float(np.linalg.norm(mean)) * np.sqrt(n)
+        along = centred @ mean * (np.sqrt(n) / length) if length else np.zeros(n)
+        reflector = Reflector.to_first_axis(np.ones(n))
+        inner = reflector.apply_to_both_sides(centred @ centred.T)
+        # The rows less their mean add up to zero, so nothing but the mean is left in the first place.
+        inner[0] = inner[:, 0] = length * reflector.sign * reflector.apply(along[:, None])[:, 0]
+        inner[0, 0] = length**2
+        values, basis = eigen(inner)
+        rank = _rank(values, float(np.einsum("nd,nd->", centred, centred)), dimension, n)
+        squared, basis = values[::-1][:rank], reflector.apply(basis[:, ::-1][:, :rank])
+        scaled = basis / np.sqrt(squared)
+        vectors = centred.T @ scaled + np.outer(mean, scaled.sum(axis=0))
         projections = basis.T @ outputs
         target_square = np.einsum("nc,nc->c", outputs, outputs)
         rest = _rest(target_square, projections, rank == n)
@@ -206,7 +264,8 @@ class Tridiagonal:
         n: number of examples.
         diagonal: (D,) of T.
         off_diagonal: (D - 1,) of T.
-        reflectors: (D - 1, D - 1) LAPACK's vectors of Q below the diagonal.
+        first: the reflector that put the mean on the first axis.
+        reflectors: (D - 1, D - 1) LAPACK's vectors of Q below the diagonal, after the first reflector.
         reflector_scales: (D - 1,) LAPACK's tau.
         rotated_cross: (D, C) Q'B.
         squared_singular_values: (D,) eigenvalues of T, descending; rounding below zero is set to zero.
@@ -216,6 +275,7 @@ class Tridiagonal:
     n: int
     diagonal: Floats
     off_diagonal: Floats
+    first: Reflector
     reflectors: Floats
     reflector_scales: Floats
     rotated_cross: Floats
@@ -225,10 +285,13 @@ class Tridiagonal:
     @classmethod
     def of_moments(cls, moments: Moments) -> Self:
         """By Householder's reduction of G, O(D^3)."""
-        diagonal, off_diagonal, reflectors, scales, values = tridiagonalise(moments.gram_lower)
-        rotated = _rotate(reflectors, scales, moments.cross, "T")
+        first, lower, cross = _mean_first(moments)
+        diagonal, off_diagonal, reflectors, scales, values = tridiagonalise(lower)
+        rotated = _rotate(reflectors, scales, cross, "T")
         squared = np.maximum(values[::-1], 0.0)
-        return cls(moments.n, diagonal, off_diagonal, reflectors, scales, rotated, squared, moments.target_square)
+        return cls(
+            moments.n, diagonal, off_diagonal, first, reflectors, scales, rotated, squared, moments.target_square
+        )
 
     @property
     def full_row_rank(self) -> bool:
@@ -253,14 +316,14 @@ class Tridiagonal:
     def posterior_mean(self, t: Floats) -> Floats:
         """(D, C) the weights (G + t[c] I)^-1 b of each column, `t` (C,), rotated back from T's basis."""
         solved = np.stack([self._solve(s, self.rotated_cross[:, c]) for c, s in enumerate(t)], axis=1)
-        return _rotate(self.reflectors, self.reflector_scales, solved, "N")
+        return self.first.apply(_rotate(self.reflectors, self.reflector_scales, solved, "N"))
 
     def leverages(self, features: Floats, t: Floats) -> Floats:
         """(m, k) f'(G + t[k] I)^-1 f for rows `features` (m, D), 1,024 rows at a time; O(m D (D + k))."""
         found = np.empty((features.shape[0], t.size))
         for start in range(0, features.shape[0], _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)
-            rotated = _rotate(self.reflectors, self.reflector_scales, features[rows].T, "T")
+            rotated = _rotate(self.reflectors, self.reflector_scales, self.first.apply(features[rows].T), "T")
             for k, s in enumerate(t):
                 found[rows, k] = np.einsum("dm,dm->m", rotated, self._solve(s, rotated))
         return found
@@ -274,10 +337,21 @@ class Tridiagonal:
         return np.asarray(solved)
 
 
+def _mean_first(moments: Moments) -> tuple[Reflector, Floats, Floats]:
+    """The reflector that puts the mean on the first axis, and G (D, D), lower triangle, and B (D, C) after it."""
+    reflector = Reflector.to_first_axis(moments.mean)
+    length = float(np.linalg.norm(moments.mean))
+    lower = reflector.apply_to_both_sides(moments.scatter_lower)
+    cross = reflector.apply(moments.scatter_cross)
+    lower[0, 0] += moments.n * length**2
+    cross[0] += moments.n * length * reflector.sign * moments.target_mean
+    return reflector, lower, cross
+
+
 def _rotate(reflectors: Floats, scales: Floats, columns: Floats, trans: str) -> Floats:
     """Q'columns ("T") or Q columns ("N") for `columns` (D, k); no reflector changes the first row."""
     rotated = np.array(columns, dtype=np.float64, order="F")
-    if rotated.shape[1] == 0:
+    if rotated.shape[1] == 0 or rotated.shape[0] == 1:
         return rotated
     lower = np.asfortranarray(rotated[1:])
     work = int(lapack.dormqr("L", trans, reflectors, scales, lower, -1)[1][0])
@@ -285,9 +359,10 @@ def _rotate(reflectors: Floats, scales: Floats, columns: Floats, trans: str) -> 
     return rotated
 
 
-def _rank(ascending: Floats, size: int, most: int) -> int:
-    """The number of eigenvalues of a positive semi-definite matrix that are above rounding; at most `most`."""
-    cut = size * np.finfo(np.float64).eps * max(ascending[-1], 0.0)
+def _rank(ascending: Floats, spread: float, size: int, most: int) -> int:
+    """The number of eigenvalues of G that are above rounding, at most `most`; `spread` is the trace of the scatter."""
+    # Where the mean makes the largest eigenvalue, the others are rounded by the scatter's size, not by that one's.
+    cut = size * np.finfo(np.float64).eps * max(min(ascending[-1], spread), 0.0)
     return min(int((ascending > cut).sum()), most)
 
 

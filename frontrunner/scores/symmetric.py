@@ -29,13 +29,14 @@ def _one_thread(size: int) -> AbstractContextManager[object]:
 
 def eigen(lower: Floats) -> tuple[Floats, Floats]:
     """Ascending eigenvalues (D,) and eigenvectors (D, D), in columns, of a matrix given by its lower triangle."""
+    # This driver finds small eigenvalues beside a large one in the first place to their own digits; "evd" does not.
     with _one_thread(lower.shape[0]):
-        values, vectors = eigh(lower, lower=True, check_finite=False, driver="evd")
+        values, vectors = eigh(lower, lower=True, check_finite=False, driver="evr")
     return values, vectors
 
 
 def tridiagonalise(lower: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Householder's reduction of a (D, D) matrix, D >= 2, given by its lower triangle; not written to.
+    """Householder's reduction of a (D, D) matrix given by its lower triangle; not written to.
 
     Returns:
         diagonal (D,), off-diagonal (D - 1,), LAPACK's reflectors (D - 1, D - 1) and their scales (D - 1,), and the
@@ -49,6 +50,8 @@ def tridiagonalise(lower: Floats) -> tuple[Floats, Floats, Floats, Floats, Float
     with _one_thread(size):
         packed, diagonal, off_diagonal, scales, _ = lapack.dsytrd(lower, lower=1, lwork=work)
     reflectors = np.asfortranarray(packed[1:, :-1])
+    if size == 1:
+        return diagonal, np.zeros(1), reflectors, scales, diagonal.copy()  # LAPACK's wrappers take no empty array
     values, info = lapack.dsterf(diagonal, off_diagonal)
     if info != 0:
         raise InvalidFeatures("the eigenvalues of the features' second moments cannot be found")

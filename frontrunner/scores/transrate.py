@@ -65,7 +65,9 @@ def _left_out(features: Floats, *, centred: bool) -> tuple[Floats, Floats]:
         return -np.log(unseen) - (1.0 - diagonal.mean()), features.T @ inverse.mean(axis=1)
     white = solve_triangular(factor[0], features.T, lower=True, check_finite=False)
     leverage = np.einsum("dn,dn->n", white, white) / (n * EPSILON)
-    return -np.log1p(-np.minimum(weight * leverage, 1 - 1e-12)) - leverage.mean(), cho_solve(factor, features.mean(axis=0))
+    return -np.log1p(-np.minimum(weight * leverage, 1 - 1e-12)) - leverage.mean(), cho_solve(
+        factor, features.mean(axis=0)
+    )
 
 
 def estimate(data: ScoringInput) -> Estimate:

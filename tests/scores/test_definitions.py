@@ -9,6 +9,8 @@ import pytest
 from scipy.linalg import solve
 from scipy.stats import multivariate_normal
 from sklearn.covariance import ledoit_wolf_shrinkage
+from sklearn.linear_model import RidgeClassifier, RidgeCV
+from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
 from frontrunner import FeatureStatistics, scores
@@ -16,10 +18,10 @@ from frontrunner.scores.lda import leave_one_out_discriminants, oracle_approxima
 from frontrunner.scores.leave_one_out import leave_one_out, log_predictive_density
 from frontrunner.scores.logme import moments_of
 from frontrunner.scores.regularized_h_score import ledoit_wolf_intensity
-from frontrunner.scores.ridge_probe import penalty_of
+from frontrunner.scores.ridge_probe import penalties_of
 from frontrunner.scores.scatter import Scatter
 from frontrunner.scores.scoring_input import ScoringInput
-from frontrunner.scores.spectrum import Eigenbasis, Moments, Tridiagonal, decompose
+from frontrunner.scores.spectrum import Eigenbasis, Tridiagonal, decompose
 from tests.scores.inputs import oracle, separable
 
 
@@ -72,7 +74,7 @@ def test_both_forms_of_the_spectrum_answer_alike(shape: tuple[int, int]) -> None
     data = separable(*shape, classes=3)
     moments = moments_of(scores.statistics_of(data["features"], data["labels"]))
     y = np.eye(3)[data["labels"]]
-    forms = [Eigenbasis.of_moments(moments), Eigenbasis.of_rows(data["features"], y)]
+    forms = [Eigenbasis.of_moments(moments), Eigenbasis.of_rows(moments.mean, data["features"] - moments.mean, y)]
     if shape[0] > shape[1]:
         forms.append(Tridiagonal.of_moments(moments))
     t = np.array([0.3, 2.0, 11.0])
@@ -91,8 +93,7 @@ def test_rows_are_used_where_there_are_fewer_of_them_than_features() -> None:
     by_rows = scores.evaluate(["logme"], shard.statistics(), [shard])["logme"].value
     by_sums = scores.evaluate(["logme"], shard.statistics(), [])["logme"].value
     assert by_rows == pytest.approx(by_sums, rel=1e-9)
-    moments = Moments(60, shard.statistics().gram_lower, shard.statistics().cross, np.ones(4))
-    assert isinstance(decompose(moments), Eigenbasis)
+    assert isinstance(decompose(moments_of(shard.statistics())), Eigenbasis)
 
 
 @pytest.mark.parametrize("shape", [(40, 6), (20, 30)])
@@ -101,7 +102,8 @@ def test_a_rows_influence_on_logme_is_its_leave_one_out_predictive_density(shape
     statistics, scored = statistics_and_input(data)
     moments, rows = moments_of(statistics), scored.rows(shape[0])
     alpha, beta = np.array([3.0, 5.0]), np.array([20.0, 9.0])
-    form = Tridiagonal.of_moments(moments) if shape[0] > shape[1] else Eigenbasis.of_rows(rows.features, rows.outputs)
+    by_rows = Eigenbasis.of_rows(moments.mean, rows.features - moments.mean, rows.outputs)
+    form = Tridiagonal.of_moments(moments) if shape[0] > shape[1] else by_rows
     density = log_predictive_density(*leave_one_out(form, rows, alpha / beta), beta)
     for c in range(2):
         covariance = np.eye(shape[0]) / beta[c] + rows.features @ rows.features.T / alpha[c]
@@ -177,7 +179,7 @@ def test_lda_leaves_each_row_out_exactly() -> None:
         inner = features[keep] - means[labels[keep]]
         covariance = (1 - a) * inner.T @ inner / n + a * target * np.eye(5)
         away = features[i] - means
-        expected = np.log(np.bincount(labels[keep])) - 0.5 * np.einsum("cd,dc->c", away, solve(covariance, away.T))
+        expected = np.log(np.bincount(labels)) - 0.5 * np.einsum("cd,dc->c", away, solve(covariance, away.T))
         np.testing.assert_allclose(found[i] - found[i, 0], expected - expected[0], rtol=1e-7)
 
 
@@ -188,14 +190,17 @@ def test_ridge_probe_leaves_each_row_out_exactly(shape: tuple[int, int]) -> None
     features, y = data["features"], np.eye(3)[data["labels"]]
     shard = scores.shard_of(features, data["labels"])
     found = scores.score("ridge_probe", features, data["labels"])
-    penalty = penalty_of(ScoringInput(shard.statistics(), [shard]))
+    penalties = penalties_of(ScoringInput(shard.statistics(), [shard]))
     hits = []
     for i in range(n):
         keep = np.arange(n) != i
         centre, level = features[keep].mean(axis=0), y[keep].mean(axis=0)
         x = features[keep] - centre
-        weights = solve(x.T @ x + penalty * np.eye(dimension), x.T @ (y[keep] - level))
-        hits.append(((features[i] - centre) @ weights + level).argmax() == data["labels"][i])
+        outputs = x.T @ (y[keep] - level)
+        weights = [solve(x.T @ x + t * np.eye(dimension), b) for t, b in zip(penalties, outputs.T, strict=True)]
+        # Class frequencies are those of all rows.
+        predicted = np.array(weights) @ (features[i] - centre) + y.mean(axis=0)
+        hits.append(predicted.argmax() == data["labels"][i])
     assert found == pytest.approx(np.mean(hits), abs=1e-12)
 
 
@@ -239,3 +244,29 @@ def test_scores_from_sums_do_not_depend_on_how_rows_were_sharded() -> None:
     for name in scores.names():
         assert a[name].value == pytest.approx(b[name].value, rel=1e-9), name
         np.testing.assert_allclose(a[name].replicates, b[name].replicates, rtol=1e-7, err_msg=name)
+
+
+def test_a_target_without_signal_leaves_the_ridge_probe_of_the_others_as_it_is() -> None:
+    generator = np.random.default_rng(3)
+    features = generator.normal(size=(500, 20))
+    signal = features @ generator.normal(size=20) + generator.normal(size=500)
+    noise = generator.normal(size=500)
+    both = scores.score("ridge_probe", features, np.c_[signal, noise])
+    assert both == pytest.approx(0.469, abs=5e-4)
+    # Scikit-learn's leave-one-out ridge, with the best of 60 penalties for each target.
+    grid = np.geomspace(1e-3, 1e9, 60)
+    model = RidgeCV(grid, alpha_per_target=True, store_cv_results=True).fit(features, np.c_[signal, noise])
+    errors = np.array([model.cv_results_[:, c, np.argmin(model.cv_results_[:, c].mean(axis=0))] for c in (0, 1)])
+    spread = np.array([signal.var(), noise.var()])
+    assert both == pytest.approx(float((1 - errors.mean(axis=1) / spread).mean()), abs=5e-3)
+
+
+def test_rare_classes_do_not_lower_the_ridge_probe() -> None:
+    generator = np.random.default_rng(2)
+    share = 0.6 ** np.arange(10)
+    labels = generator.choice(10, 400, p=share / share.sum())
+    features = generator.normal(size=(400, 64)) + 0.3 * generator.normal(size=(10, 64))[labels]
+    folds = KFold(10, shuffle=True, random_state=0)
+    models = [RidgeClassifier(alpha) for alpha in (30.0, 100.0)]
+    expected = max(float((cross_val_predict(m, features, labels, cv=folds) == labels).mean()) for m in models)
+    assert scores.score("ridge_probe", features, labels) == pytest.approx(expected, abs=0.03)
