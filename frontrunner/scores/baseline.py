@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from math import sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
 from frontrunner.scores.influence import Influence
 from frontrunner.scores.score import Estimate
@@ -25,7 +26,9 @@ def losses_of(predicted: Floats, rows: Rows) -> Floats:
     return np.asarray((rows.outputs - predicted) ** 2)
 
 
-def prediction_quality(losses: Floats, rows: Rows, trained: Callable[[], Floats] | None = None) -> Estimate:
+def prediction_quality(
+    losses: Floats, rows: Rows, trained: Callable[[], Floats] | None = None, leverage: float = 0.0
+) -> Estimate:
     """Accuracy (0 to 1) or R^2 (at most 1, averaged over columns) of predictions, from `losses_of` them.
 
     Args:
@@ -33,6 +36,8 @@ def prediction_quality(losses: Floats, rows: Rows, trained: Callable[[], Floats]
         rows: the m rows that were predicted.
         trained: computes, in the shape of `losses`, by how much the losses of all other rows grow in sum if the
             predictor has not seen the row. None: the row counts only as one that is predicted.
+        leverage: the mean leverage of a row in a linear classifier's fit, 0 to 1. The squares of the correlations of
+            one prediction with all others add up to about as much, and the variance is larger by that share.
     """
     m = losses.shape[0]
     spread = _spread(rows)
@@ -45,19 +50,10 @@ def prediction_quality(losses: Floats, rows: Rows, trained: Callable[[], Floats]
         # the row's own.
         weight = 1.0 if rows.codes is not None else m / (m - 1)
         left = np.maximum(total - weight * spread, np.finfo(np.float64).tiny)
-        return Influence.of_leaving_out(1.0 - (others / left).mean(axis=1), rows.index)
+        found = Influence.of_leaving_out(1.0 - (others / left).mean(axis=1), rows.index)
+        return replace(found, changes=found.changes * sqrt(1.0 + leverage))
 
     return Estimate(value, value, influence)
-
-
-def accuracy(hits: NDArray[np.bool_], rows: Rows) -> Estimate:
-    """Share of `rows` whose class was predicted, 0 to 1.
-
-    Args:
-        hits: (m,) whether the class of each row was predicted.
-        rows: the rows that were predicted.
-    """
-    return prediction_quality(1.0 - hits[:, None], rows)
 
 
 def _spread(rows: Rows) -> Floats:
@@ -65,3 +61,4 @@ def _spread(rows: Rows) -> Floats:
     if rows.codes is not None:
         return np.ones((rows.codes.size, 1))
     return np.asarray((rows.outputs - rows.outputs.mean(axis=0)) ** 2)
+
