@@ -88,7 +88,7 @@ def show_ranking(ranking: Ranking, console: Console) -> None:
         )
     console.print(table)
     if any(line.tied_with_best for line in ranking.ranking):
-        console.print("= its interval overlaps with the first one's: the examples cannot tell them apart")
+        console.print("= the examples cannot tell it apart from the first one")
     for reason in dict.fromkeys(
         f"{name} is missing where it says -: {refusal.reason}"
         for line in ranking.ranking

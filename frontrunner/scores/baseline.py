@@ -61,4 +61,3 @@ def _spread(rows: Rows) -> Floats:
     if rows.codes is not None:
         return np.ones((rows.codes.size, 1))
     return np.asarray((rows.outputs - rows.outputs.mean(axis=0)) ** 2)
-

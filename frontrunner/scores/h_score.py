@@ -12,7 +12,6 @@ from frontrunner.scores.influence import Influence
 from frontrunner.scores.scatter import LeftOut, PivotedFactor, Scatter
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import INTERVAL_ROWS, ScoringInput
-from frontrunner.statistics import Floats
 
 
 def estimate(data: ScoringInput) -> Estimate:

@@ -1,9 +1,9 @@
 """How much each row adds to a score, and the replicates of the score that follow.
 
 Every score gives a row's influence: the value less the value without the row, or the derivative of the value by the
-row's weight. This is the jackknife, whose variance is on average not too small (Efron & Stein 1981). `replicates` is the
-one place where influences are summed over groups of rows, and where the draw counts: under `within_classes` only the
-differences between rows of one class remain, as class counts are held.
+row's weight. This is the jackknife, whose variance is on average not too small (Efron & Stein 1981). `replicates` is
+the one place where influences are summed over groups of rows, and where the draw counts: under `within_classes` only
+the differences between rows of one class remain, as class counts are held.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ def _reliability(sums: Floats, steps: Floats) -> Floats:
     """
     spread = ((sums - sums.mean(axis=0)) ** 2).sum(axis=0)
     noise = ((steps - steps.mean(axis=0)) ** 2).sum(axis=0)
-    return np.clip(1.0 - noise / np.maximum(spread, np.finfo(np.float64).tiny), 0.0, 1.0)
+    return np.asarray(np.divide(spread - noise, spread, out=np.zeros_like(spread), where=noise < spread))
 
 
 SCORE = Score(

@@ -136,12 +136,12 @@ def _without_each_row(n: int, evidence: Evidence, residual: Floats, unseen: Floa
         residual: (m, C) e, from `leave_one_out`.
         unseen: (m, C) 1 - h, from `leave_one_out`.
     """
+    if n < 2:
+        return np.zeros_like(residual)
     total = n / evidence.beta
     penalty = -2 * n * evidence.log_evidence - n * (np.log(2 * pi * total / n) + 1.0)
     left = np.maximum(total - residual**2 / unseen, np.finfo(np.float64).eps * total)
-    return np.asarray(-0.5 * (np.log(2 * pi * left / (n - 1)) + 1.0) - 0.5 * (penalty + np.log(unseen)) / (n - 1)) * (
-        1 - 1 / n
-    )
+    return np.asarray(-0.5 * (np.log(2 * pi * left / (n - 1)) + 1.0 + (penalty + np.log(unseen)) / (n - 1)))
 
 
 def moments_of(statistics: FeatureStatistics) -> Moments:
@@ -233,9 +233,11 @@ def estimate(data: ScoringInput) -> Estimate:
     def influence() -> Influence:
         rows = data.rows(data.n if data.n <= data.dimension else INTERVAL_ROWS)
         residual, unseen = leave_one_out(spectrum, rows, evidence.alpha / evidence.beta)
-        return Influence(
-            -_without_each_row(spectrum.n, evidence, residual, unseen).mean(axis=1), rows.index, whole=True
-        )
+        without = _without_each_row(spectrum.n, evidence, residual, unseen)
+        # Without the only example of a class its column is gone.
+        gone = (rows.outputs == 1.0) & (data.statistics.target_sum[data.columns] == 1.0) & data.is_classification
+        remain = np.maximum((~gone).sum(axis=1), 1)
+        return Influence(-np.where(gone, 0.0, without).sum(axis=1) / remain, rows.index, whole=True)
 
     return Estimate(evidence.score, evidence.score, influence if data.has_rows else None)
 
