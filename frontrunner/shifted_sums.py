@@ -32,7 +32,9 @@ def _blocks(matrix: NDArray[Any], shift: Floats) -> Iterator[tuple[slice, Floats
     """Slices of rows with x = f - `shift` of these rows in float64."""
     for start in range(0, matrix.shape[0], ROWS_PER_BLOCK):
         rows = slice(start, start + ROWS_PER_BLOCK)
-        yield rows, np.subtract(matrix[rows], shift, dtype=np.float64)
+        block = matrix[rows].astype(np.float64)
+        block -= shift
+        yield rows, block
 
 
 def add_gram(gram: Floats, matrix: NDArray[Any], shift: Floats) -> Floats:

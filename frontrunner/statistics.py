@@ -141,14 +141,23 @@ class FeatureStatistics:
         """
         return _with_gram_about(self, shift)
 
-    def about_mean(self) -> FeatureStatistics:
-        """The sums about the mean: `shifted_gram_lower` is the scatter of the features, `shifted_sum` is zero.
+    @property
+    def centred_cross(self) -> Floats:
+        """(D, C) sum of (f - mean) y'."""
+        return np.asarray(self.shifted_cross - np.outer(self.shifted_sum / max(self.n, 1), self.target_sum))
 
-        Example:
-            >>> FeatureStatistics().update(np.array([[1.0], [3.0]])).about_mean().shifted_gram_lower.tolist()
-            [[2.0]]
-        """
-        return _with_gram_about(self, self.mean)
+    @property
+    def centred_norm_cross(self) -> Floats:
+        """(C,) sum of |f - mean|^2 y."""
+        moved = self.shifted_sum / max(self.n, 1)
+        return np.asarray(self.norm_cross - 2 * moved @ self.shifted_cross + float(moved @ moved) * self.target_sum)
+
+    def scatter_lower(self) -> Floats:
+        """Sum of (f - mean)(f - mean)', (D, D), Fortran order, only the lower triangle defined; a copy."""
+        lower = gram_about(self._shifted_gram, self.shifted_sum, self.n, -self.shifted_sum / max(self.n, 1))
+        diagonal = np.einsum("ii->i", lower)
+        np.maximum(diagonal, 0.0, out=diagonal)  # rounding
+        return lower
 
     def update(
         self,

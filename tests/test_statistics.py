@@ -137,10 +137,13 @@ def test_sums_about_the_mean_keep_their_digits_whatever_the_offset_and_the_shard
     data = {**examples(5, 60), "features": np.round(examples(5, 60)["features"] * 8) / 8}
     moved = {**data, "features": data["features"] + offset}
     shards = [part(moved, slice(start, start + 20)) for start in (0, 20, 40)]
-    found = (shards[2] + shards[0] + shards[1] + shards[0] - shards[0]).about_mean()
-    x = data["features"] - data["features"].mean(axis=0)
-    np.testing.assert_allclose(np.tril(found.shifted_gram_lower), np.tril(x.T @ x), rtol=1e-7)
-    np.testing.assert_allclose(found.norm_fourth_sum, [((x**2).sum(axis=1) ** 2).sum()], rtol=1e-7)
+    found = shards[2] + shards[0] + shards[1] + shards[0] - shards[0]
+    x, y = data["features"] - data["features"].mean(axis=0), np.eye(4)[data["labels"]]
+    norms = (x**2).sum(axis=1)
+    np.testing.assert_allclose(np.tril(found.scatter_lower()), np.tril(x.T @ x), rtol=1e-7)
+    np.testing.assert_allclose(found.centred_cross, x.T @ y, rtol=1e-7, atol=1e-6)
+    np.testing.assert_allclose(found.centred_norm_cross, y.T @ norms, rtol=1e-7)
+    np.testing.assert_allclose(found.about(found.mean).norm_fourth_sum, [(norms**2).sum()], rtol=1e-7)
 
 
 def test_a_class_gets_its_column_when_it_first_occurs() -> None:

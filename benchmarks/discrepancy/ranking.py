@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from benchmarks.discrepancy.pack import features, pack
-from frontrunner.discrepancy import gibbs_complexity, head_discrepancy
+from frontrunner.discrepancy import gibbs_complexity, head_discrepancy, risk_bound
 from frontrunner.scores.logme import maximise_evidence, moments_of
 from frontrunner.scores.spectrum import decompose
 from frontrunner.statistics import FeatureStatistics
@@ -39,6 +39,7 @@ def numbers(dataset: str, name: str) -> dict[str, float]:
     evidence = maximise_evidence(spectrum)
     weights = spectrum.posterior_mean(evidence.alpha / evidence.beta)
     found = head_discrepancy(statistics, spectrum=spectrum, evidence=evidence)
+    bound = risk_bound(matrix[train], codes[train])
     return {
         "accuracy": float(((matrix[test] @ weights).argmax(axis=1) == codes[test]).mean()),
         "logme": evidence.score,
@@ -49,6 +50,9 @@ def numbers(dataset: str, name: str) -> dict[str, float]:
         "-amgm": -found.amgm_upper_bound,
         "-gap": -found.pac_bayes_gap,
         "-gibbs_complexity / n": -gibbs_complexity(matrix[train], codes[train]) / TRAINING,
+        "-leave-one-out risk": -bound.empirical_risk,
+        "-risk_bound": -bound.value,
+        "-published_risk_bound": -(bound.published_value or np.inf),
     }
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from frontrunner.commands.common import (
     HubOption,
+    ImageOption,
     InputOption,
     JsonOption,
     LabelOption,
@@ -17,7 +18,9 @@ from frontrunner.commands.common import (
     MaxLatencyOption,
     MaxMemoryOption,
     MaxParametersOption,
+    SplitOption,
     TaskOption,
+    TextOption,
     constraints,
     dataset_options,
     print_json,
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def rank(
-    dataset: Annotated[Path, typer.Argument(help="Image folder, or a zip, CSV, Parquet or npz file.")],
+    dataset: Annotated[Path, typer.Argument(help="Folder or zip of images, table or npz file; see docs/datasets.md.")],
     hub: HubOption = None,
     score: Annotated[
         list[str] | None,
@@ -49,7 +52,7 @@ def rank(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the sample.")] = 0,
     rank_by: Annotated[
         str | None,
-        typer.Option("--rank-by", help="A score asked for, or `combined`: the mean of the ranks."),
+        typer.Option("--rank-by", help="Which of the scores asked for ranks; the first by default."),
     ] = None,
     baselines: Annotated[
         bool, typer.Option("--baselines/--no-baselines", help="kNN and a linear probe beside the scores.")
@@ -60,7 +63,10 @@ def rank(
     license: LicenseOption = None,  # noqa: A002 - the option's name
     task: TaskOption = None,
     label: LabelOption = None,
+    text: TextOption = None,
+    image: ImageOption = None,
     input: InputOption = None,  # noqa: A002 - the option's name
+    split: SplitOption = None,
     json: JsonOption = False,
 ) -> None:
     """Rank checkpoints for DATASET, best first. No server needed; features are cached for the next time."""
@@ -76,7 +82,8 @@ def rank(
             seed=seed,
             constraints=constraints(max_parameters, max_latency_ms, max_memory_mb, license),
         )
-        _print_ranking(_rank(dataset, hub, request, dataset_options(task, label, input), json), top, json)
+        options = dataset_options(task, label, input, text=text, image=image, split=split)
+        _print_ranking(_rank(dataset, hub, request, options, json), top, json)
 
 
 def demo(

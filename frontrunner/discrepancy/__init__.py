@@ -4,15 +4,7 @@ docs/theory.md says what each number means and when to trust it. Nothing here lo
 `discrepancy.subspace`, which measures the curvature of a network and has to be imported by name.
 """
 
-from frontrunner.discrepancy.bounds import (
-    Gap,
-    empirical_rademacher_complexity,
-    empirical_rademacher_gap,
-    linear_head_rademacher_bound,
-    pac_bayes_gap,
-    rademacher_gap,
-    vc_gap,
-)
+from frontrunner.discrepancy.bounds import Gap, GapKind, pac_bayes_gap, vc_gap
 from frontrunner.discrepancy.covariance import Covariance, LowRankPlusDiagonal
 from frontrunner.discrepancy.curvature import Curvature, subspace_discrepancy, tuned_discrepancy
 from frontrunner.discrepancy.dimension import intrinsic_dimension
@@ -26,9 +18,19 @@ from frontrunner.discrepancy.gaussians import (
     stationary_covariance,
     twice_kl,
 )
-from frontrunner.discrepancy.generalisation import GeneralisationReport, Terminal, TunedHead, generalisation_report
+from frontrunner.discrepancy.generalisation import GeneralisationReport, Terminal, generalisation_report
 from frontrunner.discrepancy.gibbs import gibbs_complexity
 from frontrunner.discrepancy.head import head_discrepancy
+from frontrunner.discrepancy.rademacher import (
+    HeadMargins,
+    MarginRisk,
+    empirical_rademacher_complexity,
+    empirical_rademacher_gap,
+    linear_head_rademacher_bound,
+    margin_gap,
+    margin_risk_bound,
+    rademacher_gap,
+)
 from frontrunner.discrepancy.reachability import (
     KramersModel,
     effective_potential,
@@ -36,6 +38,7 @@ from frontrunner.discrepancy.reachability import (
     transition_probability,
 )
 from frontrunner.discrepancy.report import VERSION, DiscrepancyReport, NoiseModel, Reference, SGDNoise, Space
+from frontrunner.discrepancy.risk import RiskBound, leave_one_out_risk, risk_bound
 from frontrunner.discrepancy.sde import (
     StepMoments,
     anisotropic_trajectory_bound,
@@ -59,18 +62,21 @@ __all__ = [
     "Curvature",
     "DiscrepancyReport",
     "Gap",
+    "GapKind",
     "GaussianTerms",
     "GeneralisationReport",
+    "HeadMargins",
     "KramersModel",
     "LowRankPlusDiagonal",
+    "MarginRisk",
     "NoiseModel",
     "Reference",
+    "RiskBound",
     "SGDNoise",
     "Space",
     "StepMoments",
     "TaskDistances",
     "Terminal",
-    "TunedHead",
     "amgm_upper_bound",
     "anisotropic_trajectory_bound",
     "bootstrap_step",
@@ -87,10 +93,14 @@ __all__ = [
     "head_complexity",
     "head_discrepancy",
     "intrinsic_dimension",
+    "leave_one_out_risk",
     "linear_head_rademacher_bound",
+    "margin_gap",
+    "margin_risk_bound",
     "pac_bayes_gap",
     "pretraining_discrepancy",
     "rademacher_gap",
+    "risk_bound",
     "stationary_covariance",
     "subspace_discrepancy",
     "task_distance",

@@ -1,7 +1,8 @@
 """The `subspace` and `tuned` spaces: discrepancies from projected per-example gradients.
 
-`subspace.measure_curvature` computes the gradients and loads torch. This module computes with d x d matrices only, so
-stored curvatures can be compared without torch.
+Their gaps are estimates: the divergence is that within d directions of many more parameters, and the start's curvature
+is measured on the target's inputs. `subspace.measure_curvature` computes the gradients and loads torch. This module
+computes with d x d matrices only, so stored curvatures can be compared without torch.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ class Curvature:
     Attributes:
         n: examples.
         fisher_rows: (n K, d) rows whose outer products sum to n times the Fisher.
-        gradients: (n, d) the loss's gradient for each example.
+        gradients: (n, d) the loss's gradient for each example, or (n J, d) at J labels of each that were drawn from
+            the model's own prediction. None: in expectation over all labels of that prediction; the mean gradient is
+            then 0 and the gradients' covariance is the Fisher.
 
     Raises:
         InvalidDiscrepancyInput: shapes do not fit, or values are not finite.
@@ -42,21 +45,26 @@ class Curvature:
 
     n: int
     fisher_rows: Floats
-    gradients: Floats
+    gradients: Floats | None
 
     def __post_init__(self) -> None:
         rows, gradients = self.fisher_rows, self.gradients
-        if rows.ndim != 2 or gradients.ndim != 2 or rows.shape[1] != gradients.shape[1] or gradients.shape[0] != self.n:
-            raise InvalidDiscrepancyInput(
-                f"expected Fisher rows (n K, d) and gradients ({self.n}, d), got {rows.shape} and {gradients.shape}"
-            )
+        if self.n < 1 or rows.ndim != 2:
+            raise InvalidDiscrepancyInput(f"expected n >= 1 and Fisher rows (n K, d), got {self.n} and {rows.shape}")
         require_finite(rows, "the Fisher rows")
+        if gradients is None:
+            return
+        count, d = gradients.shape[0], rows.shape[1]
+        if gradients.ndim != 2 or gradients.shape[1] != d or count == 0 or count % self.n:
+            raise InvalidDiscrepancyInput(
+                f"expected one gradient (d = {d}) for each of {self.n} examples, or J of each, got {gradients.shape}"
+            )
         require_finite(gradients, "the gradients")
 
     @property
     def dimension(self) -> int:
         """d, the number of directions of the subspace."""
-        return int(self.gradients.shape[1])
+        return int(self.fisher_rows.shape[1])
 
     @cached_property
     def fisher(self) -> Floats:
@@ -66,12 +74,16 @@ class Curvature:
     @cached_property
     def noise_covariance(self) -> Floats:
         """C, (d, d): the centred covariance of the per-example gradients."""
-        centred = self.gradients - self.gradients.mean(axis=0)
-        return np.asarray(centred.T @ centred / self.n)
+        if self.gradients is None:
+            return self.fisher
+        centred = self.gradients - self.gradient
+        return np.asarray(centred.T @ centred / centred.shape[0])
 
     @cached_property
     def gradient(self) -> Floats:
         """g, (d,): the gradient of the mean loss."""
+        if self.gradients is None:
+            return np.zeros(self.dimension)
         return np.asarray(self.gradients.mean(axis=0))
 
 
@@ -97,7 +109,7 @@ def subspace_discrepancy(
         noise: of the fine-tuning to come; empirical by default.
         damping: > 0, relative.
         n: examples of the dataset that the gap is for; the target's by default.
-        delta: failure probability of the gap.
+        delta: failure probability in the gap's formula; the gap is an estimate.
 
     Raises:
         InvalidDiscrepancyInput: dimensions differ, or a parameter is out of range.
@@ -171,6 +183,7 @@ class _Sides:
             effective_parameters=float(np.trace(kept)),
             n=n,
             delta=delta,
+            gap_kind="estimate",
         )
 
     def _stationary(self, side: Curvature, noise: SGDNoise) -> Floats:

@@ -53,7 +53,8 @@ def head_discrepancy(
         statistics: of the target, with labels or targets.
         source: labelled statistics of the same checkpoint on its source dataset; None means the prior.
         noise: of the fine-tuning to come; isotropic by default, which needs no step size.
-        delta: failure probability of the gaps.
+        delta: failure probability in the gaps' formula. From a `source` whose examples are others, and with noise
+            that is not empirical, the gap is a bound for a head drawn from Q_FT; against the prior it is an estimate.
         spectrum, evidence: `decompose(moments_of(statistics))` and `maximise_evidence` of it where LogME was computed
             already; against the prior the discrepancy then costs O(D C) and no decomposition.
 
@@ -95,6 +96,8 @@ def head_discrepancy(
         effective_parameters=float(evidence.effective_parameters.sum()),
         n=statistics.n,
         delta=delta,
+        # Against the prior alpha is fitted to these very examples; with empirical noise the directions are.
+        gap_kind="estimate" if source is None or noise.model == "empirical" else "bound",
     )
 
 

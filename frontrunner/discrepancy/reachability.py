@@ -109,7 +109,8 @@ def fit_kramers(
     if x.size < 3 or np.ptp(x) == 0:
         raise TooFewPoints(f"three runs with different barriers are needed, got {x.size}")
     y = np.log(time)
-    slope = float(((x - x.mean()) @ (y - y.mean())) / ((x - x.mean()) @ (x - x.mean())))
+    centred = x - x.mean()
+    slope = float((centred @ y) / (centred @ centred))
     if slope <= 0:
         raise InvalidDiscrepancyInput(
             f"times fall as the barrier rises (slope {slope:.3g}): no diffusion explains that"

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from frontrunner.discrepancy.bounds import pac_bayes_gap
+from frontrunner.discrepancy.bounds import GapKind, pac_bayes_gap
 from frontrunner.discrepancy.errors import BoundUndefined, InvalidDiscrepancyInput
 from frontrunner.discrepancy.gaussians import GaussianTerms
 
@@ -16,7 +16,7 @@ Reference: TypeAlias = Literal["prior", "source"]
 NOISE_MODELS: tuple[NoiseModel, ...] = ("isotropic", "empirical", "fisher")
 
 # Part of every cache key: raise it whenever a number for the same input changes.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,11 @@ class DiscrepancyReport:
         dimension_dependent_per_parameter: the same over d.
         twice_kl: 2 KL(Q_FT || Q_PT), nats; at least 0. The number to trust.
         amgm_upper_bound: what Definition 3 should have been; at least `discrepancy`.
-        pac_bayes_gap: the gap that holds with probability 1 - delta, from `twice_kl`.
-        published_gap: Corollary 1 as published, from `dimension_dependent`; None where it is undefined.
+        pac_bayes_gap: from `twice_kl`; what it is worth, `gap_kind` says.
+        gap_kind: `bound`: `pac_bayes_gap` holds with probability 1 - delta over the n examples for a predictor drawn
+            from Q_FT. `estimate`: it need not. The prior was fitted to the same examples, or the d directions are not
+            all parameters, and the gap by this formula for all of them is larger.
+        published_gap: Corollary 1 as published, from `dimension_dependent`; None where it is undefined. Never a bound.
         effective_parameters: directions that the data determine, of the d.
         n: examples behind the gaps.
         delta: their failure probability.
@@ -91,6 +94,7 @@ class DiscrepancyReport:
     twice_kl: float
     amgm_upper_bound: float
     pac_bayes_gap: float
+    gap_kind: GapKind
     published_gap: float | None
     effective_parameters: float
     n: int
@@ -103,7 +107,7 @@ class DiscrepancyReport:
 
     @property
     def vacuous(self) -> bool:
-        """Whether the gap that holds exceeds 1 and so bounds nothing."""
+        """Whether `pac_bayes_gap` exceeds 1 and so says nothing."""
         return not self.pac_bayes_gap <= 1.0
 
     def as_dict(self) -> dict[str, str | int | float | bool | None]:
@@ -121,8 +125,9 @@ def report(
     effective_parameters: float,
     n: int,
     delta: float,
+    gap_kind: GapKind,
 ) -> DiscrepancyReport:
-    """All divergences and gaps that the three terms give."""
+    """All divergences and gaps that the three terms give; arguments are attributes of the report."""
     try:
         published = pac_bayes_gap(terms.dimension_dependent, n, delta)
     except BoundUndefined:
@@ -138,6 +143,7 @@ def report(
         twice_kl=terms.twice_kl,
         amgm_upper_bound=terms.amgm_upper_bound,
         pac_bayes_gap=pac_bayes_gap(terms.twice_kl, n, delta),
+        gap_kind=gap_kind,
         published_gap=published,
         effective_parameters=effective_parameters,
         n=n,

@@ -194,7 +194,7 @@ def _require_n(n: int, subgaussian: float) -> None:
 def _log_det(matrix: Floats) -> float:
     """log det with eigenvalues within rounding of 0 taken as 0: a sampled covariance of too few rows is singular."""
     values = eigvalsh(matrix, check_finite=False)
-    if values[0] <= matrix.shape[0] * np.finfo(np.float64).eps * max(float(values[-1]), 0.0):
+    if values[0] <= values.size * np.finfo(np.float64).eps * values[-1]:
         return -math.inf
     return float(np.log(values).sum())
 

@@ -204,7 +204,8 @@ def measure_curvature(
         backbone: maps inputs (b, ...) to features (b, D), in evaluation mode for the time of the call. All of its
             floating-point parameters span the subspace; a classifier inside it that features do not pass is inert.
         batches: (inputs, labels); labels may be None where there is no target.
-        source: usually a `ClassifierHead`; its gradients are taken at labels that it draws itself. None leaves it out.
+        source: usually a `ClassifierHead`; its gradients are taken at the labels of its own prediction, at those drawn
+            or, where `draws` is None, at all of them in expectation. None leaves it out.
         target: usually a `GaussianHead`; its gradients are taken at the labels. None leaves it out.
         dimension: d; keep it equal for every checkpoint.
         draws: Fisher rows for each example and head, one backward pass each; None for the exact sum over outputs.
@@ -254,7 +255,7 @@ def measure_curvature(
         raise TooFewPoints(f"curvature needs two examples, got {n}")
     stacked = {kind: np.array(rows) for kind, rows in found.items()}
     return (
-        Curvature(n, stacked["source"], _as_gradients(stacked["source"], n)) if source is not None else None,
+        Curvature(n, stacked["source"], _drawn_gradients(stacked["source"], draws)) if source is not None else None,
         Curvature(n, stacked["fisher"], stacked["gradient"]) if target is not None else None,
     )
 
@@ -284,10 +285,9 @@ def projected_shift(
     return subspace.project([b.detach().cpu() - a.detach().cpu() for a, b in zip(before, after, strict=True)])
 
 
-def _as_gradients(rows: Floats, n: int) -> Floats:
-    """(n, d) one gradient for each example from K rows an example: rows are scaled by 1/sqrt(K), so undo it for one."""
-    each = rows.reshape(n, -1, rows.shape[1])
-    return np.asarray(each[:, 0] * each.shape[1] ** 0.5)
+def _drawn_gradients(rows: Floats, draws: int | None) -> Floats | None:
+    """(n draws, d) the gradients at drawn labels, of which Fisher rows are 1/sqrt(draws); None: in expectation."""
+    return None if draws is None else rows * draws**0.5
 
 
 @contextmanager

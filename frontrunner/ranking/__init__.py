@@ -1,6 +1,6 @@
 """Rankings: what is asked, planned, done and answered."""
 
-from frontrunner.ranking.criteria import COMBINED, DISCREPANCY, ScoreList, describe
+from frontrunner.ranking.criteria import DISCREPANCY, PUBLISHED_RISK_BOUND, RISK_BOUND, ScoreList, describe
 from frontrunner.ranking.local import (
     compare_datasets,
     nothing_ranked_reason,
@@ -28,8 +28,9 @@ from frontrunner.ranking.task_distances import (
 )
 
 __all__ = [
-    "COMBINED",
     "DISCREPANCY",
+    "PUBLISHED_RISK_BOUND",
+    "RISK_BOUND",
     "Plan",
     "RankedCheckpoint",
     "Ranking",

@@ -1,6 +1,6 @@
-"""The criteria of a ranking: every registered score, and the domain discrepancy.
+"""The criteria of a ranking: every registered score, the domain discrepancy, and the risk bounds made of it.
 
-Any of them can order a ranking, and so can `combined`, the mean of the ranks under several.
+Any of them can order a ranking.
 """
 
 from __future__ import annotations
@@ -12,16 +12,23 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from frontrunner import scores
 from frontrunner.data.dataset import Task
 from frontrunner.discrepancy import VERSION
+from frontrunner.discrepancy.risk import LARGEST_SAMPLE
 from frontrunner.errors import UnknownScore
 from frontrunner.scores import ScoreDescription
 from frontrunner.scores.score import EVERY_TASK, Needs
 
 LOGME = "logme"
 DISCREPANCY = "discrepancy"
-COMBINED = "combined"
+RISK_BOUND = "risk_bound"
+PUBLISHED_RISK_BOUND = "published_risk_bound"
+# The criteria that depend on where the discrepancy is measured from.
+OF_DISCREPANCY = frozenset({DISCREPANCY, RISK_BOUND, PUBLISHED_RISK_BOUND})
 
-_KNOWN: dict[str, ScoreDescription] = {score.name: score for score in scores.registered()} | {
-    DISCREPANCY: ScoreDescription(
+_RISK_RANGE = "below 0; the raw value is at least 0, the lower the better, and above 1 says nothing of the risk itself"
+_RISK_COST = "LogME, and D^2 for each of at most 4,096 rows"
+
+_OWN = (
+    ScoreDescription(
         name=DISCREPANCY,
         title="Discrepancy",
         citation="He & Tao 2021, Definition 3 per parameter of a linear head",
@@ -31,8 +38,33 @@ _KNOWN: dict[str, ScoreDescription] = {score.name: score for score in scores.reg
         cost="negligible beside LogME",
         explanation="How little the data move a linear head from where it starts; near is not yet good.",
         version=VERSION,
-    )
-}
+    ),
+    ScoreDescription(
+        name=RISK_BOUND,
+        title="Risk bound",
+        citation="McAllester 1999; He & Tao 2021, Theorem 2 with twice the KL divergence",
+        needs="features",
+        tasks=EVERY_TASK,
+        range=_RISK_RANGE,
+        cost=_RISK_COST,
+        explanation="Leave-one-out error of a linear head plus the PAC-Bayes gap of its distance from the start.",
+        largest_sample=LARGEST_SAMPLE,
+        version=VERSION,
+    ),
+    ScoreDescription(
+        name=PUBLISHED_RISK_BOUND,
+        title="Risk bound, published",
+        citation="He & Tao 2021, Corollary 1",
+        needs="features",
+        tasks=EVERY_TASK,
+        range=_RISK_RANGE,
+        cost=_RISK_COST,
+        explanation="Leave-one-out error of a linear head plus the gap as published, which grows with the head's size.",
+        largest_sample=LARGEST_SAMPLE,
+        version=VERSION,
+    ),
+)
+_KNOWN: dict[str, ScoreDescription] = {known.name: known for known in (*scores.registered(), *_OWN)}
 
 
 class ListedScore(BaseModel):

@@ -15,11 +15,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from frontrunner import scores
-from frontrunner.discrepancy import VERSION, head_discrepancy, intrinsic_dimension
+from frontrunner.discrepancy import VERSION, head_discrepancy, intrinsic_dimension, leave_one_out_risk
 from frontrunner.discrepancy.errors import TooFewPoints
 from frontrunner.errors import FrontrunnerError, ScoreNotApplicable
 from frontrunner.extraction import FeatureCache, FeatureShards
-from frontrunner.ranking.criteria import DISCREPANCY, describe
+from frontrunner.ranking.criteria import DISCREPANCY, OF_DISCREPANCY, PUBLISHED_RISK_BOUND, RISK_BOUND, describe
 from frontrunner.ranking.request import DiscrepancyOutput, Refusal
 from frontrunner.ranking.sources import SourceReference
 from frontrunner.scores import ScoreValue, ScoringInput
@@ -96,14 +96,24 @@ class Measurement:
     def _score(self, name: str) -> ScoreValue | Refusal:
         data = self.data  # outside of the try: input that no score can be computed on fails the step
         try:
-            if name == DISCREPANCY:
-                raw = self.discrepancy().dimension_dependent_per_parameter
-                if raw is None:
-                    raise ScoreNotApplicable("the discrepancy of these features is not finite")
+            if name in OF_DISCREPANCY:
+                raw = self._of_discrepancy(name)
                 return ScoreValue(value=-raw, raw=raw)
             return scores.evaluate_input([scores.describe(name)], data)[name]
         except FrontrunnerError as refusal:
             return Refusal(code=refusal.code, reason=refusal.reason)
+
+    def _of_discrepancy(self, name: str) -> float:
+        """The criterion as it is published: lower is better."""
+        found = self.discrepancy()
+        number = {
+            DISCREPANCY: found.dimension_dependent_per_parameter,
+            RISK_BOUND: found.pac_bayes_gap,
+            PUBLISHED_RISK_BOUND: found.published_gap,
+        }[name]
+        if number is None:
+            raise ScoreNotApplicable(f"{describe(name).title.lower()}: the discrepancy's part of it is not finite")
+        return number if name == DISCREPANCY else self.data.once(leave_one_out_risk) + number
 
     def _once(self, name: str, measure: Callable[[], BaseModel | dict[str, Any]]) -> dict[str, Any]:
         memo = f"{name}-{self._shards.examples}"
@@ -115,4 +125,4 @@ class Measurement:
         return stored
 
     def _origin(self, name: str) -> str:
-        return f".{self._source.digest[:16]}" if name == DISCREPANCY and self._source is not None else ""
+        return f".{self._source.digest[:16]}" if name in OF_DISCREPANCY and self._source is not None else ""

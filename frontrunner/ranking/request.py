@@ -8,10 +8,10 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from frontrunner.data.reference import DatasetReference
-from frontrunner.discrepancy import NoiseModel, Reference, Space
+from frontrunner.discrepancy import GapKind, NoiseModel, Reference, Space
 from frontrunner.errors import UnknownScore
 from frontrunner.hub import CheckpointDescription, Constraints, ReadingCost
-from frontrunner.ranking.criteria import COMBINED, describe
+from frontrunner.ranking.criteria import describe
 from frontrunner.ranking.sources import SourceReference
 from frontrunner.scores import ScoreValue
 
@@ -35,9 +35,7 @@ class RankingRequest(BaseModel):
         default=("logme",), min_length=1, description="Scores to compute; the first one orders the ranking."
     )
     rank_by: str | None = Field(
-        default=None,
-        description="What orders the ranking: one of `scores`, or `combined`, the mean of the ranks under each of "
-        "`scores` and under the discrepancy. The first of `scores` by default.",
+        default=None, description="Which of `scores` orders the ranking; the first one by default."
     )
     baselines: bool = Field(
         default=True, description="Compute kNN and a linear probe too, as baselines for the scores."
@@ -59,15 +57,13 @@ class RankingRequest(BaseModel):
 
     @model_validator(mode="after")
     def _ranked_by_something_asked_for(self) -> Self:
-        if self.rank_by not in (None, COMBINED, *self.scores):
-            raise UnknownScore(
-                f"rank_by is '{self.rank_by}', which is not asked for: {', '.join((*self.scores, COMBINED))}"
-            )
+        if self.rank_by not in (None, *self.scores):
+            raise UnknownScore(f"rank_by is '{self.rank_by}', which is not among `scores`: {', '.join(self.scores)}")
         return self
 
     @property
     def ordered_by(self) -> str:
-        """The score that orders the ranking, or `combined`."""
+        """The score that orders the ranking."""
         return self.rank_by or self.scores[0]
 
 
@@ -141,9 +137,16 @@ class DiscrepancyOutput(BaseModel):
     twice_kl: float | None = Field(description="Twice the KL divergence, nats: the number to trust.")
     twice_kl_per_parameter: float | None
     amgm_upper_bound: float | None
-    pac_bayes_gap: float | None = Field(description="The gap that holds with probability 1 - delta, from twice_kl.")
-    published_gap: float | None = Field(description="Corollary 1 as published; None where it is undefined.")
-    vacuous: bool = Field(description="Whether the gap exceeds 1 and so bounds nothing.")
+    pac_bayes_gap: float | None = Field(description="PAC-Bayes gap from twice_kl; see gap_kind for what it is worth.")
+    gap_kind: GapKind = Field(
+        description="`bound`: pac_bayes_gap holds with probability 1 - delta for a head drawn from the posterior, if "
+        "the source's examples are others than these. `estimate`: it need not hold, as the prior's scale was fitted "
+        "to the same examples."
+    )
+    published_gap: float | None = Field(
+        description="Corollary 1 as published, not a bound; None where it is undefined."
+    )
+    vacuous: bool = Field(description="Whether pac_bayes_gap exceeds 1 and so says nothing.")
     effective_parameters: float | None = Field(description="Directions of the head that the data determine.")
     n: int
     delta: float

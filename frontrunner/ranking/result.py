@@ -24,6 +24,8 @@ class RankedDataset(BaseModel):
     classes: int = Field(description="Classes (or labels, or targets) of the dataset.")
     train_examples: int
     unreadable: int = Field(description="Inputs left out because they cannot be read.")
+    read_as: str = Field(default="", description="What was read as what, on one line.")
+    warnings: list[str] = Field(default=[], description="What its check found suspicious, and what was left out.")
 
 
 class RankedCheckpoint(BaseModel):
@@ -36,7 +38,7 @@ class RankedCheckpoint(BaseModel):
     )
     not_applicable: dict[str, Refusal] = Field(default={}, description="Why a score asked for could not be computed.")
     ranks: dict[str, int] = Field(
-        default={}, description="The place under each score, and `combined`: under the mean of those places."
+        default={}, description="The place under each score asked for, and under the discrepancy."
     )
     tied_with_best: bool = Field(
         default=False,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from frontrunner.hub import CheckpointDescription
-from frontrunner.ranking.criteria import COMBINED, DISCREPANCY, describe
+from frontrunner.ranking.criteria import DISCREPANCY, describe
 from frontrunner.ranking.request import RankingRequest, StepOutput
 from frontrunner.ranking.result import RankedCheckpoint
 from frontrunner.scores import probability_first_beats_second, tied_with_best
@@ -21,13 +21,10 @@ def standings(finished: Sequence[Finished], request: RankingRequest) -> list[Ran
     score stands last under it; one that lacks the score that orders the ranking is left out.
     """
     by = request.ordered_by
-    decisive = request.scores[0] if by == COMBINED else by
-    entries = [entry for entry in finished if decisive in entry[1].scores]
+    entries = [entry for entry in finished if by in entry[1].scores]
     places = {name: _places(entries, name) for name in dict.fromkeys((*request.scores, DISCREPANCY))}
-    places[COMBINED] = _combined(entries, places)
     order = sorted(entries, key=lambda entry: places[by][entry[0].id])
-    # Ties and probabilities are of one score; the mean of several places has no draw of examples behind it.
-    values = [] if by == COMBINED else [outcome.scores[by] for _, outcome in order]
+    values = [outcome.scores[by] for _, outcome in order]
     ties = tied_with_best(values) if values else []
     lines = []
     fewest = None
@@ -41,7 +38,7 @@ def standings(finished: Sequence[Finished], request: RankingRequest) -> list[Ran
                 scores={name: score.without_replicates() for name, score in outcome.scores.items()},
                 not_applicable=outcome.not_applicable,
                 ranks={name: place[description.id] for name, place in places.items()},
-                tied_with_best=index > 0 and bool(values) and ties[index],
+                tied_with_best=index > 0 and ties[index],
                 beats_next=probability_first_beats_second(*pair)
                 if len(pair := values[index : index + 2]) == 2
                 else None,
@@ -67,16 +64,13 @@ def summary(lines: Sequence[RankedCheckpoint], ordered_by: str, *, planned: int,
     if not lines:
         return f"No checkpoint is ranked yet; {left} of {planned} to go." if left else "No checkpoint could be ranked."
     best = lines[0]
-    if ordered_by == COMBINED:
-        said = [f"{best.checkpoint} leads {len(lines)} checkpoints by its combined rank"]
-    else:
-        value = best.scores[ordered_by].value
-        said = [f"{best.checkpoint} leads {len(lines)} checkpoints by {describe(ordered_by).title} ({value:.4f})"]
-        if rivals := sum(line.tied_with_best for line in lines):
-            others = f"{rivals} others" if rivals > 1 else "one other"
-            said.append(f"the examples cannot tell it apart from {others}")
-        elif best.beats_next is not None and len(lines) > 1:
-            said.append(f"it beats {lines[1].checkpoint} with probability {best.beats_next:.2f}")
+    value = best.scores[ordered_by].value
+    said = [f"{best.checkpoint} leads {len(lines)} checkpoints by {describe(ordered_by).title} ({value:.4f})"]
+    if rivals := sum(line.tied_with_best for line in lines):
+        others = f"{rivals} others" if rivals > 1 else "one other"
+        said.append(f"the examples cannot tell it apart from {others}")
+    elif best.beats_next is not None and len(lines) > 1:
+        said.append(f"it beats {lines[1].checkpoint} with probability {best.beats_next:.2f}")
     smaller = [line for line in lines[1:] if line.pareto_optimal]
     if smaller:
         share = smaller[0].parameters / max(best.parameters, 1)
@@ -90,17 +84,10 @@ def summary(lines: Sequence[RankedCheckpoint], ordered_by: str, *, planned: int,
 
 def _places(entries: Sequence[Finished], name: str) -> dict[str, int]:
     """Place by checkpoint id under one score."""
-    return _in_order(
-        entries,
-        lambda outcome, _: -outcome.scores[name].value if name in outcome.scores else float("inf"),
-    )
 
+    def key(entry: Finished) -> tuple[float, int, str]:
+        description, outcome = entry
+        value = outcome.scores[name].value if name in outcome.scores else float("-inf")
+        return -value, description.parameters, description.id
 
-def _combined(entries: Sequence[Finished], places: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    """Place by checkpoint id under the mean of the places (their sum orders alike)."""
-    return _in_order(entries, lambda _, checkpoint: float(sum(place[checkpoint] for place in places.values())))
-
-
-def _in_order(entries: Sequence[Finished], badness: Callable[[StepOutput, str], float]) -> dict[str, int]:
-    ordered = sorted(entries, key=lambda entry: (badness(entry[1], entry[0].id), entry[0].parameters, entry[0].id))
-    return {description.id: place for place, (description, _) in enumerate(ordered, start=1)}
+    return {description.id: place for place, (description, _) in enumerate(sorted(entries, key=key), start=1)}

@@ -9,7 +9,7 @@ from frontrunner.errors import error_of
 from frontrunner.extraction import FeatureShards
 from frontrunner.hub import HubAccess
 from frontrunner.progress import SILENT, Progress
-from frontrunner.ranking.criteria import COMBINED, describe, measured_names
+from frontrunner.ranking.criteria import describe, measured_names
 from frontrunner.ranking.measurement import Measurement
 from frontrunner.ranking.request import RankingPayload, StepOutput
 
@@ -49,9 +49,8 @@ def run_step(
     measurement = Measurement(shards, payload.source)
     values, refused = measurement.scores(names)
     # Without the score that orders the ranking the checkpoint has no place in it: say why.
-    decisive = payload.scores[0] if payload.ordered_by == COMBINED else payload.ordered_by
-    if decisive in refused:
-        raise error_of(refused[decisive].code, refused[decisive].reason)
+    if (why := refused.get(payload.ordered_by)) is not None:
+        raise error_of(why.code, why.reason)
     feature_dimension, intrinsic_dimension = measurement.dimensions()
     discrepancy = measurement.discrepancy()
     seconds = time.perf_counter() - started

@@ -49,7 +49,7 @@ def prediction_quality(
         # Without a row of real targets their mean moves as well: the sum of squares about it falls by m / (m - 1) of
         # the row's own.
         weight = 1.0 if rows.codes is not None else m / (m - 1)
-        left = np.maximum(total - weight * spread, np.finfo(np.float64).tiny)
+        left = np.maximum(total - weight * spread, np.finfo(np.float64).eps * total)
         found = Influence.of_leaving_out(1.0 - (others / left).mean(axis=1), rows.index)
         return replace(found, changes=found.changes * sqrt(1.0 + leverage))
 

@@ -14,8 +14,10 @@ from frontrunner.scores.scoring_input import Rows
 from frontrunner.scores.spectrum import Eigenbasis, Spectrum
 from frontrunner.statistics import Floats
 
-# Chebyshev nodes in log t from which a row's leverage at every column's t is interpolated: to 1e-3 over a factor e.
-_NODES_PER_UNIT = 2
+# A row's leverage at every column's t is interpolated between Chebyshev nodes in log t to this error. The leverage is a
+# sum of logistic functions of log t, whose nearest poles lie pi away: over a range of 2 a, k nodes err by about rho^-k
+# with log rho = arsinh(pi / a) (Trefethen, "Approximation Theory and Approximation Practice", 2013, theorem 8.2).
+_INTERPOLATION_ERROR = 1e-3
 
 
 def leave_one_out(spectrum: Spectrum, rows: Rows, t: Floats) -> tuple[Floats, Floats]:
@@ -62,10 +64,10 @@ def _interpolation(t: Floats) -> tuple[Floats, Floats]:
     low, high = u.min(), u.max()
     if low == high:
         return t[:1], np.ones((1, t.size))
-    count = 3 + int(np.ceil(_NODES_PER_UNIT * (high - low)))
+    centre, half = (low + high) / 2, (high - low) / 2
+    count = int(np.ceil(-np.log(_INTERPOLATION_ERROR) / np.arcsinh(pi / half)))
     if t.size <= count:
         return t, np.eye(t.size)
-    centre, half = (low + high) / 2, max((high - low) / 2, 1e-9)
     nodes = centre + half * np.cos((2 * np.arange(count) + 1) * pi / (2 * count))
     weights = np.ones((count, t.size))
     for k in range(count):

@@ -14,7 +14,7 @@ version also drops the (D - rank)/2 log alpha part of the determinant, and so re
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, pi
 
 import numpy as np
@@ -23,7 +23,7 @@ from frontrunner.scores.influence import Influence
 from frontrunner.scores.leave_one_out import leave_one_out
 from frontrunner.scores.score import EVERY_TASK, Estimate, Score
 from frontrunner.scores.scoring_input import INTERVAL_ROWS, ScoringInput, occurring_columns
-from frontrunner.scores.spectrum import Moments, Spectrum, decompose
+from frontrunner.scores.spectrum import Eigenbasis, Moments, Spectrum, decompose
 from frontrunner.statistics import FeatureStatistics, Floats
 
 # t is searched from s_2^2 e^-30 to s_1^2 e^+30: where the rank is n the supremum may lie at t -> 0. Below, the second
@@ -150,14 +150,14 @@ def moments_of(statistics: FeatureStatistics) -> Moments:
     Raises:
         NothingToSeparate: no labelled example, or a single class.
     """
-    columns, centred = occurring_columns(statistics), statistics.about_mean()
+    columns = occurring_columns(statistics)
     return Moments(
         statistics.n,
-        centred.shifted_gram_lower,
-        centred.shifted_cross[:, columns],
-        centred.mean,
-        centred.target_sum[columns] / statistics.n,
-        centred.target_square_sum[columns],
+        statistics.scatter_lower(),
+        statistics.centred_cross[:, columns],
+        statistics.mean,
+        statistics.target_sum[columns] / statistics.n,
+        statistics.target_square_sum[columns],
     )
 
 
@@ -194,11 +194,12 @@ def evidence_of(data: ScoringInput) -> tuple[Spectrum, Evidence]:
     Raises:
         InvalidFeatures: a target column is zero for every example.
     """
-    moments = moments_of(data.statistics)
+    spectrum: Spectrum
     if data.n <= data.dimension and data.has_rows:
-        rows = data.rows(data.n)
-        moments = replace(moments, centred=rows.features - moments.mean, outputs=rows.outputs)
-    spectrum = decompose(moments)
+        rows, mean = data.rows(data.n), data.statistics.mean
+        spectrum = Eigenbasis.of_rows(mean, rows.features - mean, rows.outputs)
+    else:
+        spectrum = decompose(moments_of(data.statistics))
     return spectrum, maximise_evidence(spectrum)
 
 

@@ -10,7 +10,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.linalg.blas import dsymm
 
 from frontrunner.scores.influence import Influence
-from frontrunner.scores.scatter import LeftOut, Scatter, rounding_of, total_scatter
+from frontrunner.scores.scatter import LeftOut, Scatter, rounding_of
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import INTERVAL_ROWS, ScoringInput
 from frontrunner.statistics import FeatureStatistics, Floats
@@ -32,8 +32,7 @@ def ledoit_wolf_intensity(statistics: FeatureStatistics) -> float:
         >>> round(ledoit_wolf_intensity(FeatureStatistics().update(features)), 6)
         0.187444
     """
-    centred = statistics.about_mean()
-    n, dimension, lower = centred.n, centred.dimension, total_scatter(centred)
+    n, dimension, lower = statistics.n, statistics.dimension, statistics.scatter_lower()
     trace = float(np.trace(lower))
     if trace <= rounding_of(statistics) * dimension:
         return 1.0
@@ -41,7 +40,7 @@ def ledoit_wolf_intensity(statistics: FeatureStatistics) -> float:
     spread = squares / n**2 - trace**2 / n**2 / dimension
     if spread <= np.finfo(np.float64).eps * squares / n**2:
         return 0.0
-    noise = (float(centred.norm_fourth_sum[0]) / n - squares / n**2) / n
+    noise = (float(statistics.about(statistics.mean).norm_fourth_sum[0]) / n - squares / n**2) / n
     return float(np.clip(noise / spread, 0.0, 1.0))
 
 
@@ -97,7 +96,7 @@ def estimate(data: ScoringInput) -> Estimate:
         # The factor 1 - a is zero.
         return Estimate(0.0, 0.0, None)
     kept, offsets = 1 - intensity, scatter.offsets
-    covariance = scatter.total()
+    covariance = scatter.total_lower.copy(order="F")
     variance = float(np.trace(covariance)) / n / dimension
     covariance *= kept / n
     # An intensity of zero (with two rows, for example) leaves a singular covariance: add the identity times rounding.

@@ -16,7 +16,7 @@ from frontrunner.scores.leave_one_out import leave_one_out
 from frontrunner.scores.logme import maximise_evidence, moments_of
 from frontrunner.scores.score import EVERY_TASK, Estimate, Score
 from frontrunner.scores.scoring_input import Rows, ScoringInput, require_varying_targets
-from frontrunner.scores.spectrum import Moments, Spectrum, decompose
+from frontrunner.scores.spectrum import Eigenbasis, Moments, Spectrum, decompose
 from frontrunner.statistics import Floats
 
 LARGEST_SAMPLE = 4096
@@ -37,13 +37,13 @@ def penalties_of(data: ScoringInput) -> Floats:
 
 def _decomposition(data: ScoringInput) -> tuple[Rows, Spectrum]:
     """The rows to predict, centred, and the spectrum of all rows."""
-    n, moments = data.n, moments_of(data.statistics)
+    n, mean = data.n, data.statistics.mean
     rows = data.rows(n if n <= data.dimension else LARGEST_SAMPLE)
-    centred = replace(rows, features=rows.features - moments.mean, outputs=rows.outputs - moments.target_mean)
-    moments = _with_intercept(moments)
+    target_mean = data.statistics.target_sum[data.columns] / n
+    centred = replace(rows, features=rows.features - mean, outputs=rows.outputs - target_mean)
     if n <= data.dimension:
-        moments = replace(moments, centred=centred.features, outputs=centred.outputs)
-    return centred, decompose(moments)
+        return centred, Eigenbasis.of_rows(np.zeros_like(mean), centred.features, centred.outputs)
+    return centred, decompose(_with_intercept(moments_of(data.statistics)))
 
 
 def _with_intercept(moments: Moments) -> Moments:

@@ -8,6 +8,7 @@ common offset of the features costs no digits.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +21,13 @@ from frontrunner.statistics import FeatureStatistics, Floats
 
 @dataclass(frozen=True)
 class Scatter:
-    """Counts and means of the classes that occur, and the scatter of the features about their mean.
+    """Counts and means of the classes that occur, and the scatter of the features about their mean, made on demand.
 
     Attributes:
         n: number of examples.
         counts: (C,) examples per class.
         mean: (D,) mean of all.
         offsets: (C, D) class means minus the mean.
-        total_lower: (D, D) T, lower triangle, Fortran order; not written to.
         norms: (C,) sum of |f - mean|^2 per class.
         rounding: by how much T's diagonal may be wrong, because larger second moments were subtracted.
     """
@@ -36,9 +36,9 @@ class Scatter:
     counts: Floats
     mean: Floats
     offsets: Floats
-    total_lower: Floats
     norms: Floats
     rounding: float
+    _statistics: FeatureStatistics
 
     @classmethod
     def of(cls, statistics: FeatureStatistics) -> Scatter:
@@ -48,16 +48,15 @@ class Scatter:
             NothingToSeparate: fewer than two classes occur.
         """
         columns = occurring_columns(statistics)
-        centred = statistics.about_mean()
-        counts = centred.target_sum[columns]
+        counts = statistics.target_sum[columns]
         return cls(
-            n=centred.n,
+            n=statistics.n,
             counts=counts,
-            mean=centred.mean,
-            offsets=(centred.shifted_cross[:, columns] / counts).T,
-            total_lower=total_scatter(centred),
-            norms=centred.norm_cross[columns],
+            mean=statistics.mean,
+            offsets=(statistics.centred_cross[:, columns] / counts).T,
+            norms=statistics.centred_norm_cross[columns],
             rounding=rounding_of(statistics),
+            _statistics=statistics,
         )
 
     @classmethod
@@ -65,25 +64,18 @@ class Scatter:
         """Scatter of a scoring input's sums; call it as `data.once(Scatter.of_input)`, several scores share it."""
         return cls.of(data.statistics)
 
-    def total(self) -> Floats:
-        """T, (D, D), lower triangle, Fortran order; a new matrix."""
-        return self.total_lower.copy(order="F")
+    @cached_property
+    def total_lower(self) -> Floats:
+        """T, (D, D), lower triangle, Fortran order; not written to."""
+        return self._statistics.scatter_lower()
 
     def within(self) -> Floats:
         """W, (D, D), lower triangle, Fortran order; a new matrix."""
         factor = (np.sqrt(self.counts)[:, None] * self.offsets).T
-        return _no_negative_diagonal(dsyrk(-1.0, factor, beta=1.0, c=self.total_lower, lower=1))
-
-
-def total_scatter(centred: FeatureStatistics) -> Floats:
-    """T of sums about the mean, labelled or not: (D, D), lower triangle, Fortran order."""
-    return _no_negative_diagonal(centred.shifted_gram_lower)
-
-
-def _no_negative_diagonal(lower: Floats) -> Floats:
-    diagonal = np.einsum("ii->i", lower)
-    np.maximum(diagonal, 0.0, out=diagonal)
-    return lower
+        lower: Floats = dsyrk(-1.0, factor, beta=1.0, c=self.total_lower, lower=1)
+        diagonal = np.einsum("ii->i", lower)
+        np.maximum(diagonal, 0.0, out=diagonal)
+        return lower
 
 
 def rounding_of(statistics: FeatureStatistics) -> float:

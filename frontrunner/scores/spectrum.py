@@ -20,12 +20,14 @@ from the first column on leaves the others their digits.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, Self
 
 import numpy as np
 from scipy.linalg import lapack
-from scipy.linalg.blas import dsymv, dsyr2
+from scipy.linalg.blas import dger, dsymv, dsyr2
 
 from frontrunner.errors import InvalidFeatures
 from frontrunner.scores.symmetric import eigen, tridiagonalise
@@ -45,8 +47,6 @@ class Moments:
         mean: (D,) m; zero for a model with an intercept.
         target_mean: (C,) a; zero for a model with an intercept.
         target_square: (C,) y'y, positive.
-        centred: (n, D) the rows f - m where n <= D and they are at hand, else None.
-        outputs: (n, C) the rows y beside `centred`.
     """
 
     n: int
@@ -55,8 +55,6 @@ class Moments:
     mean: Floats
     target_mean: Floats
     target_square: Floats
-    centred: Floats | None = None
-    outputs: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,11 @@ class Reflector:
         return cls(direction / np.linalg.norm(direction), sign)
 
     def apply(self, columns: Floats) -> Floats:
-        """H X for X (k, m); a copy."""
-        return np.asarray(columns - np.outer(2 * self.vector, self.vector @ columns))
+        """H X for X (k, m); a copy in Fortran order."""
+        copy = np.array(columns, dtype=np.float64, order="F")
+        if copy.size == 0:
+            return copy
+        return np.asarray(dger(-2.0, self.vector, self.vector @ columns, a=copy, overwrite_a=1))
 
     def apply_to_both_sides(self, lower: Floats) -> Floats:
         """H A H for a symmetric A (k, k) given by its lower triangle; a copy in Fortran order, lower triangle."""
@@ -160,10 +161,7 @@ def decompose(moments: Moments) -> Spectrum:
     Raises:
         InvalidFeatures: a target column is zero for every example.
     """
-    if (moments.target_square <= 0).any():
-        raise InvalidFeatures("a target column is zero for every example; its evidence has no maximum")
-    if moments.centred is not None and moments.outputs is not None:
-        return Eigenbasis.of_rows(moments.mean, moments.centred, moments.outputs)
+    _require_no_zero_target(moments.target_square)
     if moments.n > moments.mean.size:
         return Tridiagonal.of_moments(moments)
     return Eigenbasis.of_moments(moments)
@@ -176,7 +174,6 @@ class Eigenbasis:
     Attributes:
         n: number of examples.
         squared_singular_values: (r,) s_i^2, descending.
-        vectors: (D, r) V.
         projections: (r, C) z_i.
         rest: (C,) the part of y'y outside the span of F; exactly 0 where the rank is n.
         target_square: (C,) y'y.
@@ -185,11 +182,16 @@ class Eigenbasis:
 
     n: int
     squared_singular_values: Floats
-    vectors: Floats
     projections: Floats
     rest: Floats
     target_square: Floats
-    row_basis: Floats | None = None
+    row_basis: Floats | None
+    _make_vectors: Callable[[], Floats]
+
+    @cached_property
+    def vectors(self) -> Floats:
+        """(D, r) V; made on first use, as the evidence of rows needs none."""
+        return self._make_vectors()
 
     @classmethod
     def of_moments(cls, moments: Moments) -> Self:
@@ -199,14 +201,19 @@ class Eigenbasis:
         rank = _rank(values, float(np.trace(moments.scatter_lower)), max(moments.n, values.size), moments.n)
         squared, vectors = values[::-1][:rank], vectors[:, ::-1][:, :rank]
         projections = vectors.T @ cross / np.sqrt(squared)[:, None]
-        vectors = reflector.apply(vectors)
         rest = _rest(moments.target_square, projections, rank == moments.n)
-        return cls(moments.n, squared, vectors, projections, rest, moments.target_square)
+        return cls(moments.n, squared, projections, rest, moments.target_square, None, lambda: reflector.apply(vectors))
 
     @classmethod
     def of_rows(cls, mean: Floats, centred: Floats, outputs: Floats) -> Self:
-        """From the mean (D,), the rows less the mean (n, D), n <= D, and outputs (n, C), by inner products (n, n)."""
+        """From the mean (D,), the rows less the mean (n, D), n <= D, and outputs (n, C), by inner products (n, n).
+
+        Raises:
+            InvalidFeatures: a target column is zero for every example.
+        """
         n, dimension = centred.shape
+        target_square = np.einsum("nc,nc->c", outputs, outputs)
+        _require_no_zero_target(target_square)
         length = float(np.linalg.norm(mean)) * np.sqrt(n)
         along = centred @ mean * (np.sqrt(n) / length) if length else np.zeros(n)
         reflector = Reflector.to_first_axis(np.ones(n))
@@ -217,12 +224,14 @@ class Eigenbasis:
         values, basis = eigen(inner)
         rank = _rank(values, float(np.einsum("nd,nd->", centred, centred)), dimension, n)
         squared, basis = values[::-1][:rank], reflector.apply(basis[:, ::-1][:, :rank])
-        scaled = basis / np.sqrt(squared)
-        vectors = centred.T @ scaled + np.outer(mean, scaled.sum(axis=0))
         projections = basis.T @ outputs
-        target_square = np.einsum("nc,nc->c", outputs, outputs)
         rest = _rest(target_square, projections, rank == n)
-        return cls(n, squared, vectors, projections, rest, target_square, basis)
+
+        def vectors() -> Floats:
+            scaled = basis / np.sqrt(squared)
+            return np.asarray(centred.T @ scaled + np.outer(mean, scaled.sum(axis=0)))
+
+        return cls(n, squared, projections, rest, target_square, basis, vectors)
 
     @property
     def full_row_rank(self) -> bool:
@@ -352,6 +361,11 @@ class Tridiagonal:
         return np.asarray(solved)
 
 
+def _require_no_zero_target(target_square: Floats) -> None:
+    if (target_square <= 0).any():
+        raise InvalidFeatures("a target column is zero for every example; its evidence has no maximum")
+
+
 def _mean_first(moments: Moments) -> tuple[Reflector, Floats, Floats]:
     """The reflector that puts the mean on the first axis, and G (D, D), lower triangle, and B (D, C) after it."""
     reflector = Reflector.to_first_axis(moments.mean)
@@ -364,8 +378,8 @@ def _mean_first(moments: Moments) -> tuple[Reflector, Floats, Floats]:
 
 
 def _rotate(reflectors: Floats, scales: Floats, columns: Floats, trans: str) -> Floats:
-    """Q'columns ("T") or Q columns ("N") for `columns` (D, k); no reflector changes the first row."""
-    rotated = np.array(columns, dtype=np.float64, order="F")
+    """Q'columns ("T") or Q columns ("N") for `columns` (D, k), which may be written over; the first row stays."""
+    rotated = np.asfortranarray(columns, dtype=np.float64)
     if rotated.shape[1] == 0 or rotated.shape[0] == 1:
         return rotated
     lower = np.asfortranarray(rotated[1:])

@@ -36,7 +36,7 @@ def eigen(lower: Floats) -> tuple[Floats, Floats]:
 
 
 def tridiagonalise(lower: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Householder's reduction of a (D, D) matrix given by its lower triangle; not written to.
+    """Householder's reduction of a (D, D) matrix given by its lower triangle, Fortran order; written over.
 
     Returns:
         diagonal (D,), off-diagonal (D - 1,), LAPACK's reflectors (D - 1, D - 1) and their scales (D - 1,), and the
@@ -48,7 +48,7 @@ def tridiagonalise(lower: Floats) -> tuple[Floats, Floats, Floats, Floats, Float
     size = lower.shape[0]
     work = int(lapack.dsytrd_lwork(size, lower=1)[0])
     with _one_thread(size):
-        packed, diagonal, off_diagonal, scales, _ = lapack.dsytrd(lower, lower=1, lwork=work)
+        packed, diagonal, off_diagonal, scales, _ = lapack.dsytrd(lower, lower=1, lwork=work, overwrite_a=1)
     reflectors = np.asfortranarray(packed[1:, :-1])
     if size == 1:
         return diagonal, np.zeros(1), reflectors, scales, diagonal.copy()  # LAPACK's wrappers take no empty array

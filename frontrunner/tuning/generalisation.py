@@ -1,19 +1,23 @@
-"""The bounds of `frontrunner.discrepancy` on a tuned model's gap, from what is at hand once it is tuned."""
+"""What `frontrunner.discrepancy` says of a tuned model's gap, from what is at hand once it is tuned."""
 
 from __future__ import annotations
 
 import copy
+import functools
 import math
+import operator
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from frontrunner.discrepancy import DiscrepancyReport, SGDNoise, TunedHead, generalisation_report, tuned_discrepancy
+from frontrunner.discrepancy import DiscrepancyReport, HeadMargins, SGDNoise, generalisation_report, tuned_discrepancy
 from frontrunner.discrepancy.subspace import ClassifierHead, GaussianHead, measure_curvature, projected_shift
 from frontrunner.errors import FrontrunnerError, StudentUnsupported
 from frontrunner.scores.posterior import posterior
-from frontrunner.statistics import FeatureStatistics
+from frontrunner.statistics import FeatureStatistics, Floats
 from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.examples.images import Images
 from frontrunner.tuning.networks.classifier import Classifier
@@ -26,6 +30,9 @@ from frontrunner.tuning.training.loop import Schedule
 _CURVATURE_EXAMPLES = 32
 _DIMENSION = 64
 _AT_ONCE = 64
+# What the report calls what may be missing.
+_RADEMACHER = "Rademacher (head)"
+_PAC_BAYES = f"PAC-Bayes estimate (tuned, {_DIMENSION} directions)"
 
 
 def bounds(
@@ -36,10 +43,11 @@ def bounds(
     train_accuracy: float,
     test_accuracy: float,
 ) -> GeneralisationOutput:
-    """Every bound that the tuning's measurements allow, and why one is missing.
+    """Every bound and estimate that the tuning's measurements allow, and why one is missing.
 
-    VC from the count of weights; Rademacher of the linear head on the tuned features; PAC-Bayes in the `tuned` space
-    where the checkpoint has a linear classifier of its own to measure its curvature with.
+    VC from the count of weights; Rademacher from the margins of the linear head, a bound where the features were not
+    trained; PAC-Bayes in the `tuned` space where the checkpoint has a linear classifier of its own to measure its
+    curvature with.
 
     Args:
         tuned: the tuned model.
@@ -47,22 +55,28 @@ def bounds(
         schedule: that it was trained by.
         train_accuracy, test_accuracy: of the tuned model; their difference is the measured gap.
     """
-    train, statistics = context.train, FeatureStatistics()
-    tuned.eval()
+    train, statistics, margins = context.train, FeatureStatistics(), list[HeadMargins]()
+    missing: dict[str, str] = {}
+    head = tuned.eval().linear_head()
     with torch.inference_mode():
         for rows in torch.split(torch.arange(len(train)), _AT_ONCE):
-            statistics.update(tuned.features(train.plain(rows)).numpy(), labels=train.labels[rows].numpy())
-    head = tuned.linear_head()
-    norm = None if head is None else float(head.weight.norm(dim=1).max().detach())
-    discrepancy, missing = None, None
+            features, labels = tuned.features(train.plain(rows)).numpy(), train.labels[rows].numpy()
+            statistics.update(features, labels=labels)
+            if head is not None and _RADEMACHER not in missing:
+                try:
+                    margins.append(_margins(features, labels, head))
+                except FrontrunnerError as error:
+                    missing[_RADEMACHER] = error.reason
+    discrepancy = None
     try:
         discrepancy = _discrepancy(tuned, context, schedule, statistics)
     except FrontrunnerError as error:
-        missing = error.reason
+        missing[_PAC_BAYES] = error.reason
     report = generalisation_report(
         len(train),
         sum(weight.numel() for weight in tuned.parameters()),
-        head=None if norm is None else TunedHead(statistics, norm),
+        head=functools.reduce(operator.add, margins) if margins and _RADEMACHER not in missing else None,
+        features_were_frozen=context.options.name == "linear_probe",
         discrepancy=discrepancy,
         measured=train_accuracy - test_accuracy,
     )
@@ -70,12 +84,22 @@ def bounds(
         n=report.n,
         delta=report.delta,
         gaps=[
-            GapOutput(name=gap.name, value=gap.value if math.isfinite(gap.value) else None, vacuous=gap.vacuous)
+            GapOutput(
+                name=gap.name,
+                kind=gap.kind,
+                value=gap.value if math.isfinite(gap.value) else None,
+                vacuous=gap.vacuous,
+            )
             for gap in report.gaps
         ],
         measured=report.measured,
-        missing={"PAC-Bayes (tuned)": missing} if missing else {},
+        missing=missing,
     )
+
+
+def _margins(features: Floats, labels: NDArray[np.int64], head: nn.Linear) -> HeadMargins:
+    biases = None if head.bias is None else head.bias.detach().numpy()
+    return HeadMargins.of(features, labels, head.weight.detach().numpy().T, biases)
 
 
 class _Backbone(nn.Module):

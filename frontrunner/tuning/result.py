@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
+from frontrunner.discrepancy import GapKind
 from frontrunner.progress import Event
 from frontrunner.status import JobResult
 from frontrunner.tuning.options import MethodOptions
@@ -81,22 +82,23 @@ class ExportedModel(BaseModel):
 
 
 class GapOutput(BaseModel):
-    """One bound on the generalisation gap."""
+    """What one theory says of the generalisation gap."""
 
     name: str
+    kind: GapKind = Field(description="`bound` where the theorem's conditions hold, `estimate` elsewhere.")
     value: float | None = Field(description="None where it is not finite.")
-    vacuous: bool = Field(description="Whether it exceeds 1 and so bounds nothing.")
+    vacuous: bool = Field(description="Whether it exceeds 1 and so says nothing.")
 
 
 class GeneralisationOutput(BaseModel):
-    """How far test error may lie above training error; `frontrunner.discrepancy` explains the bounds."""
+    """How far test error may lie above training error; `frontrunner.discrepancy` explains the theories."""
 
     n: int = Field(description="Training examples.")
     delta: float = Field(description="Probability with which a bound may fail.")
     gaps: list[GapOutput]
     measured: float | None = Field(description="Test error minus training error.")
     missing: dict[str, str] = Field(
-        default={}, exclude_if=lambda missing: not missing, description="Why a bound is missing, by its name."
+        default={}, exclude_if=lambda missing: not missing, description="Why one is missing, by its name."
     )
 
 

@@ -28,6 +28,7 @@ from frontrunner.discrepancy.errors import (
     NotPositiveSemidefinite,
     SingularCovariance,
 )
+from frontrunner.discrepancy.gaussians import GaussianTerms
 from frontrunner.statistics import Floats
 
 ORACLES = Path(__file__).parents[1] / "oracles"
@@ -213,6 +214,96 @@ def test_a_singular_fine_tuning_covariance_is_infinitely_far_and_a_singular_refe
             compare(reference, np.eye(3), np.zeros(3))
 
 
+def test_a_singular_fine_tuning_covariance_keeps_its_trace_and_its_place_in_the_bound() -> None:
+    """One direction of variance 6 in three dimensions: tr M = 6 and the bound is 3 log 2 + 3."""
+    direction = np.array([1.0, 2.0, -1.0]) / np.sqrt(6)
+    singular = 6 * np.outer(direction, direction)
+    for ft in (singular, singular - 1e-17 * np.eye(3)):
+        terms = compare(np.eye(3), ft, np.zeros(3))
+        assert terms.trace == pytest.approx(6)
+        assert terms.log_det == -np.inf
+        assert terms.amgm_upper_bound == pytest.approx(3 * np.log(2) + 3)
+    with pytest.raises(NotPositiveSemidefinite):
+        compare(np.eye(3), singular - 1e-12 * np.eye(3), np.zeros(3))
+
+
+def test_the_divergences_of_three_terms_by_hand() -> None:
+    """d = 4, log det M = -1, tr M = 8, Mahalanobis 3."""
+    terms = GaussianTerms(4, -1.0, 8.0, 3.0)
+    assert terms.discrepancy == pytest.approx(-1 + (8 - 4) + 3)
+    assert terms.twice_kl == pytest.approx((8 - 4) + 3 + 1)
+    assert terms.dimension_dependent == pytest.approx(np.log(8) + 8 + 3 + 4 * np.log(4) - 4)
+    assert terms.amgm_upper_bound == pytest.approx(4 * np.log(2) + (8 - 4) + 3)
+    assert GaussianTerms(2, 0.0, 2.0 - 1e-15, 0.0).twice_kl == 0.0
+    still = GaussianTerms(2, -np.inf, 0.0, 1.0)
+    assert still.dimension_dependent == still.amgm_upper_bound == -np.inf
+    assert GaussianTerms(1, 0.0, 0.5, 0.0).dimension_dependent == pytest.approx(np.log(0.5) + 0.5 - 1)
+
+
+@given(seeds, dimensions)
+def test_every_form_of_a_hessian_and_its_noise_gives_one_stationary_covariance(seed: int, d: int) -> None:
+    """Against the Kronecker form of the Lyapunov equation."""
+    generator = np.random.default_rng(seed)
+    low = LowRankPlusDiagonal(np.exp(generator.normal(size=d)), generator.normal(size=(d, 2)))
+    diagonal = np.exp(generator.normal(size=d))
+    for a in (low, diagonal):
+        for c in (low, diagonal):
+            full = [form.matrix() if isinstance(form, LowRankPlusDiagonal) else np.diag(form) for form in (a, c)]
+            lyapunov = np.kron(full[0], np.eye(d)) + np.kron(np.eye(d), full[0])
+            want = np.linalg.solve(lyapunov, (0.3 / 7 * full[1]).ravel()).reshape(d, d)
+            found = stationary_covariance(a, c, learning_rate=0.3, batch_size=7)
+            assert found.ndim == (1 if a is diagonal and c is diagonal else 2)
+            found = np.diag(found) if found.ndim == 1 else found
+            np.testing.assert_allclose(found, want, rtol=1e-8, atol=1e-10)
+
+
+def test_rounding_of_a_symmetric_matrix_is_averaged_and_a_real_asymmetry_refused() -> None:
+    nearly, symmetric = np.array([[2.0, 1.0 + 4e-7], [1.0, 2.0]]), np.array([[2.0, 1.0 + 2e-7], [1.0 + 2e-7, 2.0]])
+    found, want = (compare(matrix, np.eye(2), [1.0, 0.0]) for matrix in (nearly, symmetric))
+    assert found.trace == pytest.approx(want.trace, rel=1e-12)
+    with pytest.raises(NotPositiveSemidefinite, match="not symmetric"):
+        compare(np.array([[2.0, 1.0 + 4e-6], [1.0, 2.0]]), np.eye(2), [1.0, 0.0])
+
+
+def test_a_reference_is_singular_where_float64_cannot_invert_it() -> None:
+    basis = np.linalg.qr(np.random.default_rng(6).normal(size=(4, 4)))[0]
+    with pytest.raises(SingularCovariance):
+        compare((basis * [1.0, 1.0, 1.0, 1e-16]) @ basis.T, np.eye(4), np.zeros(4))
+    fine = (basis * [1.0, 1.0, 1.0, 1e-12]) @ basis.T
+    assert compare((fine + fine.T) / 2, np.eye(4), np.zeros(4)).trace == pytest.approx(1e12, rel=1e-3)
+    for reference in (np.diag([1.0, 0.0]), [1.0, 0.0]):
+        with pytest.raises(SingularCovariance, match="zero in 1 of 2 directions"):
+            compare(reference, np.eye(2), np.zeros(2))
+    with pytest.raises(SingularCovariance, match="zero in 1 of 2 directions"):
+        compare([1.0, 0.0], [1.0, 1.0], np.zeros(2))
+
+
+@pytest.mark.parametrize(
+    ("diagonal", "factor", "error"),
+    [
+        (np.ones((2, 2)), np.ones((2, 1)), InvalidDiscrepancyInput),
+        (np.ones(2), np.ones(2), InvalidDiscrepancyInput),
+        (np.ones(2), np.ones((3, 1)), InvalidDiscrepancyInput),
+        (np.array([1.0, np.nan]), np.ones((2, 1)), InvalidDiscrepancyInput),
+        (np.ones(2), np.full((2, 1), np.inf), InvalidDiscrepancyInput),
+        (np.array([1.0, -1.0]), np.ones((2, 1)), NotPositiveSemidefinite),
+    ],
+)
+def test_what_is_no_low_rank_covariance_is_refused(diagonal: Floats, factor: Floats, error: type) -> None:
+    with pytest.raises(error):
+        LowRankPlusDiagonal(diagonal, factor)
+
+
+def test_a_low_rank_reference_without_a_diagonal_is_compared_in_full() -> None:
+    thin = LowRankPlusDiagonal([0.0, 1.0], [[2.0], [0.0]])  # diag(4, 1)
+    terms = compare(thin, [8.0, 3.0], [2.0, 1.0])
+    assert terms.trace == pytest.approx(8 / 4 + 3)
+    assert terms.log_det == pytest.approx(np.log(24 / 4))
+    assert terms.mahalanobis == pytest.approx(1 + 1)
+    partly = compare([4.0, 1.0], [0.0, 3.0], [2.0, 1.0])
+    assert (partly.trace, partly.log_det, partly.mahalanobis) == (3.0, -np.inf, 2.0)
+
+
 @pytest.mark.parametrize(
     ("pt", "ft", "shift", "error"),
     [
@@ -223,6 +314,8 @@ def test_a_singular_fine_tuning_covariance_is_infinitely_far_and_a_singular_refe
         ([1.0, 1.0], [1.0, 1.0], [0.0], InvalidDiscrepancyInput),
         ([1.0, 1.0], [1.0, 1.0, 1.0], [0.0, 0.0], InvalidDiscrepancyInput),
         (np.ones((2, 3)), [1.0, 1.0], [0.0, 0.0], InvalidDiscrepancyInput),
+        (np.ones((2, 2, 2)), [1.0, 1.0], [0.0, 0.0], InvalidDiscrepancyInput),
+        (np.zeros(0), np.zeros(0), np.zeros(0), InvalidDiscrepancyInput),
         ([1.0, np.nan], [1.0, 1.0], [0.0, 0.0], InvalidDiscrepancyInput),
         ([1.0, 1.0], [1.0, 1.0], [0.0, np.inf], InvalidDiscrepancyInput),
     ],
@@ -243,8 +336,17 @@ def test_noise_with_a_negative_eigenvalue_is_refused_and_singular_noise_is_not()
         stationary_covariance(np.eye(2), [[1.0, 2.0], [2.0, 1.0]], learning_rate=0.1, batch_size=1)
     s = stationary_covariance(np.eye(2), [[1.0, 1.0], [1.0, 1.0]], learning_rate=0.1, batch_size=1)
     np.testing.assert_allclose(s, 0.05)
+    for rate, batch in ((0.0, 1), (np.inf, 1), (0.1, 0)):
+        with pytest.raises(InvalidDiscrepancyInput):
+            stationary_covariance(np.eye(2), np.eye(2), learning_rate=rate, batch_size=batch)
     with pytest.raises(InvalidDiscrepancyInput):
-        stationary_covariance(np.eye(2), np.eye(2), learning_rate=0.0, batch_size=1)
+        stationary_covariance(np.eye(2), np.eye(3), learning_rate=0.1, batch_size=1)
+    with pytest.raises(NotPositiveSemidefinite):
+        stationary_covariance([1.0, 2.0], [[1.0, 2.0], [2.0, 1.0]], learning_rate=0.1, batch_size=1)
+    tiny = stationary_covariance([1e-20, 2e-20], [1e-20, 1e-20], learning_rate=0.2, batch_size=1)
+    np.testing.assert_allclose(tiny, [0.1, 0.05])
+    silent = stationary_covariance(np.eye(2), np.zeros((2, 2)), learning_rate=0.1, batch_size=1)
+    np.testing.assert_array_equal(silent, np.zeros((2, 2)))
 
 
 @settings(max_examples=5)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from frontrunner.discrepancy import SGDNoise, compare, head_discrepancy, stationary_covariance
 from frontrunner.discrepancy.errors import InvalidDiscrepancyInput, SingularCovariance
 from frontrunner.discrepancy.gaussians import GaussianTerms
+from frontrunner.discrepancy.report import report
 from frontrunner.errors import IncompatibleStatistics, NothingToSeparate
 from frontrunner.scores.logme import maximise_evidence, moments_of
 from frontrunner.scores.spectrum import decompose
@@ -106,6 +107,119 @@ def test_logme_is_expected_log_likelihood_minus_the_heads_kl(seed: int) -> None:
     assert target.n * evidence.log_evidence.sum() == pytest.approx(likelihood - found.twice_kl / 2, rel=1e-7)
 
 
+def test_the_gap_is_a_bound_only_from_a_source_and_without_directions_taken_from_the_data() -> None:
+    target, source = statistics(0), statistics(1)
+    kinds = {
+        (noise, origin is not None): head_discrepancy(target, origin, noise=SGDNoise(noise)).gap_kind  # type: ignore[arg-type]
+        for noise in ("isotropic", "empirical", "fisher")
+        for origin in (None, source)
+    }
+    assert {where for where, kind in kinds.items() if kind == "bound"} == {("isotropic", True), ("fisher", True)}
+
+
+def test_a_heads_pac_bayes_bound_holds_for_heads_drawn_from_its_posterior() -> None:
+    """The prior from another dataset; test error of a drawn head less its training error, over 40 samples."""
+    means = 4 * np.random.default_rng(99).normal(size=(3, 4))
+
+    def sample(seed: int, n: int) -> tuple[Floats, np.ndarray]:
+        labels = np.arange(n) % 3
+        return np.random.default_rng(seed).normal(size=(n, 4)) + means[labels], labels
+
+    source = FeatureStatistics().update(*sample(500, 2000))
+    unseen, truth = sample(600, 2000)
+    for seed in range(40):
+        features, labels = sample(seed, 45)
+        target = FeatureStatistics().update(features, labels=labels)
+        evidence = maximise_evidence(decompose(moments_of(target)))
+        generator = np.random.default_rng(seed)
+        heads = np.empty((200, 4, 3))
+        for column, (alpha, beta) in enumerate(zip(evidence.alpha, evidence.beta, strict=True)):
+            covariance = np.linalg.inv(alpha * np.eye(4) + beta * target.gram)
+            mean = beta * covariance @ target.cross[:, column]
+            heads[:, :, column] = generator.multivariate_normal(mean, covariance, size=200)
+        errors = [
+            (np.einsum("nd,hdc->hnc", rows, heads).argmax(axis=2) != codes).mean()
+            for rows, codes in ((features, labels), (unseen, truth))
+        ]
+        found = head_discrepancy(target, source)
+        assert found.gap_kind == "bound"
+        assert errors[1] - errors[0] <= found.pac_bayes_gap
+
+
+def test_n_delta_and_effective_parameters_are_reported() -> None:
+    target = statistics(0)
+    evidence = maximise_evidence(decompose(moments_of(target)))
+    gamma = sum(
+        np.trace(np.linalg.solve(target.gram + alpha / beta * np.eye(6), target.gram))
+        for alpha, beta in zip(evidence.alpha, evidence.beta, strict=True)
+    )
+    found = head_discrepancy(target, delta=0.2)
+    assert (found.n, found.delta, head_discrepancy(target).delta) == (120, 0.2, 0.05)
+    assert found.effective_parameters == pytest.approx(gamma)
+    assert found.twice_kl_per_parameter == pytest.approx(found.twice_kl / 18)
+    assert found.dimension_dependent_per_parameter == pytest.approx(found.dimension_dependent / 18)
+    for gap, d in ((found.pac_bayes_gap, found.twice_kl), (found.published_gap, found.dimension_dependent)):
+        assert gap == pytest.approx(math.sqrt((d + 2 * math.log(5) + 2 * math.log(120) + 4) / 478))
+
+
+def test_a_gap_is_vacuous_above_one_and_not_below() -> None:
+    terms = [GaussianTerms(2, 0.0, 2.0, mahalanobis) for mahalanobis in (100.0, 150.0)]
+    found = [
+        report(
+            one,
+            space="head",
+            noise_model="isotropic",
+            reference="source",
+            effective_parameters=1.0,
+            n=40,
+            delta=0.05,
+            gap_kind="bound",
+        )
+        for one in terms
+    ]
+    assert [0.8 < one.pac_bayes_gap < 1 for one in found] == [True, False]
+    assert [one.vacuous for one in found] == [False, True]
+
+
+def test_noise_has_a_learning_rate_of_a_hundredth_and_batches_of_32_by_default() -> None:
+    assert SGDNoise("empirical") == SGDNoise("empirical", 0.01, 32)
+    assert SGDNoise("empirical").temperature == pytest.approx(0.01 / 64)
+    assert SGDNoise("empirical", 1.0, 1).temperature == 0.5
+    for rate, batch in ((0.0, 1), (math.inf, 1), (0.1, 0)):
+        with pytest.raises(InvalidDiscrepancyInput):
+            SGDNoise("empirical", rate, batch)
+
+
+def test_a_report_as_json_has_no_infinity_and_says_when_the_published_gap_is_undefined() -> None:
+    singular = report(
+        GaussianTerms(2, -math.inf, 1.0, 0.5),
+        space="head",
+        noise_model="isotropic",
+        reference="source",
+        effective_parameters=1.0,
+        n=10,
+        delta=0.05,
+        gap_kind="bound",
+    )
+    values = singular.as_dict()
+    assert (values["twice_kl"], values["discrepancy"], values["pac_bayes_gap"]) == (None, None, None)
+    assert (values["vacuous"], values["gap_kind"], values["twice_kl_per_parameter"]) == (True, "bound", None)
+    # log tr M + tr M + theta' S^-1 theta + d log d - d, by hand.
+    assert values["dimension_dependent"] == pytest.approx(math.log(1) + 1 + 0.5 + 2 * math.log(2) - 2)
+    still = report(
+        GaussianTerms(1, -math.inf, 0.0, 0.0),
+        space="head",
+        noise_model="isotropic",
+        reference="source",
+        effective_parameters=0.0,
+        n=10,
+        delta=0.05,
+        gap_kind="bound",
+    )
+    assert still.published_gap is None
+    assert still.as_dict()["published_gap"] is None
+
+
 def test_with_fisher_noise_only_the_shift_is_left() -> None:
     target, source = statistics(0), statistics(1)
     found = head_discrepancy(target, source, noise=SGDNoise("fisher", RATE, BATCH))
@@ -137,6 +251,23 @@ def test_dead_features_are_left_out_by_empirical_noise_and_agree_with_the_prior_
     assert empirical[0].twice_kl == pytest.approx(empirical[1].twice_kl)
     with_source = [head_discrepancy(s, s, noise=SGDNoise("empirical")).twice_kl for s in (dead, alive)]
     assert with_source[0] == pytest.approx(with_source[1], rel=1e-6)
+
+
+@pytest.mark.parametrize("noise", ["isotropic", "fisher"])
+@pytest.mark.parametrize("with_source", [True, False])
+def test_dead_features_and_fewer_rows_than_features_agree_with_full_matrices(noise: str, with_source: bool) -> None:
+    features, labels = task(5)
+    generator = np.random.default_rng(5)
+    dead = FeatureStatistics().update(np.hstack([features, np.zeros((120, 4))]), labels=labels)
+    wide = FeatureStatistics().update(generator.normal(size=(8, 10)) + np.eye(8, 10), labels=np.arange(8) % 2)
+    source = statistics(6, n=200, d=10, classes=4) if with_source else None
+    for target in (dead, wide):
+        found, want = (
+            head_discrepancy(target, source, noise=SGDNoise(noise, RATE, BATCH)),
+            explicit(target, source, noise),
+        )  # type: ignore[arg-type]
+        for name in ("twice_kl", "discrepancy", "dimension_dependent", "amgm_upper_bound"):
+            assert getattr(found, name) == pytest.approx(getattr(want, name), rel=1e-6), name
 
 
 def test_a_source_that_never_moved_where_the_target_must_is_an_error_with_empirical_noise() -> None:

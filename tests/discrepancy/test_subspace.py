@@ -66,6 +66,8 @@ def test_the_directions_are_orthonormal_and_fixed_by_the_seed() -> None:
     gradient = [torch.randn(30, 3), torch.randn(17)]
     np.testing.assert_array_equal(subspace.project(gradient), again.project(gradient))
     assert not np.allclose(subspace.project(gradient), other.project(gradient))
+    signs = torch.cat([piece.reshape(-1) for piece in subspace.expand(torch.ones(11))]).sign()
+    assert 0.3 < float((signs > 0).float().mean()) < 0.7
     assert (subspace.project([gradient[0], None]) == subspace.project([gradient[0], torch.zeros(17)])).all()
 
 
@@ -107,6 +109,98 @@ def test_all_labels_give_the_classifiers_exact_fisher(network, examples) -> None
     hessian = np.einsum("nc,ce->nce", p, np.eye(CLASSES)) - np.einsum("nc,ne->nce", p, p)
     want = np.einsum("ncv,nce,new->vw", outputs, hessian, outputs) / N
     np.testing.assert_allclose(source.fisher, want, rtol=1e-4, atol=1e-6)
+
+
+def per_label_gradients(network: nn.Module, inputs: torch.Tensor, classifier: nn.Linear) -> tuple[Floats, Floats]:
+    """Brute force: (n, C, D) gradients of the cross-entropy at every label, and (n, C) probabilities."""
+    outputs = np.einsum("cd,ndv->ncv", classifier.weight.detach().numpy(), jacobians(network, inputs))
+    p = classifier(network.eval()(inputs)).softmax(1).detach().numpy().astype(np.float64)
+    network.train()
+    errors = p[:, None, :] - np.eye(CLASSES)
+    return np.einsum("nlc,ncv->nlv", errors, outputs), p
+
+
+def test_without_draws_the_sources_noise_is_that_of_all_labels_weighted_by_their_probability(  # type: ignore[no-untyped-def]
+    network, examples
+) -> None:
+    inputs, _ = examples
+    torch.manual_seed(3)
+    classifier = nn.Linear(WIDTH, CLASSES)
+    source, _ = measure_curvature(
+        network, [(inputs, None)], source=ClassifierHead(classifier), target=None, dimension=D, draws=None
+    )
+    assert source is not None
+    gradients, p = per_label_gradients(network, inputs, classifier)
+    mean = np.einsum("nl,nlv->v", p, gradients) / N
+    np.testing.assert_allclose(mean, 0.0, atol=1e-6)
+    want = np.einsum("nl,nlv,nlw->vw", p, gradients - mean, gradients - mean) / N
+    np.testing.assert_allclose(source.noise_covariance, want, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(source.gradient, np.zeros(D))
+    assert source.dimension == D
+
+
+def test_drawn_labels_give_one_gradient_each_at_its_own_scale(network, examples) -> None:  # type: ignore[no-untyped-def]
+    """Each of the 5 gradients of an example is that of some label: none is scaled by the number of draws."""
+    inputs, _ = examples
+    torch.manual_seed(3)
+    classifier = nn.Linear(WIDTH, CLASSES)
+    source, _ = measure_curvature(
+        network, [(inputs, None)], source=ClassifierHead(classifier), target=None, dimension=D, draws=5
+    )
+    assert source is not None
+    assert source.gradients is not None
+    assert source.gradients.shape == (5 * N, D)
+    possible, _ = per_label_gradients(network, inputs, classifier)
+    for index, gradient in enumerate(source.gradients):
+        assert np.abs(possible[index // 5] - gradient).max(axis=1).min() < 1e-4
+    np.testing.assert_allclose(source.gradient, source.gradients.mean(axis=0))
+    np.testing.assert_allclose(source.noise_covariance, np.cov(source.gradients.T, bias=True), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(source.fisher, source.gradients.T @ source.gradients / (5 * N), rtol=1e-9, atol=1e-12)
+
+
+def test_many_drawn_labels_come_to_the_expectation_over_all_of_them(network, examples) -> None:  # type: ignore[no-untyped-def]
+    inputs = examples[0][:2]
+    torch.manual_seed(3)
+    classifier = nn.Linear(WIDTH, CLASSES)
+    source, _ = measure_curvature(
+        network, [(inputs, None)], source=ClassifierHead(classifier), target=None, dimension=D, draws=800
+    )
+    assert source is not None
+    gradients, p = per_label_gradients(network, inputs, classifier)
+    want = np.einsum("nl,nlv,nlw->vw", p, gradients, gradients) / 2
+    for found in (source.fisher, source.noise_covariance):
+        assert np.linalg.norm(found - want) < 0.12 * np.linalg.norm(want)
+
+
+def test_one_draw_of_seed_zero_in_256_directions_is_the_default(network, examples, gaussian) -> None:  # type: ignore[no-untyped-def]
+    inputs, labels = examples
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(4, 80), nn.Tanh(), nn.Linear(80, WIDTH))
+    _, found = measure_curvature(wide, [(inputs, labels)], source=None, target=gaussian)
+    _, again = measure_curvature(wide, [(inputs, labels)], source=None, target=gaussian, dimension=256, draws=1, seed=0)
+    assert found is not None
+    assert again is not None
+    assert found.fisher_rows.shape == (N, 256)
+    np.testing.assert_array_equal(found.fisher_rows, again.fisher_rows)
+
+
+def test_real_targets_have_gradients_of_their_own_residuals(gaussian) -> None:  # type: ignore[no-untyped-def]
+    features, target = torch.randn(WIDTH), torch.tensor([0.5, -1.0, 2.0])
+    weights, precision = gaussian.weights.numpy(), gaussian.precision.numpy()
+    want = -weights @ (precision * (target.numpy() - weights.T @ features.numpy()))
+    np.testing.assert_allclose(gaussian.gradient_row(features, target).numpy(), want, rtol=1e-4)
+    with pytest.raises(InvalidDiscrepancyInput):
+        GaussianHead(np.eye(2), [1.0])
+    with pytest.raises(InvalidDiscrepancyInput):
+        GaussianHead(np.ones(2), [1.0])
+
+
+def test_a_classifiers_gradient_is_that_of_its_cross_entropy() -> None:
+    torch.manual_seed(4)
+    classifier, features = nn.Linear(WIDTH, CLASSES), torch.randn(WIDTH)
+    p = classifier(features).softmax(0).detach().numpy()
+    want = classifier.weight.detach().numpy().T @ (p - np.eye(CLASSES)[2])
+    found = ClassifierHead(classifier).gradient_row(features, torch.tensor(2))
+    np.testing.assert_allclose(found.numpy(), want, rtol=1e-4, atol=1e-6)
 
 
 def test_drawn_rows_have_the_fisher_for_their_mean(network, examples, gaussian) -> None:  # type: ignore[no-untyped-def]
@@ -162,6 +256,65 @@ def test_the_report_is_made_of_a_damped_newton_step_and_two_stationary_covarianc
     assert tuned.twice_kl == pytest.approx(found.twice_kl)
 
 
+@pytest.mark.parametrize("noise", ["empirical", "isotropic", "fisher"])
+def test_every_noise_model_is_its_definition(noise: str) -> None:
+    """All terms from numpy alone: S A + A S = eta/|B| C by a Kronecker product, and the KL by slogdet."""
+    source, target, shift = curvature(0), curvature(1), np.arange(6.0)
+    identity = np.eye(6)
+    ridge = 0.2 * (np.trace(source.fisher) + np.trace(target.fisher)) / 12 * identity
+    sides = []
+    for side in (source, target):
+        assert side.gradients is not None
+        covariance = np.cov(side.gradients.T, bias=True)
+        level, a = np.trace(covariance) / 6, side.fisher_rows.T @ side.fisher_rows / 40 + ridge
+        c = {"empirical": covariance + 0.2 * level * identity, "isotropic": level * identity, "fisher": a}[noise]
+        lyapunov = np.kron(a, identity) + np.kron(identity, a)
+        sides.append(np.linalg.solve(lyapunov, (0.3 / 4 * c).ravel()).reshape(6, 6))
+    m = np.linalg.solve(*sides)
+    moved = shift @ np.linalg.solve(sides[0], shift)
+    log_det, trace = np.linalg.slogdet(m)[1], np.trace(m)
+    found = tuned_discrepancy(source, target, shift, noise=SGDNoise(noise, 0.3, 4), damping=0.2, n=700, delta=0.1)  # type: ignore[arg-type]
+    assert found.twice_kl == pytest.approx(trace - 6 + moved - log_det, rel=1e-9)
+    assert found.discrepancy == pytest.approx(log_det + trace - 6 + moved, rel=1e-9)
+    gap = np.sqrt((found.twice_kl + 2 * np.log(10) + 2 * np.log(700) + 4) / (4 * 700 - 2))
+    assert found.pac_bayes_gap == pytest.approx(gap, rel=1e-9)
+    fisher = target.fisher_rows.T @ target.fisher_rows / 40
+    assert found.effective_parameters == pytest.approx(np.trace(np.linalg.solve(fisher + ridge, fisher)), rel=1e-9)
+    assert (found.n, found.delta, found.noise_model, found.reference) == (700, 0.1, noise, "source")
+    assert found.gap_kind == "estimate"
+
+
+def test_a_hundredth_of_the_mean_curvature_damps_and_the_targets_n_counts_by_default() -> None:
+    source, target, shift = curvature(0, n=50), curvature(1), np.ones(6)
+    noise = SGDNoise("empirical", learning_rate=0.01, batch_size=32)
+    for found, explicit in (
+        (
+            subspace_discrepancy(source, target),
+            subspace_discrepancy(source, target, noise=noise, damping=0.01, n=40, delta=0.05),
+        ),
+        (
+            tuned_discrepancy(source, target, shift),
+            tuned_discrepancy(source, target, shift, noise=noise, damping=0.01, n=40, delta=0.05),
+        ),
+    ):
+        assert found == explicit
+        assert found.gap_kind == "estimate"
+    for damping in (0.0, -1.0, np.inf):
+        with pytest.raises(InvalidDiscrepancyInput):
+            subspace_discrepancy(source, target, damping=damping)
+
+
+def test_a_subspaces_divergence_is_below_that_of_more_directions() -> None:
+    """The first directions are a part of the whole: a KL of marginals is at most the KL, so its gap is no bound."""
+    gradients = [np.random.default_rng(seed).normal(size=(400, 12)) * np.arange(1, 13) for seed in (0, 1)]
+    shift = np.full(12, 0.01)
+    values = []
+    for d in (3, 6, 12):
+        sides = [Curvature(400, rows[:, :d], rows[:, :d]) for rows in gradients]
+        values.append(tuned_discrepancy(sides[0], sides[1], shift[:d]).pac_bayes_gap)
+    assert values[0] < values[1] < values[2]
+
+
 def test_fisher_noise_leaves_only_the_shift_and_a_model_is_at_no_distance_from_itself() -> None:
     one = curvature(0)
     shift = np.arange(6.0)
@@ -191,12 +344,32 @@ def test_what_cannot_be_measured_is_refused_by_name(network, examples, gaussian)
     inputs, labels = examples
     with pytest.raises(SubspaceTooLarge):
         measure_curvature(network, [(inputs, labels)], source=None, target=gaussian, dimension=10_000)
-    with pytest.raises(TooFewPoints):
-        measure_curvature(network, [], source=None, target=gaussian, dimension=D)
+    for n in (0, 1):
+        with pytest.raises(TooFewPoints):
+            measure_curvature(network, [(inputs[:n], labels[:n])], source=None, target=gaussian, dimension=D)
+    measure_curvature(network, [(inputs[:2], labels[:2])], source=None, target=gaussian, dimension=D)
+    for dimension in (0, 16_385):
+        with pytest.raises(SubspaceTooLarge):
+            RandomSubspace([torch.zeros(20_000)], dimension)
+    assert RandomSubspace([torch.zeros(20_000)], 16_384).dimension == 16_384
+    assert RandomSubspace([torch.zeros(5)], 5).dimension == 5
+    with pytest.raises(InvalidDiscrepancyInput):
+        measure_curvature(nn.Conv1d(4, 2, 1), [(inputs[:, :, None], labels)], source=None, target=gaussian, dimension=D)
     with pytest.raises(InvalidDiscrepancyInput):
         measure_curvature(network, [(inputs, None)], source=None, target=gaussian, dimension=D)
     with pytest.raises(InvalidDiscrepancyInput):
         subspace_discrepancy(curvature(0), curvature(1, d=5))
+    for n, rows, gradients in (
+        (0, np.eye(2), np.eye(2)),
+        (2, np.ones(2), np.eye(2)),
+        (2, np.eye(2), np.ones((3, 2))),
+        (2, np.eye(2), np.ones((2, 3))),
+        (2, np.eye(2), np.ones((0, 2))),
+        (2, np.full((2, 2), np.nan), np.eye(2)),
+        (2, np.eye(2), np.full((2, 2), np.inf)),
+    ):
+        with pytest.raises(InvalidDiscrepancyInput):
+            Curvature(n, rows, gradients)
     zero = Curvature(3, np.zeros((3, 2)), np.zeros((3, 2)))
     with pytest.raises(InvalidDiscrepancyInput):
         subspace_discrepancy(zero, zero)

@@ -6,9 +6,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
+from scipy.stats import linregress
 
 from frontrunner.discrepancy import (
     KramersModel,
@@ -18,6 +20,7 @@ from frontrunner.discrepancy import (
     fit_kramers,
     gibbs_complexity,
     head_complexity,
+    head_discrepancy,
     task_distance,
     task_distances,
     task_union,
@@ -159,6 +162,88 @@ def test_the_gibbs_complexity_of_labels_without_any_signal_is_the_error_of_guess
         gibbs_complexity(features, labels, beta=-1.0)
 
 
+@pytest.mark.parametrize("beta", [0.05, 3.0])
+def test_the_gibbs_complexity_is_its_definition_with_heads_drawn_from_the_posterior(beta: float) -> None:
+    """Brute force: 20,000 whole heads for the errors, torch's KL of the weights' Gaussians for the information."""
+    generator = np.random.default_rng(3)
+    labels = np.arange(60) % 3
+    features = generator.normal(size=(60, 4)) + 0.7 * np.eye(3, 4)[labels]
+    found = FeatureStatistics().update(features, labels=labels)
+    evidence = maximise_evidence(decompose(moments_of(found)))
+    outputs, kl = np.empty((20_000, 60, 3)), 0.0
+    normal = torch.distributions.MultivariateNormal
+    for column, (alpha, precision) in enumerate(zip(evidence.alpha, evidence.beta, strict=True)):
+        covariance = np.linalg.inv(alpha * np.eye(4) + precision * found.gram)
+        mean = precision * covariance @ found.cross[:, column]
+        heads = generator.multivariate_normal(mean, covariance, size=20_000)
+        outputs[:, :, column] = heads @ features.T
+        posterior = normal(torch.as_tensor(mean), torch.as_tensor(covariance))
+        prior = normal(torch.zeros(4).double(), torch.eye(4).double() / alpha)
+        kl += float(torch.distributions.kl_divergence(posterior, prior))
+    errors = float((outputs.argmax(axis=2) != labels).mean()) * 60
+    # 3,000 draws know each example's error to 0.5 / sqrt(3000), so their sum to 0.07.
+    assert gibbs_complexity(features, labels, beta=beta, draws=3000) == pytest.approx(errors + beta * kl, abs=0.3)
+
+
+def test_the_gibbs_complexity_counts_the_errors_of_every_row_beyond_the_first_block() -> None:
+    """Two classes told apart exactly, and 100 of the last rows labelled wrongly: 100 errors by every drawn head."""
+    labels = np.repeat([0, 1], 1100)
+    features = 100.0 * np.eye(2)[labels] + 0.01 * np.random.default_rng(0).normal(size=(2200, 2))
+    labels[-100:] = 0
+    found = FeatureStatistics().update(features, labels=labels)
+    kl = head_discrepancy(found).twice_kl / 2
+    assert gibbs_complexity(features, labels, beta=1.0) == pytest.approx(100 + kl, rel=1e-9)
+    noisy = np.random.default_rng(1).normal(size=(40, 2)) + 0.5 * np.eye(2)[np.arange(40) % 2]
+    default, explicit = (gibbs_complexity(noisy, np.arange(40) % 2, **k) for k in ({}, {"draws": 32, "seed": 0}))
+    assert default == explicit
+    for beta, draws in ((0.0, 1), (np.inf, 1), (np.nan, 1), (1.0, 0)):
+        with pytest.raises(InvalidDiscrepancyInput):
+            gibbs_complexity(features, labels, beta=beta, draws=draws)
+
+
+def test_the_prior_scale_is_the_root_of_n_over_all_squares_of_all_tasks() -> None:
+    one = FeatureStatistics().update([[3.0, 4.0], [0.0, 0.0]])
+    two = FeatureStatistics().update([[0.0, 12.0]])
+    assert unit_prior_scale(one, two) == pytest.approx(math.sqrt(3 / 169))
+    for nothing in (FeatureStatistics(), FeatureStatistics().update([[0.0]])):
+        with pytest.raises(NothingToSeparate):
+            unit_prior_scale(nothing)
+
+
+def test_complexity_by_hand_and_beta_is_a_twentieth_by_default() -> None:
+    """L = 2, |w|^2 = 8, H = diag(3, 15), lambda = 2, beta = 4: t = 1, so log det is log 4 + log 16."""
+    want = 2 + 2 * (8 / 4 + math.log(4) + math.log(16))
+    assert complexity(2.0, 8.0, [3.0, 15.0], beta=4.0, prior_scale=2.0) == pytest.approx(want)
+    assert head_complexity(task(0, 3), prior_scale=1.5) == head_complexity(task(0, 3), beta=0.05, prior_scale=1.5)
+    assert task_distance(task(0, 3), task(1, 2), prior_scale=1.5) == task_distance(
+        task(0, 3), task(1, 2), beta=0.05, prior_scale=1.5
+    )
+    tasks = {"a": task(0, 3), "b": task(1, 2)}
+    assert (task_distances(tasks).beta, task_distances(tasks).prior_scale) == (0.05, unit_prior_scale(*tasks.values()))
+    assert task_distances(tasks, beta=0.3, prior_scale=0.7).prior_scale == 0.7
+    for beta, scale in ((0.0, 1.0), (np.inf, 1.0), (1.0, 0.0), (1.0, np.inf)):
+        with pytest.raises(InvalidDiscrepancyInput):
+            complexity(0.0, 0.0, [1.0], beta=beta, prior_scale=scale)
+
+
+def test_a_class_that_was_left_out_again_adds_nothing_and_features_alone_are_no_task() -> None:
+    kept = FeatureStatistics().update(np.eye(4)[:2], labels=[0, 1])
+    left = FeatureStatistics().update(np.eye(4)[2:], labels=[2, 2])
+    assert head_complexity(kept + left - left, prior_scale=1.0) == pytest.approx(head_complexity(kept, prior_scale=1.0))
+    with pytest.raises(NothingToSeparate):
+        head_complexity(FeatureStatistics().update(np.eye(4)), prior_scale=1.0)
+    # Two examples of one feature, apart: t = 1, each column leaves 1/2 (1 - 1/2), and log det is 4 log 2 a column.
+    assert head_complexity(FeatureStatistics().update(np.eye(2), labels=[0, 1]), beta=1.0, prior_scale=1.0) == (
+        pytest.approx(2 * 0.25 + 0.5 * 2 * 2 * math.log(2))
+    )
+
+
+def test_a_beta_lost_in_rounding_beside_the_features_is_refused() -> None:
+    huge = FeatureStatistics().update([[1e10, 1e10]] * 4, labels=[0, 1, 0, 1])
+    with pytest.raises(InvalidDiscrepancyInput, match="raise beta"):
+        head_complexity(huge, beta=1e-12, prior_scale=1.0)
+
+
 def test_tasks_that_cannot_be_compared_are_refused_by_name() -> None:
     with pytest.raises(TooFewPoints):
         task_distances({"a": task(0, 2)})
@@ -184,6 +269,50 @@ def test_kramers_constants_are_found_again_from_exact_times(c: float, k: float, 
     assert found.r_squared == pytest.approx(1.0)
 
 
+def test_kramers_constants_and_errors_are_those_of_an_ordinary_regression_of_log_times() -> None:
+    generator = np.random.default_rng(5)
+    rates, batches = generator.uniform(0.01, 0.1, 7), generator.integers(8, 64, 7)
+    barriers = generator.uniform(0, 0.01, 7)
+    times = np.exp(1.5 + 0.8 * barriers * batches / rates + 0.3 * generator.normal(size=7))
+    found = fit_kramers(barriers, rates, batches, times)
+    want = linregress(barriers * batches / rates, np.log(times))
+    assert found.k == pytest.approx(1 / want.slope)
+    assert found.c == pytest.approx(math.exp(-want.intercept))
+    assert found.r_squared == pytest.approx(want.rvalue**2)
+    # scipy's error of the slope is the residual deviation, with n - 2 degrees of freedom, over the spread of x.
+    spread = math.sqrt(7 * np.var(barriers * batches / rates))
+    assert found.residual == pytest.approx(want.stderr * spread)
+    assert found.runs == 7
+
+
+def test_kramers_time_by_hand() -> None:
+    model = KramersModel(c=4.0, k=6.0)
+    assert model.diffusion(0.5, 10) == pytest.approx(0.3)
+    assert model.rate(0.6, 0.5, 10) == pytest.approx(4 * math.exp(-2))
+    assert model.time(0.6, 0.5, 10) == pytest.approx(math.exp(2) / 4)
+    assert math.isnan(model.r_squared)
+    assert math.isnan(model.residual)
+    assert model.runs == 0
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        ([1.0, 2.0], [0.1, 0.1], [8, 8], [1.0, 2.0]),
+        ([[1.0, 2.0, 3.0]], [0.1] * 3, [8] * 3, [1.0, 2.0, 3.0]),
+        ([1.0, 2.0, 3.0], [0.1] * 2, [8] * 3, [1.0, 2.0, 3.0]),
+        ([1.0, 2.0, 3.0], [0.0, 0.1, 0.1], [8] * 3, [1.0, 2.0, 3.0]),
+        ([1.0, 2.0, 3.0], [0.1] * 3, [0, 8, 8], [1.0, 2.0, 3.0]),
+        ([1.0, 2.0, 3.0], [0.1] * 3, [8] * 3, [0.0, 2.0, 3.0]),
+        ([1.0, 2.0, np.nan], [0.1] * 3, [8] * 3, [1.0, 2.0, 3.0]),
+        ([1.0, 2.0, 3.0], [0.1] * 3, [8] * 3, [2.0, 2.0, 2.0]),
+    ],
+)
+def test_runs_that_fix_no_constants_are_refused(runs) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InvalidDiscrepancyInput):
+        fit_kramers(*runs)
+
+
 def test_a_fit_without_a_slope_is_refused_and_a_barrier_lengthens_the_time() -> None:
     with pytest.raises(TooFewPoints):
         fit_kramers([1.0, 1.0, 1.0], [0.1] * 3, [8] * 3, [1.0, 2.0, 3.0])
@@ -203,3 +332,13 @@ def test_the_effective_potential_raises_sharp_minima_and_ignores_flat_and_negati
     hessian = (basis * [4.0, 2.0, 0.0, -1.0]) @ basis.T
     assert effective_potential(1.0, hessian, 0.5) == pytest.approx(1.0 + 0.5 * math.log(8.0))
     assert effective_potential(1.0, [4.0, 2.0, 0.0, -1.0], 0.5) == pytest.approx(1.0 + 0.5 * math.log(8.0))
+    for diffusion in (0.0, np.inf, np.nan):
+        with pytest.raises(InvalidDiscrepancyInput):
+            effective_potential(1.0, [1.0], diffusion)
+    for wrong in ([[1.0, 2.0], [0.0, 1.0]], [np.nan]):
+        with pytest.raises(InvalidDiscrepancyInput):
+            effective_potential(1.0, wrong, 0.5)
+    with pytest.raises(InvalidDiscrepancyInput):
+        effective_potential(math.nan, [1.0], 0.5)
+    assert effective_potential(1.0, [1.0, 1e-17], 0.5) == 1.0
+    assert effective_potential(1.0, [1.0, 1e-12], 0.5) == pytest.approx(1.0 + 0.5 * math.log(1e-12))

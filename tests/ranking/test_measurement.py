@@ -7,7 +7,7 @@ import pytest
 
 from frontrunner import FeatureStatistics, errors, scores
 from frontrunner.data import open_dataset, stratified_order
-from frontrunner.discrepancy import head_discrepancy, intrinsic_dimension, task_distances
+from frontrunner.discrepancy import head_discrepancy, intrinsic_dimension, risk_bound, task_distances
 from frontrunner.ranking import RankingRequest, compare_datasets, rank, register_source
 from frontrunner.ranking.local import nothing_ranked_reason
 from frontrunner.settings import Settings
@@ -64,12 +64,39 @@ def test_a_ranking_by_discrepancy_puts_the_nearest_first(feature_sets, settings)
     assert all("logme" in line.scores for line in ranking.ranking)
 
 
+@pytest.mark.parametrize("name", ["risk_bound", "published_risk_bound"])
+def test_a_ranking_by_a_risk_bound_puts_the_least_leave_one_out_risk_plus_gap_first(feature_sets, settings, name):
+    path, sets, labels = feature_sets
+    ranking = rank(path, settings=settings, request=RankingRequest(scores=(name,)))
+    for line in ranking.ranking:
+        found = risk_bound(sets[line.checkpoint.removeprefix("features:")], labels)
+        expected = found.value if name == "risk_bound" else found.published_value
+        assert line.scores[name].raw == pytest.approx(expected, rel=1e-6)
+        assert line.scores[name].value == -line.scores[name].raw
+    values = [line.scores[name].value for line in ranking.ranking]
+    assert values == sorted(values, reverse=True)
+    assert ranking.provenance.ordered_by == name
+
+
+def test_risk_bounds_follow_the_source_statistics_and_are_kept_beside_the_features(colours, hub, settings):
+    request = RankingRequest(scores=("risk_bound",), checkpoints=("local:resnet",))
+    before = rank(colours, hub=hub, settings=settings, request=request).ranking[0]
+    register_source("local:resnet", colours, hub=hub, settings=settings)
+    after = rank(colours, hub=hub, settings=settings, request=request).ranking[0]
+    assert after.forward_examples == 0
+    assert (before.discrepancy.gap_kind, after.discrepancy.gap_kind) == ("estimate", "bound")
+    change = after.discrepancy.pac_bayes_gap - before.discrepancy.pac_bayes_gap
+    assert change != 0
+    assert after.scores["risk_bound"].raw - before.scores["risk_bound"].raw == pytest.approx(change)
+
+
 def test_real_targets_get_a_ridge_probe_and_a_secondary_score_of_classes_is_refused_by_name(tmp_path, settings):
     generator = np.random.default_rng(0)
     features = generator.normal(size=(80, 5))
     np.savez(tmp_path / "r.npz", features=features, targets=features @ generator.normal(size=5))
-    (line,) = rank(tmp_path / "r.npz", settings=settings, request=RankingRequest(scores=("logme", "gbc"))).ranking
-    assert line.scores.keys() == {"logme", "discrepancy", "knn", "ridge_probe"}
+    request = RankingRequest(scores=("logme", "gbc", "risk_bound"))
+    (line,) = rank(tmp_path / "r.npz", settings=settings, request=request).ranking
+    assert line.scores.keys() == {"logme", "risk_bound", "discrepancy", "knn", "ridge_probe"}
     assert line.scores["ridge_probe"].value > 0.99
     assert line.not_applicable["gbc"].code == "score_not_applicable"
 

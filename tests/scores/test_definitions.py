@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from frontrunner import FeatureStatistics, scores
 from frontrunner.scores.lda import leave_one_out_discriminants, oracle_approximating_intensity
-from frontrunner.scores.leave_one_out import leave_one_out, log_predictive_density
+from frontrunner.scores.leave_one_out import _interpolation, leave_one_out, log_predictive_density
 from frontrunner.scores.logme import moments_of
 from frontrunner.scores.regularized_h_score import ledoit_wolf_intensity
 from frontrunner.scores.ridge_probe import penalties_of
@@ -169,7 +169,7 @@ def test_lda_leaves_each_row_out_exactly() -> None:
     data = separable(36, 5, 3)
     _, scored = statistics_and_input(data)
     rows, features, labels, n = scored.rows(36), data["features"], data["labels"], 36
-    found, leverage = leave_one_out_discriminants(Scatter.of(scored.statistics), rows)
+    found, _ = leave_one_out_discriminants(Scatter.of(scored.statistics), rows)
     within = Scatter.of(scored.statistics).within()
     a = oracle_approximating_intensity(within, n)
     target = np.trace(within) / n / 5
@@ -270,3 +270,13 @@ def test_rare_classes_do_not_lower_the_ridge_probe() -> None:
     models = [RidgeClassifier(alpha) for alpha in (30.0, 100.0)]
     expected = max(float((cross_val_predict(m, features, labels, cv=folds) == labels).mean()) for m in models)
     assert scores.score("ridge_probe", features, labels) == pytest.approx(expected, abs=0.03)
+
+
+@pytest.mark.parametrize("units", [0.1, 2.0, 8.0, 20.0])
+def test_leverages_between_nodes_are_right_to_a_thousandth_and_no_nodes_are_wasted(units: float) -> None:
+    t = np.exp(np.linspace(-1.0, units - 1.0, 60))
+    nodes, weights = _interpolation(t)
+    # A leverage is a weighted mean of s^2 / (s^2 + t); the worst single term bounds its error.
+    squared = np.exp(np.linspace(-20, 40, 300))[:, None]
+    worst = float(np.abs((squared / (squared + nodes)) @ weights - squared / (squared + t)).max())
+    assert 1e-5 < worst < 1e-3

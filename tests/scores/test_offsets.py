@@ -15,7 +15,11 @@ from frontrunner import scores
 from frontrunner.scores.regularized_h_score import ledoit_wolf_intensity
 from frontrunner.shard import Shard, fold
 
-INDIFFERENT = [name for name in scores.names() if name not in ("logme", "leep", "nce", "energy", "knn")]
+INDIFFERENT = [
+    name
+    for name in scores.names()
+    if scores.describe(name).needs != "source_probabilities" and name not in ("logme", "energy", "knn")
+]
 
 
 def made(n: int, dimension: int, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
