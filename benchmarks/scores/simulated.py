@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from frontrunner.scores import shard_of
+from frontrunner.scores import Draw, shard_of
 from frontrunner.shard import Shard
-
-Draw = Literal["examples", "within_classes"]
 
 SOURCE_CLASSES = 8
 # Share of a feature's variance within classes that all checkpoints have in common.

@@ -182,9 +182,11 @@ class SelfChallenging:
         in_first, _, by_first_shrinkage = first.pulled_back(by_logit)
         within = first.features - first.means[codes]
         in_mixing = np.einsum("md,md->m", within, by_mean[codes]) / first.counts[codes]
-        along = within @ _leading_direction(within)
-        in_shrinkage = -5.0 * first.shrinkage * (by_shrinkage + by_first_shrinkage) * along**2 / m
-        return np.asarray(terms / m + in_second + in_mixing + in_first + in_shrinkage)
+        found = terms / m + in_second + in_mixing + in_first
+        if first.shrinkage > SMALLEST_SHRINKAGE:
+            along = within @ _leading_direction(within)
+            found -= 5.0 * first.shrinkage * (by_shrinkage + by_first_shrinkage) * along**2 / m
+        return np.asarray(found)
 
 
 def estimate(data: ScoringInput) -> Estimate:
