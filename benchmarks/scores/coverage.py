@@ -48,11 +48,11 @@ class Coverage:
         return f"{self.covered:.2f} / {self.called:.2f} / {self.untied:.2f}"
 
 
-def coverage_of(name: str, situation: Situation, draw: Draw, runs: int, seed: int = 0) -> Coverage:
-    """Of the score `name` over `runs` simulated datasets."""
+def coverage_of(name: str, situation: Situation, draw: Draw, runs: int, intervals: Draw | None = None) -> Coverage:
+    """Of the score `name` over `runs` simulated datasets; its intervals are over `intervals`, or else over `draw`."""
     values, low, high, called, untied = [], [], [], [], []
-    for shards in datasets(situation, draw, CHECKPOINTS, runs, seed):
-        found = [scores.evaluate([name], shard.statistics(), [shard], draw)[name] for shard in shards]
+    for shards in datasets(situation, draw, CHECKPOINTS, runs):
+        found = [scores.evaluate([name], shard.statistics(), [shard], intervals or draw)[name] for shard in shards]
         values.append([score.value for score in found])
         low.append([score.value if score.low is None else score.low for score in found])
         high.append([score.value if score.high is None else score.high for score in found])
