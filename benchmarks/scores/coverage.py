@@ -1,6 +1,6 @@
 """How often the intervals hold what they should, and how often equal checkpoints are called different.
 
-    python -m benchmarks.scores.coverage [--runs 400] [--score NAME]... [--write docs/scores.md]
+    python -m benchmarks.scores.coverage [--runs 160] [--score NAME]... [--write docs/scores.md]
 
 For each score, situation and draw (`simulated`): the share of 95% intervals that hold the score's expectation at this
 number of examples, which is the mean over all runs; the share of pairs of equal merit of which one is called better
@@ -85,7 +85,7 @@ def table(names: Sequence[str], runs: int) -> str:
 def main() -> None:
     """Reads the arguments, prints the table and, if asked, writes it between the markers of a document."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scores.coverage", description=__doc__)
-    parser.add_argument("--runs", type=int, default=400)
+    parser.add_argument("--runs", type=int, default=160)
     parser.add_argument("--score", action="append", help="again for more; all by default")
     parser.add_argument("--write", type=Path, help="a document with the markers of the table")
     arguments = parser.parse_args()

@@ -71,7 +71,7 @@ def estimate(data: ScoringInput) -> Estimate:
         if correct.sum() < best.sum():
             break  # weaker penalties fit the noise, and take longest
         best, chosen = correct, strength
-    return prediction_quality(1.0 - best[:, None], rows, leverage=_mean_leverage(*rows.features.shape, chosen))
+    return prediction_quality(1.0 - best[:, None], rows, leverage=_mean_leverage(codes.size, data.dimension, chosen))
 
 
 def _mean_leverage(m: int, dimension: int, strength: float) -> float:

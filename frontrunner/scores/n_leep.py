@@ -60,11 +60,12 @@ def estimate(data: ScoringInput) -> Estimate:
         return log_expected_prediction(lambda: iter([(theta, codes)]), data.class_count, rows.index)
 
     first = fitted(SEED)
+    of_rows = first.influence
 
     def influence() -> Influence:
         # A mixture has many optima; which one is found changes the score as much as the examples do.
         starts = tuple(fitted(SEED + 1 + start).value for start in range(OTHER_STARTS))
-        return replace(first.influence(), starts=starts)
+        return replace(of_rows(), starts=starts)
 
     return replace(first, influence=influence)
 

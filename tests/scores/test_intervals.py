@@ -62,7 +62,7 @@ def test_leaving_a_row_out_is_exact_also_with_fewer_rows_than_features(name: str
         scores.score(name, **{key: np.delete(values, row, axis=0) for key, values in data.items()}) for row in range(48)
     ]
     assert np.corrcoef(found().changes, -np.array(without))[0, 1] > 0.95
-    assert found().changes.std() == pytest.approx(np.std(without), rel=0.1)
+    assert found().changes.std() == pytest.approx(np.std(without), rel=0.15)
 
 
 def test_the_influence_on_sfda_is_the_derivative_by_the_rows_weights() -> None:
