@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Installed once per change of what is to be installed.
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format install clean
+.PHONY: demo test lint format install mutants clean
 
 demo: install  ## rank three ImageNet checkpoints on scikit-learn's digits
 	$(BIN)/frontrunner demo
@@ -24,6 +24,10 @@ lint: install  ## style, types, arrows between the rooms
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+mutants: install  ## mutations of the formulas that no test notices; OF=frontrunner/scores/lda.py SAMPLE=200 SEED=0 JOBS=2
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutants]'
+	$(BIN)/python -m benchmarks.mutants $(OF) --jobs $(or $(JOBS),2) --seed $(or $(SEED),0) $(if $(SAMPLE),--sample $(SAMPLE))
 
 install: $(STAMP)
 

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from frontrunner.data import DatasetReport
 from frontrunner.errors import ModalityMismatch
@@ -43,6 +44,8 @@ _TITLES = {
     Stage.TRAIN: "training",
     Stage.EXPORT: "writing files",
 }
+# Classes in a check's table: what fits on a screen.
+_CLASSES_SHOWN = 15
 # Names shorter than this are never folded, whatever else has to give way.
 _NAME_WIDTH = 20
 
@@ -86,9 +89,19 @@ def show_ranking(ranking: Ranking, console: Console) -> None:
             _count(line.parameters),
             f"{line.seconds:.1f}" if line.forward_examples else "cached",
         )
+    if data.read_as:
+        console.print(f"read as: {data.read_as}", soft_wrap=True, highlight=False, markup=False)
+    for warning in data.warnings:
+        console.print(f"warning: {warning}", style="yellow", soft_wrap=True, highlight=False, markup=False)
     console.print(table)
     if any(line.tied_with_best for line in ranking.ranking):
         console.print("= the examples cannot tell it apart from the first one")
+    if any(line.scores[name].unreliable for line in ranking.ranking for name in asked if name in line.scores):
+        console.print(
+            "! too high by more than its interval, as there are few examples for so many source classes; "
+            "leep_cross_fitted and nce_cross_fitted are not",
+            soft_wrap=True,
+        )
     for reason in dict.fromkeys(
         f"{name} is missing where it says -: {refusal.reason}"
         for line in ranking.ranking
@@ -151,20 +164,34 @@ def show_listed(found: CatalogueMatches, console: Console) -> None:
 
 
 def show_report(report: DatasetReport, console: Console) -> None:
-    """A dataset's check."""
-    console.print(f"[bold]{report.name}[/bold]: {report.format}, {report.modality}, {report.task}")
-    console.print(f"{report.train_examples:,} training and {report.test_examples:,} test examples")
+    """A dataset's check in one screen: what will be ranked on, and what looks wrong."""
+
+    def say(line: str, style: str = "") -> None:
+        console.print(line, style=style, soft_wrap=True, highlight=False, markup=False)
+
+    say(f"{report.name}: {report.format}, {report.modality}, {report.task}", "bold")
+    say(f"read as: {report.read_as}")
+    say(f"{report.train_examples:,} training and {report.test_examples:,} test examples")
     if report.widths and report.heights:
-        console.print(f"images of {report.widths.median:g} x {report.heights.median:g} pixels (median)")
+        say(f"images of {report.widths.median:g} x {report.heights.median:g} pixels (median)")
+    if report.lengths:
+        say(f"texts of {report.lengths.median:g} characters (median), {report.lengths.largest:g} at most")
+    for entry in report.feature_sets:
+        say(f"feature set {entry.name}: {entry.dimension} features")
+    for name, span in report.targets.items():
+        say(f"{name}: {span.smallest:g} to {span.largest:g}, median {span.median:g}")
     if report.classes:
-        table = Table("class", "train", "test")
-        for entry in report.classes:
-            table.add_row(entry.name, str(entry.train), str(entry.test))
+        table = Table("class", "train", "test", box=SIMPLE_HEAD)
+        shown = sorted(report.classes, key=lambda c: -c.train)[:_CLASSES_SHOWN]
+        for counted in shown if len(report.classes) > _CLASSES_SHOWN else report.classes:
+            table.add_row(Text(counted.name), str(counted.train), str(counted.test))
         console.print(table)
+        if len(report.classes) > _CLASSES_SHOWN:
+            say(f"and {len(report.classes) - _CLASSES_SHOWN} classes with fewer examples; --json lists all")
     for warning in report.warnings:
-        console.print(f"warning: {warning}", style="yellow")
-    for file in report.unreadable[:10]:
-        console.print(f"left out {file.key}: {file.reason}", soft_wrap=True)
+        say(f"warning: {warning}", "yellow")
+    for file in report.unreadable[:5]:
+        say(f"unreadable {file.key}: {file.reason}")
 
 
 class _Bars(Silent):
@@ -250,9 +277,10 @@ def show_tuning(output: TuningOutput, console: Console) -> None:
 
 
 def _with_reach(score: ScoreValue) -> str:
+    mark = " !" if score.unreliable else ""
     if score.low is None or score.high is None:
-        return f"{score.value:.4f}"
-    return f"{score.value:.4f} ±{(score.high - score.low) / 2:.4f}"
+        return f"{score.value:.4f}{mark}"
+    return f"{score.value:.4f} ±{(score.high - score.low) / 2:.4f}{mark}"
 
 
 def _count(parameters: int) -> str:

@@ -12,7 +12,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks.tuning.runs import Protocol, RunKey, add_run, read_runs, tune_once
+from benchmarks.tuning.runs import Protocol, RunKey, add_run, pack_zoo, read_runs, tune_once
 from benchmarks.tuning.table import table, write_between_marks
 
 DATASETS = "dtd10,flowers5,trashnet,signdigits"
@@ -43,12 +43,13 @@ def main() -> None:
         for method in arguments.methods.split(",")
         for dataset in arguments.datasets.split(",")
     ]
+    zoo = pack_zoo()
     for key in () if arguments.only_table else wanted:
         if key in runs:
             continue
         first = runs.get(key._replace(seed=seeds[0]))
         rate = arguments.rate or (first.learning_rate if first else None)
-        run = tune_once(protocol, key, rate, folder)
+        run = tune_once(protocol, key, rate, folder, zoo)
         runs[key] = run
         add_run(arguments.results, run)
         outcome = run.error or f"{run.accuracy:.4f} at rate {run.learning_rate:g}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from frontrunner.data import DatasetReference, open_dataset
 from frontrunner.errors import FrontrunnerError
 from frontrunner.hub import CheckpointDescription, describe_directory
 from frontrunner.tuning import METHODS, TuningPayload, TuningRequest, tuning_payload
+from frontrunner.tuning.networks.classifier import Classifier
 from frontrunner.tuning.run import Fitted, fit
 from frontrunner.tuning.training.loop import answers
 
@@ -43,7 +44,7 @@ class RunKey(NamedTuple):
     Attributes:
         dataset: of the pack.
         method: `finetune@NAME` fine-tunes another checkpoint than the popular one, `METHOD+trained` trains the
-            statistics of normalisation.
+            statistics of normalisation, `METHOD:leader=0.25` names a number of the method.
         seed: of the tuning.
     """
 
@@ -55,8 +56,8 @@ class RunKey(NamedTuple):
 class Run(BaseModel):
     """What one tuning came to. `accuracy` is None where it failed, and `error` says why.
 
-    `members` holds the accuracy of each teacher of an ensemble by itself: fine-tuned alone, at the ensemble's rate and
-    to the ensemble's best epoch.
+    `leader` is the id of the checkpoint that a zoo began with. `members` holds the accuracy of each teacher of an
+    ensemble by itself: fine-tuned alone, at the ensemble's rate and to the ensemble's best epoch.
     """
 
     protocol: Protocol
@@ -70,6 +71,7 @@ class Run(BaseModel):
     best_epoch: int | None = None
     parameters: int | None = None
     seconds: float = 0.0
+    leader: str | None = None
     members: dict[str, float] = {}
     error: str | None = None
 
@@ -99,15 +101,18 @@ def add_run(path: Path, run: Run) -> None:
         file.write(f"{json.dumps(run.model_dump())}\n")
 
 
-def tune_once(protocol: Protocol, key: RunKey, rate: float | None, folder: Path) -> Run:
+def tune_once(
+    protocol: Protocol, key: RunKey, rate: float | None, folder: Path, zoo: Sequence[CheckpointDescription]
+) -> Run:
     """Tune and measure on the test split. Goes on where a killed run stopped, as its state lies in `folder`.
 
     Args:
         protocol, key: which run.
         rate: the learning rate; None to look for it.
         folder: what an unfinished run keeps; cleared once it is finished.
+        zoo: the checkpoints, the one that is tuned by default first.
     """
-    payload = payload_of(protocol, key, rate, folder)
+    payload = payload_of(protocol, key, rate, folder, zoo)
     started = time.monotonic()
     run = Run(protocol=protocol, **key._asdict())
     try:
@@ -125,9 +130,17 @@ def tune_once(protocol: Protocol, key: RunKey, rate: float | None, folder: Path)
             "best_epoch": fitted.reached.best_epoch,
             "parameters": sum(weight.numel() for weight in fitted.method.parameters()),
             "seconds": fitted.reached.seconds,
+            "leader": _leader(fitted),
             "members": _members(fitted) if key.method == "ensemble" else {},
         }
     )
+
+
+def _leader(fitted: Fitted) -> str | None:
+    if not fitted.context.options.needs_one_architecture:
+        return None
+    assert isinstance(fitted.method.module, Classifier)
+    return fitted.method.module.description.id
 
 
 def _members(fitted: Fitted) -> dict[str, float]:
@@ -137,20 +150,24 @@ def _members(fitted: Fitted) -> dict[str, float]:
         for member in fitted.method.models().values()
     ]
     return {
-        name: float((logits.argmax(dim=1) == report.labels).float().mean())
-        for name, logits in zip(ZOO, alone, strict=True)
+        teacher.id.removeprefix("local:"): float((logits.argmax(dim=1) == report.labels).float().mean())
+        for teacher, logits in zip(fitted.context.teachers, alone, strict=True)
     }
 
 
-def payload_of(protocol: Protocol, key: RunKey, rate: float | None, folder: Path) -> TuningPayload:
+def payload_of(
+    protocol: Protocol, key: RunKey, rate: float | None, folder: Path, zoo: Sequence[CheckpointDescription]
+) -> TuningPayload:
     """The run as work to be done. Every epoch is trained; validation only chooses among their weights."""
     method, _, statistics = key.method.partition("+")
-    name, _, chosen = method.partition("@")
-    known = {found.id: found for found in (_describe(checkpoint) for checkpoint in ZOO)}
+    method, _, chosen = method.partition("@")
+    name, _, number = method.partition(":")
+    option, _, value = number.partition("=")
+    known = {found.id: found for found in zoo}
     student = f"local:{chosen}" if chosen else next(iter(known))
     request = TuningRequest.model_validate(
         {
-            "method": name,
+            "method": {"name": name} | ({option: value} if option else {}),
             "student": None if METHODS[name].made_of_teachers else student,
             "teachers": tuple(known) if METHODS[name].teachers_needed else (),
             "epochs": protocol.epochs,
@@ -162,10 +179,20 @@ def payload_of(protocol: Protocol, key: RunKey, rate: float | None, folder: Path
             "seed": key.seed,
         }
     )
-    path = pack() / "datasets" / key.dataset / f"{key.dataset}.zip"
-    opened = open_dataset(path)
-    return tuning_payload(request, DatasetReference(path=path, name=key.dataset, digest=opened.digest), known, folder)
+    return tuning_payload(request, dataset(key.dataset), known, folder)
 
 
-def _describe(checkpoint: str) -> CheckpointDescription:
-    return describe_directory(pack() / "hub" / checkpoint)
+def dataset(name: str) -> DatasetReference:
+    """A dataset of the pack."""
+    path = dataset_path(name)
+    return DatasetReference(path=path, name=name, digest=open_dataset(path).digest)
+
+
+def dataset_path(name: str) -> Path:
+    """Where a dataset of the pack lies."""
+    return pack() / "datasets" / name / f"{name}.zip"
+
+
+def pack_zoo() -> list[CheckpointDescription]:
+    """The pack's four checkpoints of one architecture."""
+    return [describe_directory(pack() / "hub" / checkpoint) for checkpoint in ZOO]

@@ -8,7 +8,6 @@ from pathlib import Path
 from benchmarks.tuning.runs import Protocol, Run
 
 BASELINE = "finetune"
-_MARKS = ("<!-- results -->", "<!-- end of results -->")
 
 
 def table(runs: Sequence[Run], protocol: Protocol) -> str:
@@ -27,7 +26,7 @@ def table(runs: Sequence[Run], protocol: Protocol) -> str:
     baseline = {(run.dataset, run.seed): run for run in runs if run.method == BASELINE}
     for method in methods:
         own = [run for run in runs if run.method == method]
-        columns = [_accuracies([run for run in own if run.dataset == dataset]) for dataset in datasets]
+        columns = [accuracies([run for run in own if run.dataset == dataset]) for dataset in datasets]
         lines.append(f"| {method} | " + " | ".join([*columns, _gain(own, baseline), *_cost(own, baseline)]) + " |")
     failed = [f"{run.dataset} {run.method} seed {run.seed}: {run.error}" for run in runs if run.error]
     return "\n".join([*lines, *([""] if failed else []), *failed])
@@ -41,18 +40,20 @@ def _alone(run: Run) -> list[Run]:
     ]
 
 
-def write_between_marks(path: Path, text: str) -> None:
-    """Replace what stands between the two marks of a document.
+def write_between_marks(path: Path, text: str, name: str = "results") -> None:
+    """Replace what stands between `<!-- NAME -->` and `<!-- end of NAME -->` in a document.
 
     Raises:
-        ValueError: it has no marks.
+        ValueError: it has no such marks.
     """
-    before, rest = path.read_text().split(_MARKS[0])
-    _, after = rest.split(_MARKS[1])
-    path.write_text(f"{before}{_MARKS[0]}\n{text}\n{_MARKS[1]}{after}")
+    first, last = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, rest = path.read_text().split(first)
+    _, after = rest.split(last)
+    path.write_text(f"{before}{first}\n{text}\n{last}{after}")
 
 
-def _accuracies(runs: Sequence[Run]) -> str:
+def accuracies(runs: Sequence[Run]) -> str:
+    """Mean accuracy in percent ± half the range; a dash where none has finished."""
     found = [100 * run.accuracy for run in runs if run.accuracy is not None]
     if not found:
         return "-"

@@ -23,10 +23,20 @@ HubOption = Annotated[
     list[Path] | None, typer.Option("--hub", help="Folder of checkpoints; may be given again.", show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-LabelOption = Annotated[str | None, typer.Option("--label", help="Table column holding the label or target.")]
+LabelOption = Annotated[
+    str | None, typer.Option("--label", help="Table column of the label or target; A,B,C for one-hot columns.")
+]
 InputOption = Annotated[
     str | None,
-    typer.Option("--input", help="Table column of the text or image path; A,B for pairs."),
+    typer.Option("--input", help="Table column of the input, whatever it is; A,B for pairs or features."),
+]
+TextOption = Annotated[str | None, typer.Option("--text", help="Table column read as texts; A,B for pairs.")]
+ImageOption = Annotated[
+    str | None, typer.Option("--image", help="Table column read as images: their names, or their bytes.")
+]
+SplitOption = Annotated[
+    str | None,
+    typer.Option("--split", help="Table column of the split; none; or train=A,B;test=C: names of folders or files."),
 ]
 MaxParametersOption = Annotated[
     int | None, typer.Option("--max-parameters", min=1, help="Leave larger checkpoints out.")
@@ -57,14 +67,24 @@ def constraints(
     )
 
 
-def dataset_options(task: str | None, label: str | None, input_column: str | None) -> DatasetOptions:
+def dataset_options(
+    task: str | None,
+    label: str | None,
+    input_column: str | None,
+    *,
+    text: str | None = None,
+    image: str | None = None,
+    split: str | None = None,
+) -> DatasetOptions:
     """How to read a dataset, from the command line's options."""
     from pydantic import ValidationError
 
     from frontrunner.data import DatasetOptions
 
     try:
-        return DatasetOptions.model_validate({"task": task, "label": label, "input": input_column})
+        return DatasetOptions.model_validate(
+            {"task": task, "label": label, "input": input_column, "text": text, "image": image, "split": split}
+        )
     except ValidationError as error:
         raise typer.BadParameter(error.errors()[0]["msg"]) from error
 

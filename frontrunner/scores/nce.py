@@ -1,10 +1,15 @@
-"""NCE: negative conditional entropy of the labels given the checkpoint's own predicted class."""
+"""NCE: negative conditional entropy of the labels given the checkpoint's own predicted class.
+
+It is too high where source classes are many and examples few: a source class of one example tells its label. See
+`leep.expected_optimism`; `nce_cross_fitted` predicts each example from the others.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from frontrunner.scores.influence import Influence
+from frontrunner.scores.leep import expected_optimism
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import ScoringInput
 
@@ -51,7 +56,9 @@ def estimate(data: ScoringInput) -> Estimate:
         terms = [log_share[theta.argmax(axis=1), codes] for theta, codes in data.probability_blocks()]
         return Influence.on_mean(np.concatenate(terms))
 
-    return Estimate(value, value, influence if data.has_rows else None)
+    occurring = float(np.count_nonzero(counts.sum(axis=1)))
+    optimism = expected_optimism(occurring, data.class_count, data.n)
+    return Estimate(value, value, influence if data.has_rows else None, optimism)
 
 
 SCORE = Score(
@@ -63,6 +70,7 @@ SCORE = Score(
     range="-log C to 0",
     cost="one pass over the checkpoint's predictions, n C_source",
     explanation="How much of your label is left open once the checkpoint's own top class is known.",
+    version=2,
     estimate=estimate,
     highest=0.0,
 )

@@ -15,10 +15,12 @@ from frontrunner.scores import (
     knn,
     lda,
     leep,
+    leep_cross_fitted,
     linear_probe,
     logme,
     n_leep,
     nce,
+    nce_cross_fitted,
     parc,
     regularized_h_score,
     ridge_probe,
@@ -38,7 +40,9 @@ _SCORES: dict[str, Score] = {
     for module in (
         logme,
         leep,
+        leep_cross_fitted,
         nce,
+        nce_cross_fitted,
         n_leep,
         h_score,
         regularized_h_score,
@@ -53,6 +57,10 @@ _SCORES: dict[str, Score] = {
         ridge_probe,
     )
 }
+
+
+# Where there is no interval to compare it with. LEEP and NCE of good checkpoints differ by some hundredths.
+_LARGEST_OPTIMISM = 0.05
 
 
 class Evaluation(dict[str, ScoreValue]):
@@ -154,7 +162,7 @@ def score(name: str, features: ArrayLike, labels: ArrayLike, *, source_probabili
         name: a registered name.
         features: (n, D) real numbers.
         labels: integers or strings (n,) are classes, floats (n,) or (n, K) real targets.
-        source_probabilities: (n, C_source) the checkpoint's own predictions, for `leep` and `nce`.
+        source_probabilities: (n, C_source) the checkpoint's own predictions, for LEEP, NCE and these cross-fitted.
 
     Raises:
         UnknownScore: no such score.
@@ -215,8 +223,18 @@ def _estimate(score: Score, data: ScoringInput) -> Estimate:
 
 def _with_interval(score: Score, estimate: Estimate, data: ScoringInput) -> ScoreValue:
     if estimate.influence is None:
-        return ScoreValue(value=estimate.value, raw=estimate.raw)
+        unreliable = estimate.optimism > _LARGEST_OPTIMISM
+        return ScoreValue(value=estimate.value, raw=estimate.raw, unreliable=unreliable)
     found = replicates(estimate.value, estimate.influence(), data)
     ends = interval(estimate.value, found, score.lowest, score.highest)
     low, high = ends if ends is not None else (None, None)
-    return ScoreValue(value=estimate.value, low=low, high=high, raw=estimate.raw, replicates=tuple(found.tolist()))
+    # The upper end may be cut at the score's limit.
+    reach = _LARGEST_OPTIMISM if low is None else estimate.value - low
+    return ScoreValue(
+        value=estimate.value,
+        low=low,
+        high=high,
+        raw=estimate.raw,
+        unreliable=estimate.optimism > reach,
+        replicates=tuple(found.tolist()),
+    )

@@ -31,11 +31,13 @@ class Estimate:
         value: higher is better.
         raw: the number as its paper defines it; equals `value` unless lower is better there.
         influence: computes how much each row adds to the value; None where no rows are at hand.
+        optimism: by how much the value is expected to be too high because the same examples are fitted and scored.
     """
 
     value: float
     raw: float
     influence: Callable[[], Influence] | None
+    optimism: float = 0.0
 
 
 class ScoreValue(BaseModel):
@@ -55,6 +57,12 @@ class ScoreValue(BaseModel):
     high: float | None = Field(default=None, description="Upper end of the same interval.")
     raw: float | None = Field(
         default=None, description="The number as its paper defines it; differs from `value` where lower is better."
+    )
+    unreliable: bool = Field(
+        default=False,
+        exclude_if=lambda unreliable: not unreliable,
+        description="Whether the value is expected to be too high by more than its interval, as there are too few "
+        "examples for so many source classes; left out where it is not.",
     )
     # Two checkpoints that read the same rows have the same groups, so their replicates are paired: only
     # `probability_first_beats_second` needs them. Lines of a ranking have none, so neither has the public schema.

@@ -1,4 +1,6 @@
-"""The methods: what each may be told, with the defaults of its paper, and the facts of each. No torch here.
+"""The methods: what each may be told, and the facts of each. No torch here.
+
+Defaults are those of the methods' papers or of their authors' code where docs/tuning.md does not say otherwise.
 
 A request names a method (`"b_tuning"`) or spells it out (`{"name": "b_tuning", "strength": 10}`). The method NAME is
 built by the function NAME of `frontrunner.tuning.methods.NAME`: adding one touches that file and this one.
@@ -16,7 +18,7 @@ Positive = Annotated[float, Field(gt=0, le=1e6)]
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 Leader = Annotated[
     float,
-    Field(gt=0, lt=1, description="First gate of the teacher of the highest LogME; the others share the rest."),
+    Field(gt=0, le=1, description="First gate of the teacher of the highest LogME; the others share the rest."),
 ]
 
 IMAGES: frozenset[Modality] = frozenset({"image"})
@@ -82,7 +84,7 @@ class DeltaOptions(_Options):
     modalities = IMAGES
 
     name: Literal["delta"] = "delta"
-    strength: Weight = Field(default=1e-4, description="Of the attention-weighted distance of feature maps.")
+    strength: Weight = Field(default=0.01, description="lambda: of the attention-weighted distance of feature maps.")
     head_strength: Weight = Field(default=0.01, description="Pull of the head's weights towards zero.")
     importance_examples: int = Field(default=256, ge=1, le=10_000, description="Images that importance is measured on.")
 
@@ -156,7 +158,7 @@ class ZooTuningOptions(_Options):
     exports_plain_models = False
 
     name: Literal["zoo_tuning"] = "zoo_tuning"
-    leader: Leader = 0.9999
+    leader: Leader = 1.0
 
 
 class LiteZooTuningOptions(_Options):
@@ -168,7 +170,7 @@ class LiteZooTuningOptions(_Options):
     modalities = IMAGES
 
     name: Literal["lite_zoo_tuning"] = "lite_zoo_tuning"
-    leader: Leader = 0.9999
+    leader: Leader = 1.0
 
 
 class HubPathwayOptions(_Options):
@@ -210,7 +212,7 @@ class MDDOptions(_Options):
     modalities = IMAGES
 
     name: Literal["mdd"] = "mdd"
-    strength: Weight = Field(default=1.0, description="Largest strength of the reversed gradient.")
+    strength: Weight = Field(default=0.1, description="Largest strength of the reversed gradient.")
     margin: Positive = Field(default=4.0, description="gamma: weight of the source in the disparity.")
 
 

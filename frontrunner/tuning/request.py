@@ -24,7 +24,7 @@ from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES
 from frontrunner.tuning.options import METHODS, FinetuneOptions, MethodOptions, NamedMethod
 
 # Part of a payload's identity: raise it whenever the same payload would train otherwise.
-VERSION = 2
+VERSION = 3
 MAX_TEACHERS = 16
 
 

@@ -10,8 +10,8 @@ import pytest
 from frontrunner import scores
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "scores.md").read_text()
-NAMES = ["logme", "leep", "nce", "n_leep", "h_score", "regularized_h_score", "transrate", "parc", "gbc", "sfda"]
-NAMES += ["energy", "lda", "knn", "linear_probe", "ridge_probe"]
+NAMES = ["logme", "leep", "leep_cross_fitted", "nce", "nce_cross_fitted", "n_leep", "h_score", "regularized_h_score"]
+NAMES += ["transrate", "parc", "gbc", "sfda", "energy", "lda", "knn", "linear_probe", "ridge_probe"]
 
 
 def test_the_names_are_the_published_ones_and_the_default_comes_first() -> None:

@@ -34,9 +34,9 @@ def test_the_output_of_a_step_keeps_the_replicates_through_json() -> None:
     assert StepOutput.model_validate(stored) == output
 
 
-def test_the_schema_of_a_ranking_describes_the_four_numbers_and_no_replicates() -> None:
+def test_the_schema_of_a_ranking_describes_the_numbers_and_the_mark_and_no_replicates() -> None:
     properties = RankedCheckpoint.model_json_schema(mode="serialization")["$defs"]["ScoreValue"]["properties"]
-    assert properties.keys() == {"value", "low", "high", "raw"}
+    assert properties.keys() == {"value", "low", "high", "raw", "unreliable"}
     assert all(entry["description"] for entry in properties.values())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ from frontrunner.tuning.methods.dan import squared_mmd
 from frontrunner.tuning.methods.dann import domain_loss
 from frontrunner.tuning.methods.mdd import margin_disparity
 from frontrunner.tuning.methods.reversal import reverse_gradient, warmed_up
-from frontrunner.tuning.options import DANNOptions, MDDOptions
+from frontrunner.tuning.options import DANNOptions, DANOptions, MDDOptions
 from frontrunner.tuning.training.method import Batch
 from tests.tuning.builders import coloured_images, context
 
@@ -83,10 +84,105 @@ def test_the_mmd_of_two_points_is_its_closed_form():
     assert float(squared_mmd(first, second)) == pytest.approx(2 - 2 * kernel, rel=1e-5)
 
 
+def test_the_mmd_is_its_definition_by_loops_with_the_median_of_the_distances_between_different_points():
+    """Skewed distances, so that their mean is far from their median, and sets of different sizes."""
+    first, second = [[0.0, 0.0], [0.3, 0.1], [0.5, 0.9]], [[1.0, 0.2], [9.0, 0.0]]
+    both = first + second
+
+    def squared(a, b):
+        return sum((x - y) ** 2 for x, y in zip(a, b, strict=True))
+
+    apart = sorted(squared(a, b) for i, a in enumerate(both) for j, b in enumerate(both) if i != j)
+    median = apart[(len(apart) - 1) // 2]  # of an even count torch takes the lower one
+    assert median < np.mean(apart) / 2
+
+    def kernel(a, b):
+        return sum(math.exp(-squared(a, b) / (factor * median)) for factor in (0.25, 0.5, 1, 2, 4)) / 5
+
+    expected = (
+        sum(kernel(a, b) for a in first for b in first) / 9
+        + sum(kernel(a, b) for a in second for b in second) / 4
+        - 2 * sum(kernel(a, b) for a in first for b in second) / 6
+    )
+    assert float(squared_mmd(torch.tensor(first), torch.tensor(second))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_loss_of_dan_is_the_mmd_between_the_features_of_both_domains_times_its_strength(tmp_path, zoo):
+    images, others = coloured_images(6), coloured_images(6, seed=5)
+    rows = torch.arange(6)
+    for options, strength in ((DANOptions(), 1.0), (DANOptions(strength=2.5), 2.5)):
+        method = build(context(options, tmp_path, images, zoo[0]))
+        student = method.module.eval()
+        parts = method.loss(Batch(rows, images.plain(rows), images.labels, others.plain(rows), 0.0)).parts
+        source, target = student.features(images.plain(rows)), student.features(others.plain(rows))
+        assert float(parts["mmd"].detach()) == pytest.approx(
+            strength * float(squared_mmd(source, target).detach()), rel=1e-5
+        )
+
+
 def test_reversal_warms_up_from_nothing_to_all():
-    assert warmed_up(0.0) == 0.0
-    assert warmed_up(1.0) == pytest.approx(1.0, abs=1e-4)
-    assert warmed_up(0.2) < warmed_up(0.6)
+    """2 / (1 + exp(-10 p)) - 1 is the hyperbolic tangent of 5 p."""
+    for progress in (0.0, 0.1, 0.35, 1.0):
+        assert warmed_up(progress) == pytest.approx(math.tanh(5 * progress), abs=1e-12)
+
+
+def test_the_domain_loss_is_the_mean_logistic_loss_with_the_source_as_one():
+    critic = nn.Linear(1, 1)
+    with torch.no_grad():
+        critic.weight.fill_(2.0)
+        critic.bias.fill_(0.5)
+    expected = (math.log1p(math.exp(-2.5)) + math.log1p(math.exp(-1.5)) + math.log1p(math.exp(0.5 - 2))) / 3
+    found = domain_loss(critic, torch.tensor([[1.0], [0.5]]), torch.tensor([[-1.0]]), 1.0)
+    assert float(found.detach()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_disparity_without_any_doubt_is_finite():
+    """-log(1 - p) of a probability that rounds to one is cut at -log(1e-6)."""
+    certain = torch.tensor([[100.0, 0.0]])
+    found = margin_disparity(certain, certain, certain, certain, margin=4.0)
+    assert float(found) == pytest.approx(-math.log(1e-6), rel=0.02)
+
+
+@pytest.mark.parametrize(("options", "strongest"), [(DANNOptions(), 1.0), (MDDOptions(), 0.1)])
+def test_by_default_gradients_are_reversed_as_strongly_as_in_the_methods_source(tmp_path, vit, options, strongest):
+    """DANN's reach 1, MDD's 0.1; a method of strength 1 tells by how much."""
+    images, others = coloured_images(6), coloured_images(6, seed=5)
+    rows = torch.arange(6)
+    part = "domains" if options.name == "dann" else "disparity"
+    found = []
+    for given in (options, options.model_copy(update={"strength": 1.0})):
+        method = build(context(given, tmp_path, images, vit))
+        weight = dict(method.module.student.backbone())["blocks.0.mlp.fc1.weight"]
+        batch = Batch(rows, images.plain(rows), images.labels, others.plain(rows), 0.5)
+        found.append(torch.autograd.grad(method.loss(batch).parts[part], weight)[0])
+    torch.testing.assert_close(found[0], strongest * found[1], rtol=1e-3, atol=1e-8)
+
+
+def test_the_critics_learn_at_the_rate_of_the_head_and_the_one_of_dann_has_a_hidden_layer_of_256(tmp_path, vit):
+    images = coloured_images(6)
+    for options in (DANNOptions(), MDDOptions()):
+        method = build(context(options, tmp_path, images, vit))
+        critic = method.module.critic if options.name == "dann" else method.module.adversary
+        own = {id(weight) for weight in critic.parameters()}
+        rates = {group.rate for group in method.groups for weight in group.weights if id(weight) in own}
+        assert rates == {10.0}
+    dann = build(context(DANNOptions(), tmp_path, images, vit)).module.critic
+    assert [layer.out_features for layer in dann if isinstance(layer, nn.Linear)] == [256, 1]
+
+
+def test_the_loss_of_mdd_is_its_definition_with_the_sources_part_four_times(tmp_path, vit):
+    images, others = coloured_images(6), coloured_images(6, seed=5)
+    rows = torch.arange(6)
+    method = build(context(MDDOptions(), tmp_path, images, vit))
+    student, adversary = method.module.student.eval(), method.module.adversary
+    found = method.loss(Batch(rows, images.plain(rows), images.labels, others.plain(rows), 0.5)).parts["disparity"]
+    terms = []
+    for views, weight in ((images.plain(rows), 4.0), (others.plain(rows), None)):
+        features, logits = student.both(views)
+        doubts = adversary(features).softmax(dim=1).detach().numpy()
+        for row, answer in zip(doubts, logits.argmax(dim=1).tolist(), strict=True):
+            terms.append(-math.log(1 - row[answer]) if weight is None else -weight * math.log(row[answer]))
+    assert float(found.detach()) == pytest.approx(sum(terms) / 6, rel=1e-4)
 
 
 @pytest.mark.parametrize("options", [DANNOptions(), MDDOptions()])

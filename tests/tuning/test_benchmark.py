@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.tuning import siblings
 from benchmarks.tuning.runs import Protocol, Run, add_run, read_runs
 from benchmarks.tuning.table import table, write_between_marks
 
@@ -40,3 +41,21 @@ def test_only_what_stands_between_the_marks_is_replaced(tmp_path):
     write_between_marks(path, "new")
     write_between_marks(path, "newer")
     assert path.read_text() == "before\n<!-- results -->\nnewer\n<!-- end of results -->\nafter\n"
+    path.write_text("<!-- results -->\na\n<!-- end of results -->\n<!-- b -->\n<!-- end of b -->\n")
+    write_between_marks(path, "new", "b")
+    assert path.read_text() == "<!-- results -->\na\n<!-- end of results -->\n<!-- b -->\nnew\n<!-- end of b -->\n"
+
+
+def test_gains_of_a_zoo_are_over_the_best_single_checkpoint_and_over_the_one_that_logme_chose():
+    """Differences to the best, b: 4 and 0, so 2 ± 2; to the leader, a: 10 and 4, so 7 ± 3."""
+    runs = [
+        run("finetune@a", 0, 0.50),
+        run("finetune@a", 1, 0.60),
+        run("finetune@b", 0, 0.56),
+        run("finetune@b", 1, 0.64),
+    ]
+    runs += [run("zoo_tuning", 0, 0.60, leader="local:a"), run("zoo_tuning", 1, 0.64, leader="local:a")]
+    text = siblings.table(runs, PROTOCOL, ["c"], 0.001)
+    assert "| zoo_tuning | 62.0 ± 2.0 | +2.0 ± 2.0 | +7.0 ± 3.0 |" in text
+    assert "| finetune, the best single one | 60.0 ± 4.0 | +0.0 ± 0.0 | +5.0 ± 1.0 |" in text
+    assert "| finetune, the leader by LogME | 55.0 ± 5.0 | -5.0 ± 1.0 | +0.0 ± 0.0 |" in text

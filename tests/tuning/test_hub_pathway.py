@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import zlib
 
 import pytest
 import torch
+from scipy.stats import kstest
 
 from frontrunner.errors import TuningError
 from frontrunner.hub import describe_directory
+from frontrunner.tuning.examples.examples import Texts
 from frontrunner.tuning.methods import build
-from frontrunner.tuning.methods.hub_pathway import Pathway, entropy
+from frontrunner.tuning.methods.hub_pathway import Generator, Pathway, Skim, entropy
 from frontrunner.tuning.options import HubPathwayOptions
 from frontrunner.tuning.training.method import Batch
 from tests.tuning.builders import coloured_images, context, image_classifier
@@ -83,6 +86,63 @@ def test_noise_is_drawn_in_training_only(members, pixels):
     assert torch.equal(pathway.eval().generator(pixels), pathway.generator(pixels))
 
 
+@pytest.mark.parametrize("bias", [-1.0, 2.0])
+def test_the_noise_is_normal_with_the_softplus_of_what_the_generator_doubts(bias):
+    """log(1 + e^bias) is its deviation, where the doubt does not depend on the image; the logits are its mean."""
+    torch.manual_seed(0)
+    generator = Generator(2, texts=False)
+    with torch.no_grad():
+        generator.doubt.weight.zero_()
+        generator.doubt.bias.fill_(bias)
+        image = torch.rand(1, 3, 32, 32)
+        drawn = generator.train()(image.expand(4000, -1, -1, -1))
+        plain = generator.eval()(image)
+    standard = (drawn - plain) / math.log1p(math.exp(bias))
+    for column in standard.T:
+        assert kstest(column.numpy(), "norm").pvalue > 0.01
+
+
+def test_the_generator_sees_grey_as_nothing_and_an_image_of_any_size_at_32_pixels():
+    """Its convolutions halve the sides twice; a constant image of a half is zero to them."""
+    generator = Generator(2, texts=False).eval()
+    sides = []
+    for layer in generator.see.see:
+        layer.register_forward_hook(lambda _layer, _given, answered: sides.append(answered.shape[-1]))
+    seen = generator.see(torch.full((1, 3, 50, 50), 0.5))
+    assert sides[:5] == [32, 16, 16, 8, 8]
+    first, second = generator.see.see[1], generator.see.see[3]
+    padded = torch.zeros(1, 3, 32, 32)
+    expected = torch.relu(second(torch.relu(first(padded)))).mean(dim=(2, 3))
+    torch.testing.assert_close(seen, expected)
+    assert seen.shape == (1, 32)
+    assert (first.weight.shape, second.weight.shape) == ((16, 3, 3, 3), (32, 16, 3, 3))
+
+
+def test_words_are_hashed_into_4096_rows_whose_mean_a_text_is():
+    skim = Skim(5)
+    texts = Texts(["One two", "two"], ["three", "one"])
+    table = skim.words.weight
+    row = {word: table[zlib.crc32(word.encode()) % 4096] for word in ("one", "two", "three")}
+    expected = torch.stack([(row["one"] + row["two"] + row["three"]) / 3, (row["two"] + row["one"]) / 2])
+    torch.testing.assert_close(skim(texts), expected)
+
+
+def test_by_default_two_paths_are_taken_and_both_losses_weigh_three_tenths(tmp_path, zoo):
+    images, rows = coloured_images(N), torch.arange(N)
+    batch = Batch(rows, images.plain(rows), images.labels, None, 0.0)
+    logits = torch.randn(N, 3, generator=torch.Generator().manual_seed(0))
+    found = []
+    for options in (HubPathwayOptions(), HubPathwayOptions(paths=2, exploration=1.0, exploitation=1.0)):
+        method = build(context(options, tmp_path, images, teachers=zoo))
+        choose(method.module, logits).eval()
+        found.append({name: float(part.detach()) for name, part in method.loss(batch).parts.items()})
+    assert found[0]["exploration"] == pytest.approx(0.3 * found[1]["exploration"], rel=1e-5)
+    assert found[0]["exploitation"] == pytest.approx(0.3 * found[1]["exploitation"], rel=1e-5)
+    assert found[0]["task"] == pytest.approx(found[1]["task"], rel=1e-5)
+    generated = {id(weight) for weight in method.module.generator.parameters()}
+    assert {group.rate for group in method.groups for weight in group.weights if id(weight) in generated} == {10.0}
+
+
 def test_the_losses_are_their_definitions(tmp_path, zoo):
     images = coloured_images(N)
     options = HubPathwayOptions(paths=2, exploration=0.5, exploitation=2.0)
@@ -104,6 +164,8 @@ def test_the_losses_are_their_definitions(tmp_path, zoo):
 def test_entropy_is_largest_where_every_model_is_in_use():
     assert float(entropy(torch.full((4,), 0.25))) == pytest.approx(math.log(4))
     assert float(entropy(torch.tensor([1.0, 0.0, 0.0, 0.0]))) == pytest.approx(0, abs=1e-9)
+    uneven = [0.7, 0.2, 0.1]
+    assert float(entropy(torch.tensor(uneven))) == pytest.approx(-sum(p * math.log(p) for p in uneven))
 
 
 def test_the_gate_learns_from_the_task(members, pixels):

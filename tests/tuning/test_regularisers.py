@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,17 +14,17 @@ from frontrunner.hub import describe_directory
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.methods.anchors import Anchors
 from frontrunner.tuning.methods.bss import smallest_squared_singular_values
-from frontrunner.tuning.methods.delta import feature_maps
 from frontrunner.tuning.methods.discriminative import layer_rates
 from frontrunner.tuning.methods.ewc import diagonal_fisher
 from frontrunner.tuning.options import (
     BSSOptions,
-    DeltaOptions,
+    DiscriminativeOptions,
     EWCOptions,
     L2SPOptions,
     LinearProbeOptions,
     LwFOptions,
 )
+from frontrunner.tuning.randomness import NOISE, generator_at
 from frontrunner.tuning.training.method import Batch, cross_entropy, divergence
 from tests.conftest import write_timm_checkpoint
 from tests.tuning.builders import coloured_images, context
@@ -51,6 +52,8 @@ def test_l2_sp_pulls_by_the_distance_from_the_pretrained_weights(tmp_path, zoo):
     parts = moved(method).loss(batch(images)).parts
     assert float(parts["pull"].detach()) == pytest.approx(head + 0.25 * count * 0.01, rel=1e-4)
     assert all(group.decay == 0 for group in method.groups)
+    heads = {id(weight) for weight in method.module.head()}
+    assert [(group.rate, id(group.weights[0]) in heads) for group in method.groups] == [(1.0, False), (10.0, True)]
 
 
 def test_the_gradient_of_the_pull_leads_back(tmp_path):
@@ -95,6 +98,49 @@ def test_ewc_is_l2_sp_whose_pulls_have_mean_one(tmp_path, zoo):
     assert pull == pytest.approx(0.25 * count * 0.01, rel=1e-3)
 
 
+def test_ewc_holds_each_weight_by_the_fisher_of_labels_that_the_checkpoint_draws_itself(tmp_path, zoo):
+    """The share of one layer in the pull is its share in sums of squared derivatives of log p(y | x)."""
+    images = coloured_images(6)
+    given = context(EWCOptions(strength=1.0, fisher_examples=4), tmp_path, images, zoo[0])
+    method = build(given)
+    network, few = given.open_at_size(zoo[0]).module.eval(), given.sample(4)
+    generator, total, names = generator_at(0, NOISE, 0), {}, [name for name, _ in method.module.backbone()]
+    for row in range(4):
+        network.zero_grad()
+        answered = network(method.module.normalise(few.plain(torch.tensor([row]))))[0].log_softmax(dim=0)
+        label = torch.multinomial(answered.detach().exp(), 1, replacement=True, generator=generator)
+        answered[label].sum().backward()
+        for name in names:
+            total[name] = total.get(name, 0) + network.get_parameter(name).grad.square()
+    mean = sum(float(one.sum()) for one in total.values()) / sum(one.numel() for one in total.values())
+    weights = dict(method.module.backbone())
+    for name in (names[0], names[-1]):
+        with torch.no_grad():
+            weights[name].add_(0.1)
+        pull = float(method.loss(batch(images)).parts["pull"].detach())
+        assert pull == pytest.approx(0.5 * 0.01 * float(total[name].sum()) / mean, rel=1e-3)
+        with torch.no_grad():
+            weights[name].sub_(0.1)
+    assert {group.decay for group in method.groups if group.rate == 1.0} == {0.0}
+
+
+def test_penalties_have_the_strengths_of_their_sources_by_default(tmp_path, zoo):
+    """L2-SP's alpha and beta are 0.01 in its public code, the strength of EWC is L2-SP's, BSS has eta 0.001 and k 1."""
+    images = coloured_images(6)
+    pairs = [
+        (L2SPOptions(), L2SPOptions(strength=0.01, head_strength=0.01), "pull"),
+        (EWCOptions(), EWCOptions(strength=0.01, fisher_examples=64), "pull"),
+        (BSSOptions(), BSSOptions(strength=0.001, values=1), "shrinkage"),
+    ]
+    for pair in pairs:
+        found = []
+        for options in pair[:2]:
+            method = moved(build(context(options, tmp_path, images, zoo[0])))
+            found.append(float(method.loss(batch(images)).parts[pair[2]].detach()))
+        assert found[0] == pytest.approx(found[1], rel=1e-6)
+        assert found[0] > 0
+
+
 def test_ewc_and_lwf_need_a_classifier_of_the_checkpoints_own(tmp_path):
     backbone = describe_directory(write_timm_checkpoint(tmp_path / "bare", "test_resnet", seed=1, classes=0))
     for options in (EWCOptions(), LwFOptions()):
@@ -132,27 +178,6 @@ def test_bss_adds_the_shrinkage_of_the_heads_own_features(tmp_path, zoo):
     )
 
 
-def test_delta_starts_at_no_distance_and_grows_with_it(tmp_path, zoo):
-    images = coloured_images(12)
-    method = build(context(DeltaOptions(strength=1.0, importance_examples=8), tmp_path, images, zoo[0]))
-    method.module.eval()
-    assert float(method.loss(batch(images)).parts["maps"].detach()) == pytest.approx(0, abs=1e-9)
-    near = float(moved(method, 0.001).loss(batch(images)).parts["maps"].detach())
-    far = float(moved(method, 0.01).loss(batch(images)).parts["maps"].detach())
-    assert 0 < near < far
-
-
-@pytest.mark.parametrize("architecture", ["test_resnet", "test_vit", "test_mambaout"])
-def test_feature_maps_have_the_channels_that_timm_says(tmp_path, architecture):
-    description = describe_directory(write_timm_checkpoint(tmp_path / architecture, architecture, seed=1))
-    student = context(DeltaOptions(), tmp_path, coloured_images(4), description).open_student().eval()
-    with feature_maps(student) as maps:
-        student(coloured_images(2).plain(torch.arange(2)))
-    found = maps()
-    assert [stage.shape[-1] for stage in found] == [entry["num_chs"] for entry in student.network.feature_info]
-    assert all(len(stage) == 2 and stage.ndim == 3 for stage in found)
-
-
 def test_lwf_is_content_while_the_old_answers_stand(tmp_path, zoo):
     images = coloured_images(6)
     method = build(context(LwFOptions(strength=1.0), tmp_path, images, zoo[0]))
@@ -162,6 +187,24 @@ def test_lwf_is_content_while_the_old_answers_stand(tmp_path, zoo):
         method.module.old.weight.mul_(-20)
     assert float(method.loss(batch(images)).parts["old"].detach()) > 0.01
     assert set(method.models()) == {"model"}
+
+
+def test_the_loss_of_lwf_is_the_softened_divergence_from_the_recorded_answers(tmp_path, zoo):
+    """T^2 KL at T = 2, once, by default: the recorded softened answers are p^(1/2) / sum of p^(1/2)."""
+    images = coloured_images(6)
+    given = context(LwFOptions(), tmp_path, images, zoo[0])
+    roots = np.sqrt(given.extract(zoo[0]).source_probabilities.astype(np.float64))
+    wanted = roots / roots.sum(axis=1, keepdims=True)
+    method = build(given)
+    method.module.eval()
+    with torch.no_grad():
+        method.module.old.weight.mul_(-20)
+        answered = method.module.old(method.module.student.features(batch(images).views))
+        found = float(method.loss(batch(images)).parts["old"])
+    softened = (answered.double() / 2).softmax(dim=1).numpy()
+    assert found == pytest.approx(4 * (wanted * np.log(wanted / softened)).sum(axis=1).mean(), rel=1e-4)
+    old = {id(weight) for weight in method.module.old.parameters()}
+    assert {group.rate for group in method.groups for weight in group.weights if id(weight) in old} == {1.0}
 
 
 def test_softened_divergence_is_its_definition():
@@ -186,6 +229,18 @@ def test_rates_decay_from_the_last_layer_to_the_first(tmp_path, zoo):
     assert rate_of[id(last)] == 1.0
     assert rate_of[id(network.conv1[0].weight)] < rate_of[id(first)] < rate_of[id(second)] < 1.0
     assert rate_of[id(first)] == 0.5 * rate_of[id(second)]
+    assert DiscriminativeOptions().decay == 0.8
+    built = build(context(DiscriminativeOptions(), tmp_path, coloured_images(4), zoo[0]))
+    backbone = sorted({group.rate for group in built.groups if group.rate <= 1})
+    assert backbone == pytest.approx([0.8**place for place in range(len(backbone))][::-1])
+
+
+def test_the_first_of_the_18_layers_of_a_mobilenet_learns_at_a_fiftieth_of_the_rate_of_the_last(tmp_path):
+    """timm's fine layers, one a block: 0.8^17 is 0.0225."""
+    mobilenet = describe_directory(write_timm_checkpoint(tmp_path / "mobilenet", "mobilenetv2_035", seed=1))
+    student = context(DiscriminativeOptions(), tmp_path, coloured_images(4), mobilenet).open_student()
+    found = {group.rate for group in layer_rates(student, 0.8)}
+    assert sorted(found) == pytest.approx([0.8**place for place in range(17, -1, -1)] + [10.0])
 
 
 def test_a_linear_probe_moves_its_head_alone(tmp_path, zoo):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
+from sklearn.model_selection import StratifiedKFold
 
 from frontrunner.errors import TooFewExamples
 from frontrunner.hub import describe_directory
@@ -76,6 +78,33 @@ def test_the_loss_of_b_tuning_is_its_definition_from_dense_algebra(tmp_path, zoo
     assert float(method.loss(whole(images)).parts["bayes"].detach()) == pytest.approx(expected, rel=1e-3)
 
 
+def test_by_default_b_tuning_weighs_each_class_alike_as_many_times_as_there_are_classes(tmp_path, zoo, images):
+    """The strength is the number of classes, three here: as 100 is in the source, where there are about a hundred."""
+    parts = []
+    for options in (BTuningOptions(), BTuningOptions(strength=1.0)):
+        method = build(context(options, tmp_path, images, zoo[0], zoo))
+        method.module.eval()
+        parts.append(float(method.loss(whole(images)).parts["bayes"].detach()))
+    assert parts[1] > 0
+    assert parts[0] == pytest.approx(3 * parts[1], rel=1e-5)
+
+
+def test_the_default_temperature_of_b_tuning_is_a_tenth(tmp_path, zoo, images):
+    """Two teachers apart by d in LogME share their prediction by 1 / (1 + exp(-10 d))."""
+    given = context(BTuningOptions(strength=1.0), tmp_path, images, zoo[0], zoo[1:])
+    method = build(given)
+    method.module.eval()
+    models = [model(given.extract(teacher).features, images) for teacher in zoo[1:]]
+    apart = models[0].evidence.score - models[1].evidence.score
+    assert abs(apart) > 1e-3  # else any temperature would do
+    share = 1 / (1 + np.exp(-10 * apart))
+    first, second = (m.predict_mean(given.extract(t).features) for m, t in zip(models, zoo[1:], strict=True))
+    own = given.extract(zoo[0]).features
+    distance = own @ model(own, images).mean - share * first - (1 - share) * second
+    found = float(method.loss(whole(images)).parts["bayes"].detach())
+    assert found == pytest.approx(np.mean(distance**2), rel=1e-3)
+
+
 def test_a_student_who_is_its_own_only_teacher_starts_without_a_difference(tmp_path, zoo, images):
     method = build(context(BTuningOptions(), tmp_path, images, zoo[0], (zoo[0],)))
     method.module.eval()
@@ -108,6 +137,61 @@ def test_distilled_features_are_predicted_through_learned_maps(tmp_path, zoo, im
     assert float(found["answers"].detach()) > 0
     trained = {id(weight) for weight in method.parameters()}
     assert all(id(projection.weight) in trained for projection in method.module.projections)
+
+
+def test_distilled_answers_are_the_mean_of_the_teachers_probes_softened_and_half_of_their_divergence(
+    tmp_path, zoo, images
+):
+    """p^(1/T) / sum of p^(1/T) is the softened answer; T^2 KL from the student's softened one, T 2, weighed by 1/2."""
+    given = context(DistillOptions(), tmp_path, images, zoo[0], zoo[1:])
+    method = build(given)
+    method.module.eval()
+    labels, answers = images.labels.numpy(), []
+    for teacher in zoo[1:]:
+        features = given.extract(teacher).features.astype(np.float64)
+        answers.append(probe_answers((features - features.mean(0)) / features.std(0).clip(1e-6), labels, 3, seed=0))
+    roots = np.sqrt((answers[0] + answers[1]) / 2)
+    wanted = roots / roots.sum(axis=1, keepdims=True)
+    with torch.no_grad():
+        outcome = method.loss(whole(images))
+    softened = (outcome.logits.double() / 2).softmax(dim=1).numpy()
+    divergence = (wanted * np.log(wanted / softened)).sum(axis=1).mean()
+    assert float(outcome.parts["answers"]) == pytest.approx(0.5 * 4 * divergence, rel=1e-4)
+
+
+def test_by_default_the_distance_of_distilled_features_counts_once_and_its_maps_learn_as_the_head(
+    tmp_path, zoo, images
+):
+    found = []
+    for options in (DistillOptions(), DistillOptions(feature_strength=1.0)):
+        method = build(context(options, tmp_path, images, zoo[0], zoo[1:]))
+        method.module.eval()
+        found.append(float(method.loss(whole(images)).parts["features"].detach()))
+    assert found[0] == found[1]
+    maps = {id(weight) for weight in method.module.projections.parameters()}
+    assert {group.rate for group in method.groups for weight in group.weights if id(weight) in maps} == {10.0}
+
+
+def test_a_probe_is_a_logistic_regression_with_a_penalty_fitted_on_four_fifths():
+    """The minimum of |w|^2 / 2 + C sum of losses, C = 0.1 and the intercept free, found by a general solver."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    features = generator.normal(size=(40, 2)) + labels[:, None]
+    found = probe_answers(features, labels, 2, seed=3)
+    for seen, asked in StratifiedKFold(5, shuffle=True, random_state=3).split(features, labels):
+        x, sign = features[seen], 2 * labels[seen] - 1
+
+        def loss(w, x=x, sign=sign):
+            return w[:2] @ w[:2] / 2 + 0.1 * np.logaddexp(0, -sign * (x @ w[:2] + w[2])).sum()
+
+        w = minimize(loss, np.zeros(3), tol=1e-10).x
+        assert found[asked, 1] == pytest.approx(1 / (1 + np.exp(-features[asked] @ w[:2] - w[2])), abs=1e-3)
+
+
+def test_with_fewer_images_of_a_class_than_folds_there_are_as_many_folds_as_images():
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    answers = probe_answers(np.linspace(-3, 3, 6)[:, None], labels, 2, seed=0)
+    assert answers.sum(axis=1) == pytest.approx(np.ones(6))
 
 
 def test_a_probe_speaks_of_images_it_has_not_seen():

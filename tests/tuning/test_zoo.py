@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
+from timm.layers import Conv2dSame
 from torch import nn
 
 from frontrunner import logme
 from frontrunner.errors import ArchitecturesDiffer
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.methods.lite_zoo_tuning import fold
-from frontrunner.tuning.methods.zoo_layers import Gates, ZooConv2d, ZooLayer
+from frontrunner.tuning.methods.zoo_layers import Gates, ZooConv2d, ZooLayer, zoo_layer
 from frontrunner.tuning.methods.zoo_tuning import (
     leader_first,
     make_zoo,
@@ -19,7 +22,7 @@ from frontrunner.tuning.methods.zoo_tuning import (
     require_one_architecture,
 )
 from frontrunner.tuning.networks.image_classifier import ImageClassifier
-from frontrunner.tuning.options import LiteZooTuningOptions
+from frontrunner.tuning.options import LiteZooTuningOptions, ZooTuningOptions
 from frontrunner.tuning.training.loop import TrainingData, train
 from frontrunner.tuning.training.state import StateFile
 from tests.tuning.builders import coloured_images, context, image_classifier, measured_checkpoint, schedule
@@ -76,6 +79,63 @@ def test_the_first_gates_are_as_told_whatever_the_input():
     torch.testing.assert_close(Gates(8, first, shared=False)(torch.randn(5, 8)), torch.tensor([first] * 5))
 
 
+def test_a_gate_is_a_sigmoid_stretched_by_a_quarter_to_either_side():
+    """relu(n x) with n = 2 and d = 3 is 6: the gate is 1.5 sigmoid(6 + b) - 0.25, b with sigmoid(b) = 0.25 / 1.5."""
+    gates = Gates(1, [0.0], shared=False)
+    with torch.no_grad():
+        gates.narrow.weight.fill_(2.0)
+        gates.narrow.bias.zero_()
+        gates.decide.weight.fill_(3.0)
+    first = math.log(0.25 / 1.25)
+    for given, decided in ((1.0, 6 + first), (0.1, 0.6 + first), (-1.0, first)):
+        expected = 1.5 / (1 + math.exp(-decided)) - 0.25
+        assert float(gates(torch.tensor([[given]])).detach()) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("first", [0.0, 1.0])
+def test_a_gate_that_starts_at_nothing_or_all_learns_nearly_as_fast_as_one_at_a_half(first):
+    """The slope of a stretched sigmoid there is s (1 + s) / (1 + 2 s) with s = 1/4: 5/24, where a plain one has 1/4."""
+    gates = Gates(4, [first], shared=False)
+    gates(torch.ones(1, 4)).sum().backward()
+    assert float(gates.decide.bias.grad) == pytest.approx(5 / 24, rel=1e-5)
+
+
+def test_gates_see_a_quarter_of_the_inputs_width_and_at_least_one():
+    assert [Gates(width, [1.0], shared=False).narrow.out_features for width in (3, 8, 40)] == [1, 2, 10]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("kind", [lambda: nn.Conv2d(4, 6, 3), lambda: nn.Linear(4, 6)])
+def test_gates_that_start_at_the_leader_find_out_that_only_the_second_checkpoint_is_right(kind, shared):
+    """Nothing but the gates learns: from the leader alone to a hundredth of the loss within 300 steps."""
+    torch.manual_seed(0)
+    layers = [kind() for _ in range(2)]
+    zoo = zoo_layer(layers, [1.0, 0.0], shared=shared)
+    right = {"weight": zoo.weight[1].detach(), "bias": layers[1].bias.detach()}
+    optimiser = torch.optim.SGD(zoo.gates.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+    losses = []
+    for _ in range(300):
+        inputs = torch.randn(16, 4, 5, 5) if isinstance(layers[0], nn.Conv2d) else torch.randn(16, 4)
+        wanted = torch.func.functional_call(layers[1], right, (inputs,))
+        loss = (zoo(inputs) - wanted).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0] / 100
+
+
+def test_by_default_a_zoo_starts_as_its_leader(tmp_path, zoo):
+    images = coloured_images(30)
+    for options in (ZooTuningOptions(), LiteZooTuningOptions()):
+        given = context(options, tmp_path, images, teachers=zoo, hold_statistics=True)
+        method = build(given)
+        leader = leader_first(given)[0].eval()
+        pixels = images.plain(torch.arange(5))
+        with torch.no_grad():
+            torch.testing.assert_close(method.module.eval()(pixels), leader(pixels), rtol=1e-4, atol=1e-5)
+
+
 def test_the_teacher_of_the_highest_logme_comes_first(tmp_path, zoo):
     images = coloured_images(30)
     given = context(LiteZooTuningOptions(), tmp_path, images, teachers=zoo)
@@ -113,6 +173,28 @@ def test_each_example_has_weights_of_its_own():
         expected = nn.functional.conv2d(example[None], weight, bias, stride=2, padding=1, groups=2)
         place = int((inputs == example).flatten(1).all(dim=1).nonzero()[0])
         torch.testing.assert_close(zoo(inputs)[place : place + 1], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_kernels_of_more_than_one_position_are_aligned_and_nothing_else():
+    layers = [nn.Conv2d(4, 6, 1), nn.Conv2d(4, 6, (1, 3)), nn.Conv2d(4, 6, 3), nn.Linear(4, 6)]
+    aligned = [zoo_layer([layer] * 2, [1.0, 0.0], shared=True).alignment for layer in layers]
+    assert [None if one is None else tuple(one.shape) for one in aligned] == [None, (2, 6, 6), (2, 6, 6), None]
+
+
+@pytest.mark.parametrize("side", [7, 8])
+def test_a_layer_that_pads_as_needed_pads_on_as_its_own_class_does(side):
+    layer = Conv2dSame(4, 6, 3, stride=2, dilation=2)
+    inputs = torch.randn(2, 4, side, side + 1, generator=torch.Generator().manual_seed(0))
+    mixed = zoo_layer([layer, Conv2dSame(4, 6, 3, stride=2, dilation=2)], [1.0, 0.0], shared=False)
+    torch.testing.assert_close(mixed(inputs), layer(inputs), rtol=1e-4, atol=1e-5)
+
+
+def test_gates_are_as_new_as_the_head_and_learn_at_its_rate(tmp_path, zoo):
+    method = build(context(LiteZooTuningOptions(), tmp_path, coloured_images(12), teachers=zoo[:2]))
+    gates = {id(w) for part in method.module.modules() if isinstance(part, Gates) for w in part.parameters()}
+    new = gates | {id(weight) for weight in method.module.head()}
+    told = {id(weight): group.rate for group in method.groups for weight in group.weights}
+    assert told == {id(w): 10.0 if id(w) in new else 1.0 for w in method.module.parameters()}
 
 
 def test_checkpoints_are_brought_to_the_scale_of_the_leader_channel_by_channel():

@@ -1,8 +1,7 @@
 """Layers of Zoo-Tuning: one convolution or linear map whose weights are mixed out of those of several checkpoints.
 
 W(x) = sum_i a_i(x) T_i W_i for checkpoint i, with T_i an alignment of output channels (kernels larger than one position
-only; it starts as the identity) and a_i(x) in (0, 1) a gate computed from the pooled input. Biases are mixed by the
-same gates.
+only; it starts as the identity) and a_i(x) a gate computed from the pooled input. Biases are mixed by the same gates.
 """
 
 from __future__ import annotations
@@ -19,12 +18,18 @@ from torch import Tensor, nn
 _REDUCTION = 4
 # Weight of the last batch in the running mean of the gates.
 GATE_MOMENTUM = 0.1
+# How far a gate may go beyond 0 and 1. A plain sigmoid learns at 0.9999 with a ten-thousandth of its input's gradient,
+# and so not at all; stretched by a quarter to either side its slope at 0 and at 1 is 0.21, near the largest of a plain
+# one (0.25 at a half).
+_STRETCH = 0.25
 
 
 class Gates(nn.Module):
-    """Pooled input (b, D) to gates (b, m): two layers with a quarter of the width between them, then a sigmoid.
+    """Pooled input (b, D) to gates (b, m): two layers, a quarter of the width between them, then a stretched sigmoid.
 
-    They start at `first` whatever the input.
+    A gate is (1 + 2 s) sigmoid(z) - s with s = 0.25, from -0.25 to 1.25. So it can start at exactly 0 or 1 and still
+    learn: its slope there is s (1 + s) / (1 + 2 s) = 0.21. They start at `first`, numbers from 0 to 1, whatever the
+    input.
 
     With `shared`, the lite form: all examples of a batch get the batch's mean, and evaluation uses the bias-corrected
     running mean of these, which no longer depends on the input.
@@ -39,7 +44,7 @@ class Gates(nn.Module):
         self.decide = nn.Linear(self.narrow.out_features, len(first))
         nn.init.zeros_(self.decide.weight)
         with torch.no_grad():
-            self.decide.bias.copy_(torch.tensor(first).logit(eps=1e-6))
+            self.decide.bias.copy_(((torch.tensor(first) + _STRETCH) / (1 + 2 * _STRETCH)).logit())
         self.shared = shared
         self.register_buffer("running", torch.zeros(len(first)))
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
@@ -48,7 +53,7 @@ class Gates(nn.Module):
         """(b, m); with `shared` one row for all, (1, m)."""
         if self.shared and not self.training and self.batches > 0:
             return self.settled()[None]
-        gates = torch.sigmoid(self.decide(torch.relu(self.narrow(pooled))))
+        gates = _stretched_sigmoid(self.decide(torch.relu(self.narrow(pooled))))
         if not self.shared:
             return gates
         mean = gates.mean(dim=0)
@@ -61,8 +66,12 @@ class Gates(nn.Module):
     def settled(self) -> Tensor:
         """(m,) the running mean, corrected for its start at zero; the first gates where no batch was seen."""
         if int(self.batches) == 0:
-            return torch.sigmoid(self.decide.bias.detach())
+            return _stretched_sigmoid(self.decide.bias.detach())
         return self.running / (1 - (1 - GATE_MOMENTUM) ** self.batches)
+
+
+def _stretched_sigmoid(decided: Tensor) -> Tensor:
+    return (1 + 2 * _STRETCH) * torch.sigmoid(decided) - _STRETCH
 
 
 class ZooLayer(nn.Module):

@@ -4,10 +4,10 @@ Shu et al., "Zoo-Tuning: Adaptive Transfer from a Zoo of Models", ICML 2021. Eve
 the backbone becomes a `zoo_layers.ZooLayer`. What is no such layer is shared and begins as the leader's: normalisation,
 position embeddings and the like. The head is new and shared.
 
-The first gates add up to one, and are not equal. Checkpoints that began from different random weights have channels of
-different meanings at one place: half a percent of a stranger's weights is noise that costs points. So nearly all of the
-weight is the leader's at first, the checkpoint of the highest LogME, and the gates find out what the others add.
-docs/tuning.md has figures.
+The first gates add up to one, and are not equal: 1 for the leader, the checkpoint of the highest LogME, and 0 for the
+others. Checkpoints that began from different random weights have channels of different meanings at one place, and a
+mean of them is no working network. So the first step is the leader's, and the gates, whose gradient is large at that
+start (`zoo_layers.Gates`), find out what the others add. docs/tuning.md has figures.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from frontrunner.scores.logme import logme_from_statistics
 from frontrunner.statistics import FeatureStatistics
 from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.examples.images import Images
-from frontrunner.tuning.methods.zoo_layers import replaceable, zoo_layer
+from frontrunner.tuning.methods.zoo_layers import Gates, replaceable, zoo_layer
 from frontrunner.tuning.networks.classifier import Classifier
 from frontrunner.tuning.networks.image_classifier import ImageClassifier, norms
 from frontrunner.tuning.options import LiteZooTuningOptions, ZooTuningOptions
@@ -63,15 +63,19 @@ def prepared_zoo(context: ZooContext, teachers: Sequence[ImageClassifier], *, sh
 
 
 def zoo_method(zoo: ImageClassifier, models: Callable[[], dict[str, Classifier]]) -> Method:
-    """The method that trains a zoo; `models` are the plain ones in it."""
+    """The method that trains a zoo, its gates, which are as new as the head, at the head's rate.
+
+    `models` are the plain ones in it.
+    """
 
     def loss(batch: Batch) -> Outcome:
         logits = zoo(batch.views)
         return Outcome({"task": cross_entropy(logits, batch.labels)}, logits)
 
-    head = {id(weight) for weight in zoo.head()}
-    rest = [weight for weight in zoo.parameters() if id(weight) not in head]
-    groups = [*decaying(rest), *decaying(zoo.head(), HEAD_RATE)]
+    gates = [weight for part in zoo.modules() if isinstance(part, Gates) for weight in part.parameters()]
+    new = [*gates, *zoo.head()]
+    ids = {id(weight) for weight in new}
+    groups = [*decaying(weight for weight in zoo.parameters() if id(weight) not in ids), *decaying(new, HEAD_RATE)]
     return Method(zoo, groups, loss, zoo, models)
 
 

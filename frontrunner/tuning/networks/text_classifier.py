@@ -49,6 +49,11 @@ class TextClassifier(Classifier):
         pooling = description.text_pooling
         if pooling is not None and pooling.layer == "mean":
             raise StudentUnsupported(f"{description.id}: the mean over layers has no form to write a tuned model in")
+        if pooling is not None and (pooling.projected or pooling.prompt or pooling.pooling == "pooler"):
+            raise StudentUnsupported(
+                f"{description.id} reads texts through a prompt, dense layers or a pooler of its own, "
+                "which have no form in a tuned model"
+            )
         if config.is_encoder_decoder:
             raise StudentUnsupported(f"{description.id} is half of an encoder-decoder, which has no form of its own")
         with head.seeded():

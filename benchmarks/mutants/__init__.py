@@ -1,0 +1,1 @@
+"""Which mutations of the formulas no test notices; `make mutants` prints them."""
