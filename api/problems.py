@@ -55,6 +55,7 @@ _STATUS: dict[type[FrontrunnerError], int] = {
     errors.DatasetNotFound: 404,
     errors.DatasetTooLarge: 413,
     errors.UnsupportedDataset: 415,
+    errors.InternalError: 500,
     errors.StorageFull: 507,
 }
 

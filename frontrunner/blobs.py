@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import uuid
@@ -13,9 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from frontrunner.errors import DatasetTooLarge, EmptyDataset, StorageFull
-
-# No room, no quota, or a file as large as this process may write.
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from frontrunner.failures import DISK_FULL
 
 
 class BlobWriter:

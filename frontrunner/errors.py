@@ -61,9 +61,15 @@ class DatasetNotFound(InvalidDataset):
 
 
 class UnsupportedDataset(InvalidDataset):
-    """The bytes are none of: folder, zip, CSV, Parquet, npz."""
+    """The bytes are none of: folder, zip, CSV, TSV, JSON, Excel, Parquet, npz."""
 
     code = "dataset_format_unsupported"
+
+
+class AmbiguousDataset(InvalidDataset):
+    """The dataset can be read in more ways than one; the message spells out the options that choose one."""
+
+    code = "dataset_ambiguous"
 
 
 class UnreadableDataset(InvalidDataset):
@@ -100,6 +106,24 @@ class StorageFull(FrontrunnerError):
     """The disk of the service has no room for this; nothing of it was kept."""
 
     code = "storage_full"
+
+
+class OutOfMemory(FrontrunnerError):
+    """The work needs more memory than this machine, or its GPU, has."""
+
+    code = "out_of_memory"
+
+
+class DiskFull(FrontrunnerError):
+    """The work found no room for what it writes."""
+
+    code = "disk_full"
+
+
+class InternalError(FrontrunnerError):
+    """A defect of ours; the log has its trace."""
+
+    code = "internal_error"
 
 
 class CheckpointError(FrontrunnerError):

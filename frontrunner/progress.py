@@ -5,6 +5,8 @@ Whoever does long work takes a `Progress` and calls it; whoever shows or supervi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Protocol
@@ -107,3 +109,38 @@ class Part:
     def event(self, event: Event) -> None:
         """Pass on."""
         self.whole.event(event)
+
+
+class Guarded:
+    """A `Progress` that remembers what its listener raised, so that this is not taken for a failure of the work.
+
+    Attributes:
+        raised: what the listener raised, if it did.
+    """
+
+    def __init__(self, whole: Progress) -> None:
+        self._whole = whole
+        self.raised: BaseException | None = None
+
+    def advance(self, stage: Stage, done: int, total: int, *, of: str = "") -> None:
+        """Pass on."""
+        with self._remembering():
+            self._whole.advance(stage, done, total, of=of)
+
+    def safe_point(self) -> None:
+        """Pass on."""
+        with self._remembering():
+            self._whole.safe_point()
+
+    def event(self, event: Event) -> None:
+        """Pass on."""
+        with self._remembering():
+            self._whole.event(event)
+
+    @contextmanager
+    def _remembering(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self.raised = error
+            raise

@@ -17,8 +17,8 @@ from typing import TextIO
 import structlog
 from pydantic import BaseModel
 
-from frontrunner.blobs import DISK_FULL
-from frontrunner.errors import FrontrunnerError
+from frontrunner.errors import DiskFull, InternalError
+from frontrunner.failures import is_failure, refusal_of
 from frontrunner.logs import configure_logs
 from frontrunner.progress import Event, Stage
 from jobs.work import run_payload
@@ -90,24 +90,17 @@ def _do(kind: str, payload: str, answers: TextIO, stopping: threading.Event) -> 
         output = run_payload(kind, payload, ReportedProgress(answers, stopping))
     except StopWork:
         say(answers, Stopped())
-    except FrontrunnerError as error:
-        say(answers, Failed(code=error.code, reason=error.reason))
-    except MemoryError:
-        say(answers, Failed(code="out_of_memory", reason="the step needs more memory than there is"))
-    except Exception as error:
-        _log.exception("step_lost")
-        code = "disk_full" if _finds_disk_full(error) else "internal_error"
-        say(answers, Lost(code=code, reason=f"{type(error).__name__}: {error}"))
+    except BaseException as error:
+        if not is_failure(error):
+            raise
+        refusal = refusal_of(error, "this step")
+        # What is not the input's fault may go better another time.
+        ending = Lost if isinstance(refusal, (InternalError, DiskFull)) else Failed
+        _log.warning("step_refused", kind=kind, code=refusal.code)
+        say(answers, ending(code=refusal.code, reason=refusal.reason))
     else:
         _log.info("step_done", kind=kind)
         say(answers, Finished(output=output))
-
-
-def _finds_disk_full(error: Exception) -> bool:
-    """NumPy says of a short write how much was written, and not why: only a full disk cuts one short."""
-    return isinstance(error, OSError) and (
-        error.errno in DISK_FULL or (error.errno is None and str(error).endswith(" written"))
-    )
 
 
 def _listen(steps: queue.Queue[StartStep], stopping: threading.Event) -> None:

@@ -80,7 +80,7 @@ def read_checkpoint(checkpoint_id: str, state: StateDependency) -> CheckpointDet
             _fields(row)
             | {
                 "label_names": row.label_names or [],
-                "layers": len((row.description or {}).get("layer_parameters", ())) or None,
+                "layers": (row.description or {}).get("layers") or None,
                 "costs": costs.get(row.digest or "", ()),
             }
         )

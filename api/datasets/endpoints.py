@@ -15,7 +15,7 @@ from api.problems import RESPONSES
 from api.state import StateDependency
 from api.times import instant
 from api.uploads import receive_upload
-from frontrunner.data import DatasetReport
+from frontrunner.data import DatasetOptions, DatasetReport
 from jobs.records import report_of
 from models import DatasetRow
 
@@ -23,13 +23,16 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"], responses=RESPONSES
 
 DATASET_OPTION_FIELDS: dict[str, Any] = {
     "task": {"type": "string", "enum": ["classification", "multi-label", "regression"]},
-    "label": {"type": "string", "description": "Table column holding the label or target."},
-    "input": {"type": "string", "description": "Table column holding the text or image path."},
+    **{
+        name: {"type": "string", "description": DatasetOptions.model_fields[name].description}
+        for name in ("label", "input", "text", "image", "split")
+    },
 }
 FILE_FIELD: dict[str, Any] = {
     "type": "string",
     "contentMediaType": "application/octet-stream",
-    "description": "A zip of images (class/..., or train/class/... and test/class/...), a CSV, Parquet or npz file.",
+    "description": "A zip of images (class/..., or train/class/... and test/class/...) or of tables, or a CSV, TSV, "
+    "JSON, JSONL, Excel, Parquet or npz file.",
 }
 
 

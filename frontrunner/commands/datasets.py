@@ -9,10 +9,13 @@ import typer
 from rich.console import Console
 
 from frontrunner.commands.common import (
+    ImageOption,
     InputOption,
     JsonOption,
     LabelOption,
+    SplitOption,
     TaskOption,
+    TextOption,
     dataset_options,
     print_json,
     refusals,
@@ -20,18 +23,22 @@ from frontrunner.commands.common import (
 
 
 def datasets(
-    dataset: Annotated[Path, typer.Argument(help="Image folder, or a zip, CSV, Parquet or npz file.")],
+    dataset: Annotated[Path, typer.Argument(help="Folder or zip of images, table or npz file; see docs/datasets.md.")],
     task: TaskOption = None,
     label: LabelOption = None,
+    text: TextOption = None,
+    image: ImageOption = None,
     input: InputOption = None,  # noqa: A002 - the option's name
+    split: SplitOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Check DATASET: classes, counts, sizes, unreadable and duplicate files; says whether it can be ranked on."""
+    """Check DATASET: what was read as what, classes, counts, what was left out; whether it can be ranked on."""
     with refusals():
         from frontrunner.data import check_dataset, open_dataset
         from frontrunner.display import show_report
 
-        report = check_dataset(open_dataset(dataset, dataset_options(task, label, input)))
+        options = dataset_options(task, label, input, text=text, image=image, split=split)
+        report = check_dataset(open_dataset(dataset, options))
         if json:
             print_json(report)
         else:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
-from pydantic import BaseModel, ConfigDict, Field
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from frontrunner.data.files import Files
-from frontrunner.errors import UnreadableDataset
+from frontrunner.data.images import decode_image
 
 Modality: TypeAlias = Literal["image", "text", "features"]
 Task: TypeAlias = Literal["classification", "multi-label", "regression"]
 Key: TypeAlias = str | int
-
-# A 10,000 x 10,000 photograph; decoding one takes 300 MB.
-MAX_IMAGE_PIXELS = 100_000_000
 
 
 class DatasetOptions(BaseModel):
@@ -31,12 +27,39 @@ class DatasetOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: Task | None = Field(default=None, description="classification, multi-label or regression; else inferred.")
-    label: str | None = Field(default=None, max_length=200, description="Table column holding the label or target.")
+    label: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="Table column holding the label or target; several with commas between them hold one-hot labels "
+        "or several targets.",
+    )
     input: str | None = Field(
         default=None,
-        max_length=200,
-        description="Table column holding the text or image path; two with a comma between them hold pairs of texts.",
+        max_length=2000,
+        description="Table column holding the input, whatever it is; two with a comma between them hold pairs of "
+        "texts, several columns of numbers are features.",
     )
+    text: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="Table column read as texts; two with a comma between them hold pairs of texts.",
+    )
+    image: str | None = Field(
+        default=None, max_length=200, description="Table column read as images: their names, or their bytes."
+    )
+    split: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="Table column naming the split; or `none`; or `train=A,B;test=C` with names of folders or files; "
+        "or `COLUMN:train=A;test=B` with values of a column.",
+    )
+
+    @model_validator(mode="after")
+    def _one_input(self) -> Self:
+        given = [name for name in ("input", "text", "image") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of input, text and image; given: {' and '.join(given)}")
+        return self
 
     def identity(self, content_digest: str) -> str:
         """SHA-256 that names these bytes read in this way."""
@@ -125,6 +148,40 @@ class FeatureInputs:
         return b"".join(matrix[int(key)].tobytes() for matrix in self.sets.values())
 
 
+class LeftOut(BaseModel):
+    """Files or rows that are no examples, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    count: int
+    what: str = Field(description="What they are, for instance `.heic files` or `rows of test.csv`.")
+    reason: str
+
+
+@dataclass(frozen=True)
+class Interpretation:
+    """What was read as what.
+
+    Attributes:
+        inputs: what the examples are and where they come from.
+        labels: what is predicted and where it comes from.
+        splits: what is for training and what for testing.
+        left_out: files and rows that are no examples.
+        warnings: what looks wrong.
+    """
+
+    inputs: str = ""
+    labels: str = ""
+    splits: str = ""
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """All of it on one line."""
+        return "; ".join(filter(None, (self.inputs, self.labels, self.splits)))
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A target dataset.
@@ -132,10 +189,11 @@ class Dataset:
     Attributes:
         name: what people call it: the file's or folder's name.
         digest: SHA-256 of content and reading options, hexadecimal.
-        format: folder, zip, csv, parquet or npz.
+        format: folder, zip, csv, tsv, json, jsonl, excel, parquet or npz.
         classes: class names by code (classification, multi-label), or target names (regression).
         train: the split that rankings use.
         test: the split kept for tuning; may be empty.
+        interpretation: what was read as what, and what was left out.
     """
 
     name: str
@@ -147,6 +205,7 @@ class Dataset:
     train: Split
     test: Split
     inputs: ImageInputs | TextInputs | FeatureInputs
+    interpretation: Interpretation = Interpretation()
 
     @property
     def id(self) -> str:
@@ -163,25 +222,3 @@ class Dataset:
 def dataset_id(digest: str) -> str:
     """The public id of the dataset with this digest."""
     return f"ds_{digest[:32]}"
-
-
-def decode_image(data: bytes, name: str, thumbnail: int | None = None) -> Image.Image:
-    """Decode to RGB; `thumbnail` lets a JPEG decode at reduced size, at least that many pixels a side.
-
-    Raises:
-        UnreadableDataset: not an image, truncated, or of too many pixels.
-    """
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-            if width * height > MAX_IMAGE_PIXELS:
-                raise UnreadableDataset(f"{name} has {width} x {height} pixels; at most {MAX_IMAGE_PIXELS:,}")
-            if thumbnail is not None:
-                image.draft("RGB", (thumbnail, thumbnail))
-            return image.convert("RGB")
-    except UnidentifiedImageError:
-        raise UnreadableDataset(f"{name} is not an image") from None
-    except UnreadableDataset:
-        raise
-    except Exception as error:  # Pillow's decoders raise whatever their format's parser meets
-        raise UnreadableDataset(f"{name} cannot be decoded: {error}") from error

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import resource
 import subprocess
 import sys
 from pathlib import Path
 
+import structlog
+
 from frontrunner.data.dataset import DatasetOptions
+from frontrunner.data.failures import explained
 from frontrunner.data.opening import open_dataset
 from frontrunner.data.report import DatasetReport, check_dataset
-from frontrunner.errors import DatasetTooLarge, FrontrunnerError, UnreadableDataset, error_of
+from frontrunner.errors import DatasetTooLarge, FrontrunnerError, InternalError, UnreadableDataset, error_of
 from frontrunner.processes import module_command
+
+# Characters of a child's trace that the log keeps.
+_LONGEST_TRACE = 20_000
+_log = structlog.wrap_logger(logging.getLogger("frontrunner.data"))
 
 
 def check_isolated(
@@ -24,7 +32,8 @@ def check_isolated(
     Raises:
         InvalidDataset: nothing can be ranked on it; a subclass says why.
         DatasetTooLarge: the check took longer or more memory than allowed.
-        UnreadableDataset: a decoder crashed on it.
+        UnreadableDataset: a decoder crashed on it and took its process down.
+        InternalError: an error that nobody foresaw; the trace is in the log.
     """
     work = {
         "path": str(path),
@@ -49,9 +58,17 @@ def check_isolated(
     try:
         answer = json.loads(done.stdout)
     except ValueError:
+        _log.error("dataset_check_crashed", dataset=name, status=done.returncode, trace=done.stderr[-_LONGEST_TRACE:])
+        if done.returncode >= 0:
+            raise InternalError(
+                f"the check of {name} ended without an answer (status {done.returncode}): this is a defect of "
+                "Frontrunner and not of your data; its log has the trace, please report it"
+            ) from None
         raise UnreadableDataset(
-            f"a decoder crashed while checking {name} (status {done.returncode}); the data is likely damaged"
+            f"a decoder crashed while checking {name} (signal {-done.returncode}); the data is likely damaged"
         ) from None
+    if answer.get("code") == InternalError.code:
+        _log.error("dataset_check_failed", dataset=name, trace=done.stderr[-_LONGEST_TRACE:])
     if "code" in answer:
         raise error_of(answer["code"], answer["reason"])
     return DatasetReport.model_validate(answer)
@@ -61,10 +78,11 @@ def _main() -> None:
     work = json.load(sys.stdin)
     resource.setrlimit(resource.RLIMIT_AS, (work["memory_bytes"], work["memory_bytes"]))
     try:
-        dataset = open_dataset(
-            Path(work["path"]), DatasetOptions(**work["options"]), digest=work["digest"], name=work["name"]
-        )
-        answer = check_dataset(dataset).model_dump_json()
+        with explained(work["name"]):
+            dataset = open_dataset(
+                Path(work["path"]), DatasetOptions(**work["options"]), digest=work["digest"], name=work["name"]
+            )
+            answer = check_dataset(dataset).model_dump_json()
     except FrontrunnerError as error:
         answer = json.dumps({"code": error.code, "reason": error.reason})
     except MemoryError:

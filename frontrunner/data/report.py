@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from frontrunner.data.dataset import (
@@ -16,13 +14,16 @@ from frontrunner.data.dataset import (
     FeatureInputs,
     ImageInputs,
     Key,
+    LeftOut,
     Modality,
     Split,
     Task,
     TextInputs,
-    decode_image,
 )
-from frontrunner.errors import EmptyDataset, OneClassDataset, UnreadableDataset
+from frontrunner.data.failures import explained
+from frontrunner.data.images import decode_image, upright_size
+from frontrunner.data.suspicions import FEW_EXAMPLES, suspicions
+from frontrunner.errors import EmptyDataset, FrontrunnerError, OneClassDataset, UnreadableDataset
 from frontrunner.progress import SILENT, Progress, Stage
 
 # A JPEG decoded at this size still reads every byte of its data, so truncation is found, at a fraction of the cost.
@@ -69,6 +70,7 @@ class DatasetReport(BaseModel):
     digest: str
     name: str
     format: str
+    read_as: str = Field(default="", description="What was read as what, on one line.")
     modality: Modality
     task: Task
     train_examples: int
@@ -81,6 +83,9 @@ class DatasetReport(BaseModel):
     lengths: Span | None = Field(description="Characters, texts only.")
     feature_sets: list[FeatureSet] = Field(description="Empty for images and texts.")
     unreadable: list[UnreadableFile]
+    left_out: list[LeftOut] = Field(
+        default=[], description="Files and rows that are no examples, and why; every extension that was passed over."
+    )
     duplicates: list[list[Key]] = Field(description="Groups of inputs with the same bytes; the first hundred groups.")
     duplicate_groups: int
     leaked_duplicates: int = Field(description="Groups with members in both splits: test figures would flatter.")
@@ -133,7 +138,9 @@ def check_dataset(dataset: Dataset, progress: Progress = SILENT) -> DatasetRepor
         heights=spans[1] if is_image else None,
         lengths=spans[0] if isinstance(dataset.inputs, TextInputs) else None,
         feature_sets=_feature_sets(dataset),
+        read_as=dataset.interpretation.sentence,
         unreadable=survey.unreadable,
+        left_out=list(dataset.interpretation.left_out),
         duplicates=[[key for key, _ in members] for members in groups[:MAX_DUPLICATES_LISTED]],
         duplicate_groups=len(groups),
         leaked_duplicates=leaked,
@@ -149,9 +156,10 @@ def _survey(dataset: Dataset, progress: Progress) -> _Survey:
     for split_name, split in (("train", dataset.train), ("test", dataset.test)):
         for key in split.keys:
             try:
-                data = dataset.inputs.read(key)
-                survey.sizes.append(_size(dataset, data, key))
-            except UnreadableDataset as error:
+                with explained(f"{key} of {dataset.name}"):
+                    data = dataset.inputs.read(key)
+                    survey.sizes.append(_size(dataset, data, key))
+            except FrontrunnerError as error:  # one bad input never ends a check
                 survey.unreadable.append(UnreadableFile(key=key, reason=error.reason))
             else:
                 survey.bytes += len(data)
@@ -183,8 +191,7 @@ def image_size(data: bytes, name: str) -> tuple[int, int]:
         UnreadableDataset: it cannot be decoded.
     """
     decode_image(data, name, thumbnail=_THUMBNAIL)
-    with Image.open(io.BytesIO(data)) as image:
-        return image.size
+    return upright_size(data)
 
 
 def _feature_sets(dataset: Dataset) -> list[FeatureSet]:
@@ -247,6 +254,9 @@ def _warnings(
         (leaked, f"{leaked} of these groups lie in both splits: test figures would flatter"),
         (single, f"{len(single)} classes have one training example"),
         (absent, f"{len(absent)} classes have no training example and are not scored"),
-        (n < 50, f"only {n} training examples: expect wide intervals"),
+        (n < FEW_EXAMPLES, f"only {n} training examples: expect wide intervals"),
     ]
-    return [sentence for holds, sentence in said if holds]
+    counted = [(c.name, c.train) for c in classes] if dataset.task == "classification" else []
+    found = [sentence for holds, sentence in said if holds]
+    left_out = [f"left out: {entry.count} {entry.what} ({entry.reason})" for entry in dataset.interpretation.left_out]
+    return list(dict.fromkeys((*found, *dataset.interpretation.warnings, *suspicions(counted), *left_out)))

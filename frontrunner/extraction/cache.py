@@ -1,8 +1,9 @@
 """The feature cache: shards of features on disk, the checkpoint's own predictions beside them, and scores.
 
 A directory holds what one checkpoint says about one dataset. Its name is the digest of everything that decides the
-numbers: checkpoint, dataset, preprocessing, order of examples, shard size and extractor version. Files are written
-under a temporary name and renamed, so a file that exists is whole, and two writers of one shard write the same bytes.
+numbers: checkpoint, dataset, how its images are decoded, preprocessing, order of examples, shard size and extractor
+version. Files are written under a temporary name and renamed, so a file that exists is whole, and two writers of one
+shard write the same bytes.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frontrunner.data.dataset import Key
+from frontrunner.data.images import DECODING_VERSION
 from frontrunner.files import whole_file
 from frontrunner.hub import CheckpointDescription
 
 # Part of every key: raise it whenever the same checkpoint and input would give other features.
-EXTRACTOR_VERSION = 2
+EXTRACTOR_VERSION = 3
 # 256 rows of 2,048 float32 features are 2 MiB: small enough to lose little on a crash, large enough to stream.
 SHARD_SIZE = 256
 
@@ -47,6 +49,7 @@ class FeatureKey:
     preprocessing_digest: str
     dataset_digest: str
     order_digest: str
+    decoding_version: int
 
     @classmethod
     def of(cls, checkpoint: CheckpointDescription, dataset_digest: str, ordered_keys: Iterable[Key]) -> FeatureKey:
@@ -57,13 +60,14 @@ class FeatureKey:
         order = hashlib.sha256()
         for key in ordered_keys:
             order.update(f"{key}\n".encode())
-        return cls(checkpoint.digest, checkpoint.preprocessing_digest, dataset_digest, order.hexdigest())
+        decoding = DECODING_VERSION if checkpoint.modality == "image" else 0
+        return cls(checkpoint.digest, checkpoint.preprocessing_digest, dataset_digest, order.hexdigest(), decoding)
 
     @property
     def digest(self) -> str:
         """SHA-256 of the key, hexadecimal."""
-        parts = (*vars(self).values(), str(SHARD_SIZE), str(EXTRACTOR_VERSION))
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        parts = (*vars(self).values(), SHARD_SIZE, EXTRACTOR_VERSION)
+        return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 
 class FeatureCache:

@@ -93,8 +93,9 @@ def _after_normalisation(norm: nn.Module) -> nn.Module:
 def lay_out_for_reading(checkpoint: Checkpoint, example: Any) -> None:
     """Prepare an opened checkpoint for many forward passes: normalisation folded, channels last if convolutional."""
     fold_normalisation(checkpoint, example)
-    if any(isinstance(module, nn.Conv2d) for module in checkpoint.module.modules()):
-        checkpoint.module.to(memory_format=torch.channels_last)
+    for layer in checkpoint.module.modules():
+        if isinstance(layer, nn.Conv2d):  # and no other layer: weights of five dimensions have no such format
+            layer.to(memory_format=torch.channels_last)
 
 
 @contextmanager

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from frontrunner.data.dataset import Key, TextInputs, decode_image
+from frontrunner.data.dataset import Key, TextInputs
+from frontrunner.data.images import decode_image, to_rgb
 from frontrunner.errors import ModalityMismatch, UnreadableDataset
 from frontrunner.extraction.folding import restored
 from frontrunner.extraction.reading import FeatureReader
@@ -43,7 +44,7 @@ class _Images:
         """The image in RGB; see `ImageInputs.decode`."""
         image = self.given[int(key)]
         if isinstance(image, Image.Image):
-            return image.convert("RGB")
+            return _in_rgb(image)
         if isinstance(image, np.ndarray):
             return Image.fromarray(image)
         try:
@@ -51,6 +52,13 @@ class _Images:
         except OSError as error:
             raise UnreadableDataset(f"the image {image} cannot be read: {error.strerror or error}") from error
         return decode_image(data, str(image))
+
+
+def _in_rgb(image: Image.Image) -> Image.Image:
+    try:
+        return to_rgb(image)
+    except Exception as error:  # it is decoded here, and Pillow's decoders raise whatever they meet
+        raise UnreadableDataset(f"an image cannot be decoded: {error}") from error
 
 
 def _images(checkpoint: Checkpoint, given: GivenInputs) -> _Images:

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frontrunner.data.dataset import Key
-from frontrunner.errors import CheckpointUnreadable
+from frontrunner.data.dataset import Key, TextInputs
+from frontrunner.errors import CheckpointError, CheckpointUnreadable
 from frontrunner.extraction.cache import Extracted
 from frontrunner.extraction.folding import lay_out_for_reading
 from frontrunner.extraction.memory import PeakMemory
-from frontrunner.hub import CheckpointDescription, HubAccess, ReadingCost
+from frontrunner.hub import CheckpointDescription, HubAccess, ReadingCost, ReadingProvenance
 from frontrunner.hub.opening.checkpoint import Batch, Checkpoint, Inputs
 from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.progress import SILENT, Progress, Stage
@@ -52,6 +52,7 @@ class FeatureReader:
         Raises:
             CheckpointError: it cannot be opened; a subclass says why.
         """
+        description = description.reading("text" if isinstance(inputs, TextInputs) else description.modality)
         importlib.import_module(description.library)  # its own memory is not the checkpoint's
         memory = PeakMemory()
         return cls(open_checkpoint(description, access, progress=progress), inputs, memory)
@@ -94,6 +95,11 @@ class FeatureReader:
             memory_mb=(torch.cuda.max_memory_allocated() if on_gpu else self._memory.growth_bytes()) / _MB,
         )
 
+    @property
+    def provenance(self) -> ReadingProvenance:
+        """What to know of the features besides the checkpoint's files."""
+        return self._checkpoint.provenance
+
     def _forward(self, batch: Batch) -> Extracted:
         try:
             if not self._prepared:
@@ -103,7 +109,9 @@ class FeatureReader:
             extracted = self._extract(batch.inputs)
             self._timed_seconds += time.perf_counter() - started
             self._timed_examples += len(batch.positions)
-        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        except CheckpointError:
+            raise
+        except Exception as error:  # whatever an architecture meets in a batch
             raise CheckpointUnreadable(f"{self._checkpoint.description.id} fails on a batch: {error}") from error
         return extracted
 

@@ -13,10 +13,13 @@ from frontrunner.data import Dataset, FeatureInputs, Split
 from frontrunner.data.dataset import Key, Task
 from frontrunner.errors import ModalityMismatch
 from frontrunner.extraction.cache import SHARD_SIZE, Extracted, FeatureCache, FeatureKey
-from frontrunner.hub import CheckpointDescription, HubAccess, ReadingCost
+from frontrunner.hub import CheckpointDescription, HubAccess, ReadingCost, ReadingProvenance
 from frontrunner.hub.finding.feature_sets import set_name
 from frontrunner.progress import SILENT, Part, Progress, Stage
 from frontrunner.shard import Shard
+
+# The file beside the shards that says how they were read.
+_PROVENANCE = "provenance"
 
 
 class Reader(Protocol):
@@ -29,6 +32,11 @@ class Reader(Protocol):
     @property
     def cost(self) -> ReadingCost | None:
         """What reading took so far; None where nothing was measured."""
+        ...
+
+    @property
+    def provenance(self) -> ReadingProvenance:
+        """What to know of the features besides the checkpoint's files."""
         ...
 
 
@@ -88,6 +96,11 @@ class FeatureShards(Sequence[Shard]):
         """What reading took on this machine; None where the cache held all, or too little was read to tell."""
         return None if self._reader is None else self._reader.cost
 
+    @property
+    def provenance(self) -> ReadingProvenance:
+        """What to know of the features besides the checkpoint's files, kept with them; empty while none are read."""
+        return ReadingProvenance.model_validate(self.cache.read_scores(_PROVENANCE) or {})
+
     def __len__(self) -> int:
         return -(-self.examples // SHARD_SIZE)
 
@@ -128,6 +141,7 @@ class FeatureShards(Sequence[Shard]):
     def _compute(self, index: int, keys: Sequence[Key], start: int) -> Extracted:
         if self._reader is None:
             self._reader = _open_reader(self._checkpoint, self._dataset, self._access, self._progress)
+            self.cache.write_scores(_PROVENANCE, self._reader.provenance.model_dump())
         extracted = self._reader.read(keys, Part(self._progress, Stage.READ, before=start, total=self.examples))
         self.forward_examples += len(keys)
         self.cache.write_shard(index, extracted)
@@ -139,6 +153,7 @@ class _PrecomputedReader:
     """Rows of a feature set that the dataset itself brings."""
 
     cost: ReadingCost | None = None
+    provenance = ReadingProvenance()
 
     def __init__(self, checkpoint_id: str, matrix: NDArray[np.generic]) -> None:
         self._checkpoint_id = checkpoint_id

@@ -15,8 +15,9 @@ from frontrunner.data import (
     open_dataset,
     stratified_order,
 )
-from frontrunner.errors import FrontrunnerError, NothingRanked, error_of
+from frontrunner.errors import NothingRanked, error_of
 from frontrunner.extraction import FeatureShards
+from frontrunner.failures import is_failure
 from frontrunner.files import whole_file
 from frontrunner.hub import (
     Catalogue,
@@ -30,7 +31,7 @@ from frontrunner.hub import (
     with_curated,
     with_named,
 )
-from frontrunner.progress import SILENT, Progress, Stage
+from frontrunner.progress import SILENT, Guarded, Progress, Stage
 from frontrunner.ranking.planner import assemble, plan
 from frontrunner.ranking.request import (
     DEFAULT_MAX_EXAMPLES,
@@ -52,7 +53,7 @@ from frontrunner.shard import fold
 from frontrunner.status import Status
 
 # Part of the name of a cached check: raise it whenever the report of the same bytes would differ.
-_REPORT_VERSION = 2
+_REPORT_VERSION = 3
 
 
 def rank(
@@ -100,10 +101,13 @@ def rank(
     for done, checkpoint in enumerate(planned.checkpoints, start=1):
         name = checkpoint.id
         payload = ranking_payload(request, reference, checkpoint, sources.find(checkpoint.digest), settings.cache)
+        listener = Guarded(progress)
         try:
-            outcomes[name] = run_step(payload, progress, dataset=opened, access=access)
-        except FrontrunnerError as error:
-            outcomes[name] = SkippedCheckpoint(checkpoint=name, code=error.code, reason=error.reason)
+            outcomes[name] = run_step(payload, listener, dataset=opened, access=access)
+        except BaseException as error:
+            if error is listener.raised or not is_failure(error):
+                raise
+            outcomes[name] = SkippedCheckpoint.because(name, error)
         progress.advance(Stage.RANK, done, len(planned.checkpoints), of=name)
 
     identity = hashlib.sha256(f"{report.digest}\n{request.model_dump_json()}".encode()).hexdigest()[:24]

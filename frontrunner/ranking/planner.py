@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from frontrunner.data import DatasetReport, dataset_id
-from frontrunner.errors import CheckpointError, ModalityMismatch, NoCheckpoints
+from frontrunner.errors import ModalityMismatch, NoCheckpoints
 from frontrunner.extraction import EXTRACTOR_VERSION
 from frontrunner.hub import Catalogue, CheckpointDescription, SkippedCheckpoint, choose
 from frontrunner.ranking.criteria import describe, measured_names
@@ -54,14 +54,15 @@ def plan(
             "or install checkpoints as packages: pip install 'frontrunner[demo]'"
         )
     fitting = []
-    for candidate in chosen:
+    for described in chosen:
         try:
+            candidate = described.reading(dataset.modality)
             if candidate.modality != dataset.modality:
                 raise ModalityMismatch(f"it reads {candidate.modality}, the dataset holds {_plural(dataset.modality)}")
             request.constraints.require(candidate)
             fitting.append(candidate)
-        except CheckpointError as refusal:
-            skipped.append(SkippedCheckpoint.because(candidate.id, refusal))
+        except Exception as refusal:  # one odd description costs its own line
+            skipped.append(SkippedCheckpoint.because(described.id, refusal))
     steps = sorted(fitting, key=lambda candidate: (candidate.parameters, candidate.id))
     return Plan(tuple(steps), tuple(sorted(skipped, key=lambda entry: entry.checkpoint)))
 
@@ -104,6 +105,8 @@ def _ranked_dataset(report: DatasetReport) -> RankedDataset:
         classes=len(report.classes) or len(report.targets),
         train_examples=report.train_examples,
         unreadable=len(report.unreadable),
+        read_as=report.read_as,
+        warnings=report.warnings,
     )
 
 

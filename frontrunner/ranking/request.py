@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from frontrunner.data.reference import DatasetReference
 from frontrunner.discrepancy import GapKind, NoiseModel, Reference, Space
 from frontrunner.errors import UnknownScore
-from frontrunner.hub import CheckpointDescription, Constraints, ReadingCost
+from frontrunner.hub import CheckpointDescription, Constraints, ReadingCost, ReadingProvenance
 from frontrunner.ranking.criteria import describe
 from frontrunner.ranking.sources import SourceReference
 from frontrunner.scores import ScoreValue
@@ -163,6 +163,9 @@ class StepOutput(BaseModel):
     )
     reading_cost: ReadingCost | None = Field(
         default=None, description="What a forward pass took here; None where all features were cached."
+    )
+    reading: ReadingProvenance = Field(
+        default=ReadingProvenance(), description="What to know of the features besides the checkpoint's files."
     )
     examples: int = Field(description="Examples that the scores rest on.")
     forward_examples: int = Field(description="Examples that went through the checkpoint; 0 where all were cached.")

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from frontrunner.data.dataset import Modality, Task
-from frontrunner.hub import ReadingCost, SkippedCheckpoint
+from frontrunner.hub import ReadingCost, ReadingProvenance, SkippedCheckpoint
 from frontrunner.ranking.request import DiscrepancyOutput, Refusal
 from frontrunner.scores import ScoreValue
 from frontrunner.status import JobResult
@@ -57,6 +57,9 @@ class RankedCheckpoint(BaseModel):
     parameters: int
     reading_cost: ReadingCost | None = Field(
         default=None, description="Latency and memory of a forward pass, as last measured; None where nobody has."
+    )
+    reading: ReadingProvenance = Field(
+        default=ReadingProvenance(), description="What to know of its features besides its files, and its self-test."
     )
     seconds: float
     architecture: str

@@ -46,6 +46,7 @@ def standings(finished: Sequence[Finished], request: RankingRequest) -> list[Ran
                 intrinsic_dimension=outcome.intrinsic_dimension,
                 parameters=description.parameters,
                 reading_cost=outcome.reading_cost or next(iter(description.costs), None),
+                reading=outcome.reading,
                 seconds=round(outcome.seconds, 3),
                 architecture=description.architecture,
                 feature_dimension=outcome.feature_dimension,

@@ -60,6 +60,7 @@ def run_step(
         discrepancy=discrepancy,
         intrinsic_dimension=intrinsic_dimension,
         reading_cost=shards.cost,
+        reading=shards.provenance,
         examples=shards.examples,
         forward_examples=shards.forward_examples,
         feature_dimension=feature_dimension,

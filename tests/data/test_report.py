@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -112,3 +114,23 @@ def test_a_check_in_its_own_process_keeps_the_error_class(zip_of):
 def test_a_check_that_takes_too_long_is_refused(colours):
     with pytest.raises(errors.DatasetTooLarge, match="longer than"):
         isolated(colours, timeout_s=0.01)
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind"),
+    [("sys.exit('unforeseen')", errors.InternalError), ("os.kill(os.getpid(), 9)", errors.UnreadableDataset)],
+)
+def test_a_check_that_ends_without_an_answer_is_our_fault_unless_it_was_killed(
+    colours, monkeypatch, caplog, ending, kind
+):
+    command = [sys.executable, "-c", f"import os, sys; {ending}"]
+    monkeypatch.setattr("frontrunner.data.isolation.module_command", lambda _: command)
+    with pytest.raises(kind):
+        isolated(colours)
+    assert "dataset_check_crashed" in caplog.text
+
+
+def test_the_report_of_a_check_in_its_own_process_says_what_was_left_out(zip_of):
+    report = isolated(zip_of(class_images(2, 30) | {"notes.txt": b"x"}))
+    assert report.read_as == "images in folders; 2 classes from folder names; train from train/"
+    assert [(entry.count, entry.what) for entry in report.left_out] == [(1, ".txt file")]

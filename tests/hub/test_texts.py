@@ -137,9 +137,9 @@ def test_variants_that_do_not_exist_are_named(text_hub, choice):
         choose([f"local:encoder#{choice}"], catalogue)
 
 
-def test_an_image_checkpoint_has_no_variants(hub):
-    with pytest.raises(errors.UnknownVariant, match="read texts"):
-        choose(["local:vit#layer=2"], Catalogue(checkpoints=(describe_directory(hub / "vit"),)))
+def test_an_image_checkpoint_has_no_last_token(hub):
+    with pytest.raises(errors.UnknownVariant, match="pooling=mean or cls"):
+        choose(["local:vit#pooling=last"], Catalogue(checkpoints=(describe_directory(hub / "vit"),)))
 
 
 def test_a_sentence_encoders_own_pooling_is_read(text_hub, tmp_path):

@@ -8,44 +8,38 @@ own folder is refused here, before any library sees it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from frontrunner.errors import CheckpointNotFound, CheckpointUnreadable, UnsafeCheckpoint
+from frontrunner.hub.describing.sentence_encoder import (
+    MODULES_FILE,
+    PROMPTS_FILE,
+    STEP_CONFIG,
+    STEP_WEIGHTS,
+    TRANSFORMER_FILES,
+    SentenceEncoder,
+    read_sentence_encoder,
+)
 
 CONFIG_FILE = "config.json"
 PROCESSOR_FILE = "preprocessor_config.json"
+# Where transformers 5 keeps an image processor that belongs to more than one modality, as the entry `image_processor`.
+PROCESSORS_FILE = "processor_config.json"
+PROCESSOR_FILES = (PROCESSOR_FILE, PROCESSORS_FILE)
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
-POOLING_FILE = "1_Pooling/config.json"
-SENTENCE_FILE = "sentence_bert_config.json"
-MODULES_FILE = "modules.json"
 # The head of a text classifier, a dense layer beside its sentence encoder: `frontrunner.hub.opening.text_head`.
 HEAD_CONFIG_FILE = "classifier/config.json"
 HEAD_WEIGHTS_FILE = "classifier/model.safetensors"
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    TOKENIZER_CONFIG_FILE,
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "sentencepiece.bpe.model",
-    "spiece.model",
-    "tokenizer.model",
-)
-# Files that decide what a checkpoint computes, beside its weights; each that exists is part of its digest.
-DECIDING_FILES = (
-    CONFIG_FILE,
-    PROCESSOR_FILE,
-    *TOKENIZER_FILES,
-    POOLING_FILE,
-    SENTENCE_FILE,
-    MODULES_FILE,
-    HEAD_CONFIG_FILE,
-    HEAD_WEIGHTS_FILE,
-)
+# Files that hold what a tokenizer knows: words, pieces, merges, characters.
+VOCABULARY_FILES = (
+    "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "bpe.codes", "vocab.bpe", "spiece.model", "spm.model",
+    "spm_char.model", "sentencepiece.bpe.model", "sentencepiece.model", "tokenizer.model", "source.spm", "target.spm",
+    "vocab-src.json", "vocab-tgt.json", "target_vocab.json", "prophetnet.tokenizer", "byte_maps.json", "tekken.json",
+    "entity_vocab.json", "dict.txt", "emoji.json", "normalizer.json", "word_shape.json", "word_pronunciation.json",
+)  # fmt: skip
+TOKENIZER_FILES = (*VOCABULARY_FILES, TOKENIZER_CONFIG_FILE, "special_tokens_map.json", "added_tokens.json")
 # What a configuration's `problem_type` says where each output is a decision of its own: no softmax over them.
 MULTI_LABEL = "multi_label_classification"
 MAX_CONFIG_BYTES = 4 * 1024**2
@@ -102,30 +96,29 @@ def read_small(path: Path) -> bytes | None:
     return path.read_bytes()
 
 
-def read_pooling(read: Callable[[str], bytes | None]) -> dict[str, Any]:
-    """What a sentence encoder's own files say of its pooling; empty where it has none.
+def sentence_encoder_in(folder: Path) -> SentenceEncoder:
+    """What the sentence-transformers' files of a checkpoint folder say; see `read_sentence_encoder`."""
+    return read_sentence_encoder(lambda name: read_small(folder / name), folder.name)
+
+
+def deciding_files(encoder: SentenceEncoder) -> tuple[str, ...]:
+    """Files that decide what a checkpoint computes, beside its weights; each that exists is part of its digest.
 
     Args:
-        read: gives a file of the checkpoint by its name, or None.
+        encoder: what the checkpoint's sentence-transformers' files say.
 
     Returns:
-        The entries of its pooling's configuration, and `normalised`: whether its pipeline ends in vectors of length 1.
-
-    Raises:
-        CheckpointUnreadable: a file is damaged.
+        Names below the checkpoint's folder; most checkpoints have few of them.
     """
-    pooling = _parsed(read(POOLING_FILE), POOLING_FILE)
-    modules = _parsed(read(MODULES_FILE), MODULES_FILE)
-    steps = [step for step in modules if isinstance(step, dict)] if isinstance(modules, list) else []
-    normalised = any(str(step.get("type", "")).endswith(".Normalize") for step in steps)
-    return (pooling if isinstance(pooling, dict) else {}) | ({"normalised": True} if normalised else {})
-
-
-def _parsed(data: bytes | None, name: str) -> Any:
-    try:
-        return None if data is None else json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointUnreadable(f"{name} is not JSON: {error}") from error
+    return (
+        *(encoder.inside(name) for name in (CONFIG_FILE, *PROCESSOR_FILES, *TOKENIZER_FILES, *TRANSFORMER_FILES)),
+        MODULES_FILE,
+        PROMPTS_FILE,
+        f"{encoder.pooling_folder}/{STEP_CONFIG}",
+        *(f"{step.folder}/{name}" for step in encoder.weighted_steps for name in (STEP_CONFIG, STEP_WEIGHTS)),
+        HEAD_CONFIG_FILE,
+        HEAD_WEIGHTS_FILE,
+    )
 
 
 def refuse_unsafe(folder: Path) -> None:
@@ -135,8 +128,9 @@ def refuse_unsafe(folder: Path) -> None:
         UnsafeCheckpoint: one asks to run its own code, to fetch something, or to open a file of its choice.
         CheckpointUnreadable: one is damaged.
     """
-    for name in (CONFIG_FILE, PROCESSOR_FILE, TOKENIZER_CONFIG_FILE):
-        refuse_unsafe_entries(read_if_there(folder / name), f"{folder.name}/{name}")
+    inner = folder / sentence_encoder_in(folder).folder
+    for name in (CONFIG_FILE, *PROCESSOR_FILES, TOKENIZER_CONFIG_FILE):
+        refuse_unsafe_entries(read_if_there(inner / name), f"{folder.name}/{name}")
 
 
 def refuse_unsafe_entries(config: dict[str, Any], name: str) -> None:

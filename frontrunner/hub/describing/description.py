@@ -19,41 +19,35 @@ from frontrunner.errors import CheckpointUnreadable
 from frontrunner.hub.describing.card import CARD_FILE, Card, read_card
 from frontrunner.hub.describing.configuration import (
     CONFIG_FILE,
-    DECIDING_FILES,
     PROCESSOR_FILE,
+    PROCESSOR_FILES,
     TOKENIZER_FILES,
+    VOCABULARY_FILES,
+    deciding_files,
     read_config,
-    read_pooling,
-    read_small,
     refuse_unsafe,
+    sentence_encoder_in,
 )
-from frontrunner.hub.describing.weights import layer_parameters, parameters_of, tensor_shapes, weight_files
+from frontrunner.hub.describing.image_families import layer_widths, read_of_images, timm_layers
+from frontrunner.hub.describing.reading import ImagePooling, TextPooling
+from frontrunner.hub.describing.sentence_encoder import SentenceEncoder
+from frontrunner.hub.describing.text_families import (
+    DUAL_ENCODERS,
+    STATIC,
+    STATIC_CONFIG,
+)
+from frontrunner.hub.describing.text_reading import as_text
+from frontrunner.hub.describing.weights import (
+    Shapes,
+    layer_parameters,
+    parameters_of,
+    tensor_shapes,
+    weight_files,
+)
 
 Library: TypeAlias = Literal["timm", "transformers", "features"]
-Pooling: TypeAlias = Literal["mean", "cls", "last"]
-
-# Families of text decoders, by the beginning of `model_type`: their last token has seen the whole text, no other has.
-_DECODERS = (
-    "bloom", "falcon", "gemma", "gpt", "granite", "llama", "mistral", "mixtral", "olmo", "opt", "phi", "qwen",
-    "smollm", "stablelm", "starcoder",
-)  # fmt: skip
-_DECODER_HEADS = ("ForCausalLM", "LMHeadModel")
-# How configurations call the number of layers in a stack.
-_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
-
-
-class TextPooling(BaseModel):
-    """How the hidden states of a text become one row of features. Part of a checkpoint's identity where chosen."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    pooling: Pooling = Field(description="Mean over tokens, the first token, or the last one.")
-    layer: int | Literal["mean"] | None = Field(
-        default=None, description="Output of the first k layers alone, the mean over all layers, or of the last: null."
-    )
-    normalised: bool = Field(
-        default=False, description="Brought to length 1, where the checkpoint's own pipeline ends so."
-    )
+# What only configurations of image encoders, or of pairs with one, say.
+_IMAGE_ENTRIES = ("image_size", "patch_size", "num_channels", "vision_config")
 
 
 class RemoteFile(BaseModel):
@@ -107,11 +101,23 @@ class CheckpointDescription(BaseModel):
     tags: tuple[str, ...] = ()
     input_size: int | None = Field(default=None, description="Pixels a side, images only.")
     text_pooling: TextPooling | None = Field(default=None, description="Texts only.")
+    image_pooling: ImagePooling | None = Field(default=None, description="Images only, of a variant.")
+    layers: int = Field(default=0, description="Layers of the stack, or stages; 0 where that is not known.")
     layer_parameters: tuple[int, ...] = Field(
-        default=(), description="Trained weights of each layer of the stack, where known, texts only."
+        default=(), description="Trained weights of each layer of the stack, where known."
+    )
+    text_tower: CheckpointDescription | None = Field(
+        default=None, description="Of a pair of encoders that reads images: the same checkpoint reading texts."
     )
     costs: tuple[ReadingCost, ...] = ()
     remote: PinnedRepository | None = None
+
+    def reading(self, modality: str) -> CheckpointDescription:
+        """The checkpoint as it reads inputs of this kind; itself where it has no other way."""
+        if modality != "text" or self.text_tower is None:
+            return self
+        shared = {"id": self.id, "path": self.path, "remote": self.remote, "costs": self.costs}
+        return self.text_tower.model_copy(update=shared)
 
 
 def describe_directory(folder: Path, *, pickles_allowed: bool = False) -> CheckpointDescription:
@@ -125,24 +131,27 @@ def describe_directory(folder: Path, *, pickles_allowed: bool = False) -> Checkp
         CheckpointUnreadable: the configuration or the weights' header is missing or damaged.
         UnsafeCheckpoint: the only weights are pickles, or a configuration asks for more than to be read.
     """
-    config = read_config(folder / CONFIG_FILE)
-    weights = weight_files(folder, pickles_allowed=pickles_allowed)
+    encoder = sentence_encoder_in(folder)
+    config = STATIC_CONFIG if encoder.static else read_config(folder / encoder.inside(CONFIG_FILE))
+    weights = weight_files(folder / encoder.folder, pickles_allowed=pickles_allowed)
     refuse_unsafe(folder)
+    steps = [
+        path
+        for step in encoder.weighted_steps
+        for path in weight_files(folder / step.folder, pickles_allowed=pickles_allowed)
+    ]
     readable = [path for path in weights if path.suffix == ".safetensors"]
-    shapes = {name: shape for path in readable for name, shape in tensor_shapes(path).items()}
-    size = sum(path.stat().st_size for path in weights)
-    present = [path for name in DECIDING_FILES if (path := folder / name).is_file()]
+    present = [path for name in deciding_files(encoder) if (path := folder / name).is_file()]
     found = describe(
         f"local:{folder.name}",
         config,
         read_card(folder / CARD_FILE),
-        pooling=read_pooling(lambda name: read_small(folder / name)),
-        digests={path.relative_to(folder).as_posix(): digest_once(path) for path in (*present, *weights)},
-        parameters=parameters_of(shapes, size),
-        size=size,
+        encoder=encoder,
+        digests={path.relative_to(folder).as_posix(): digest_once(path) for path in (*present, *weights, *steps)},
+        shapes={name: shape for path in readable for name, shape in tensor_shapes(path).items()},
+        size=sum(path.stat().st_size for path in weights),
     )
-    stack = layer_parameters(shapes, layer_count(config)) if found.modality == "text" else ()
-    return found.model_copy(update={"path": str(folder.resolve()), "layer_parameters": stack})
+    return found.model_copy(update={"path": str(folder.resolve())})
 
 
 def describe(
@@ -150,9 +159,9 @@ def describe(
     config: dict[str, Any],
     card: Card,
     *,
-    pooling: dict[str, Any],
+    encoder: SentenceEncoder,
     digests: Mapping[str, str],
-    parameters: int,
+    shapes: Shapes,
     size: int,
 ) -> CheckpointDescription:
     """A description from what is known of a checkpoint's files, wherever they lie.
@@ -161,27 +170,28 @@ def describe(
         checkpoint_id: its public id.
         config: its `config.json`.
         card: its model card.
-        pooling: what a sentence encoder says of its pooling, as `read_pooling` gives it; empty otherwise.
+        encoder: what its sentence-transformers' files say.
         digests: a digest of every file that decides what it computes, by the file's name.
-        parameters: trained weights.
+        shapes: of its weights; empty where they are pickled, which nobody reads here.
         size: bytes of its weights.
 
     Raises:
         CheckpointUnreadable: the configuration is of neither library.
     """
     library, architecture = _library(checkpoint_id, config)
-    modality = _modality(config, library, digests)
+    names = {name.rpartition("/")[2]: digest for name, digest in digests.items()}
+    modality = _modality(config, library, names)
     provenance = _as_mapping(config.get("provenance"))
     pretrained_cfg = _as_mapping(config.get("pretrained_cfg"))
-    preparing = {name: digest for name, digest in digests.items() if name in (PROCESSOR_FILE, *TOKENIZER_FILES)}
-    return CheckpointDescription(
+    preparing = {name: digest for name, digest in names.items() if name in (*PROCESSOR_FILES, *TOKENIZER_FILES)}
+    found = CheckpointDescription(
         id=checkpoint_id,
         library=library,
         modality=modality,
         architecture=architecture,
         digest=_combined(digests),
         preprocessing_digest=_combined(preparing or {"pretrained_cfg": json.dumps(pretrained_cfg, sort_keys=True)}),
-        parameters=parameters,
+        parameters=parameters_of(shapes, size),
         bytes=size,
         path="",
         license=_text(provenance.get("license") or config.get("license") or pretrained_cfg.get("license"))
@@ -190,13 +200,34 @@ def describe(
         base_model=card.base_model,
         tags=card.tags,
         input_size=_input_size(config, pretrained_cfg) if modality == "image" else None,
-        text_pooling=_text_pooling(config, pooling) if modality == "text" else None,
     )
+    if modality == "image":
+        found = found.model_copy(update=_as_image(library, config, shapes, size))
+    dual = config.get("model_type") in DUAL_ENCODERS
+    if modality == "text":
+        return found.model_copy(update=as_text(config, encoder, shapes, size, tower=dual))
+    if dual and not set(VOCABULARY_FILES).isdisjoint(names):
+        tower = as_text(config, encoder, shapes, size, tower=True) | {"modality": "text", "input_size": None}
+        return found.model_copy(update={"text_tower": found.model_copy(update=tower)})
+    return found
 
 
-def layer_count(config: Mapping[str, Any]) -> int:
-    """Layers of the stack that a configuration describes; 0 where it does not say."""
-    return next((count for name in _LAYERS if isinstance(count := config.get(name), int) and count > 0), 0)
+def _as_image(library: Library, config: Mapping[str, Any], shapes: Shapes, size: int) -> dict[str, Any]:
+    """What a description says of the part that reads images, and of its layers."""
+    if library == "timm":
+        names = timm_layers(shapes)
+        stack = tuple(
+            parameters_of({part: shape for part, shape in shapes.items() if part.startswith(f"{name}.")}, 0)
+            for name in names
+        )
+        return {"layers": len(names), "layer_parameters": stack}
+    read = read_of_images(shapes, config)
+    layers = len(layer_widths(config))
+    return {
+        "parameters": parameters_of(read, size),
+        "layers": layers,
+        "layer_parameters": layer_parameters(read, layers),
+    }
 
 
 def digest_once(path: Path) -> str:
@@ -232,19 +263,12 @@ def _library(checkpoint_id: str, config: Mapping[str, Any]) -> tuple[Library, st
 def _modality(config: Mapping[str, Any], library: Library, names: Collection[str]) -> Literal["image", "text"]:
     if library == "timm" or PROCESSOR_FILE in names:
         return "image"
-    return "text" if "vocab_size" in config or not set(TOKENIZER_FILES).isdisjoint(names) else "image"
-
-
-def _text_pooling(config: Mapping[str, Any], pooling: Mapping[str, Any]) -> TextPooling:
-    """What the checkpoint's own pooling says; else the last token of a decoder, or the mean over tokens."""
-    normalised = bool(pooling.get("normalised"))
-    if pooling.get("pooling_mode_cls_token"):
-        return TextPooling(pooling="cls", normalised=normalised)
-    if pooling.get("pooling_mode_lasttoken"):
-        return TextPooling(pooling="last", normalised=normalised)
-    heads = [str(name) for name in config.get("architectures") or ()]
-    decodes = any(name.endswith(_DECODER_HEADS) for name in heads) or str(config["model_type"]).startswith(_DECODERS)
-    return TextPooling(pooling="last" if decodes and not pooling else "mean", normalised=normalised)
+    if "vocab_size" in config or config.get("model_type") == STATIC:
+        return "text"
+    sees = any(key in config for key in _IMAGE_ENTRIES)
+    if config.get("model_type") in DUAL_ENCODERS and set(PROCESSOR_FILES).isdisjoint(names):
+        sees = False  # its image encoder cannot be read without its preprocessing
+    return "image" if sees or set(TOKENIZER_FILES).isdisjoint(names) else "text"
 
 
 def _input_size(config: Mapping[str, Any], pretrained_cfg: Mapping[str, Any]) -> int | None:

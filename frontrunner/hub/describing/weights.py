@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from frontrunner.errors import CheckpointUnreadable, UnsafeCheckpoint
 
@@ -14,16 +14,29 @@ Shapes: TypeAlias = dict[str, tuple[int, ...]]
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
-# The one pickle that may stand in for them, where an administrator allows it.
+# The pickles that may stand in for them, where an administrator allows it.
 PICKLE_FILE = "pytorch_model.bin"
+PICKLE_INDEX_FILE = "pytorch_model.bin.index.json"
+PICKLE_SUFFIX = ".bin"
+# How names of a text encoder's weights begin beside an image encoder's.
+_TEXT_TOWER = ("text_model.", "text_encoder.", "clip.text_model.")
+# Parts of the names of what follows an encoder.
+_AFTER_ENCODER = {"decoder", "lm_head", "classification_head", "qa_outputs", "final_logits_bias", "prediction_head"}
+_EMBEDDINGS = ("embed", "wte", "shared")
 PICKLES = (".bin", ".pth", ".pt", ".ckpt", ".pkl", ".h5", ".msgpack")
 # safetensors itself refuses larger headers.
 MAX_HEADER_BYTES = 100 * 1024**2
 MAX_INDEX_BYTES = 32 * 1024**2
 # The largest checkpoints in use have about two hundred.
 MAX_SHARDS = 1000
-# Buffers of normalisation layers, which are measured and not trained: no parameters.
-_BUFFERS = (".running_mean", ".running_var", ".num_batches_tracked", "position_ids")
+# What is measured or computed and not trained, and no parameter: buffers that files hold all the same.
+_BUFFERS = (
+    ".running_mean", ".running_var", ".num_batches_tracked", "position_ids", "token_type_ids", ".masked_bias",
+    "inv_freq", "embed_positions.weights", "attention_bias_idxs", "relative_position_index", "relative_coords_table",
+    ".attn_mask", ".input_min", ".input_max", ".output_min", ".output_max",
+)  # fmt: skip
+# A causal mask (1, 1, n, n), which decoders once kept where others keep a bias.
+_MASKS = (".attn.bias", ".attention.bias")
 
 
 def weight_files(folder: Path, *, pickles_allowed: bool = False) -> tuple[Path, ...]:
@@ -38,15 +51,21 @@ def weight_files(folder: Path, *, pickles_allowed: bool = False) -> tuple[Path, 
     if (folder / WEIGHTS_FILE).is_file():
         return (folder / WEIGHTS_FILE,)
     if (folder / INDEX_FILE).is_file():
-        shards = tuple(folder / name for name in shard_names((folder / INDEX_FILE).read_bytes(), folder.name))
-        missing = [path.name for path in shards if not path.is_file()]
-        if missing:
-            raise CheckpointUnreadable(f"{folder.name} lacks {missing[0]}, which {INDEX_FILE} names")
-        return shards
+        return _shards(folder, INDEX_FILE)
     if pickles_allowed and (folder / PICKLE_FILE).is_file():
         return (folder / PICKLE_FILE,)
+    if pickles_allowed and (folder / PICKLE_INDEX_FILE).is_file():
+        return _shards(folder, PICKLE_INDEX_FILE)
     refuse_pickles(folder.name, (path.name for path in folder.iterdir()))
     raise CheckpointUnreadable(f"{folder.name} has no {WEIGHTS_FILE}")
+
+
+def _shards(folder: Path, index: str) -> tuple[Path, ...]:
+    shards = tuple(folder / name for name in shard_names((folder / index).read_bytes(), folder.name, index))
+    missing = [path.name for path in shards if not path.is_file()]
+    if missing:
+        raise CheckpointUnreadable(f"{folder.name} lacks {missing[0]}, which {index} names")
+    return shards
 
 
 def refuse_pickles(checkpoint: str, names: Iterable[str]) -> None:
@@ -63,24 +82,30 @@ def refuse_pickles(checkpoint: str, names: Iterable[str]) -> None:
         )
 
 
-def shard_names(index: bytes, checkpoint: str) -> tuple[str, ...]:
+def shard_names(index: bytes, checkpoint: str, index_name: str = INDEX_FILE) -> tuple[str, ...]:
     """The shards that an index of weights names, ascending.
+
+    Args:
+        index: its bytes.
+        checkpoint: whose it is, for messages.
+        index_name: its own name, which says what kind of file its shards are.
 
     Raises:
         CheckpointUnreadable: it is no index, or too large.
-        UnsafeCheckpoint: a shard's name is a path, or not that of a safetensors file.
+        UnsafeCheckpoint: a shard's name is a path, or not that of a file of weights.
     """
+    suffix = PICKLE_SUFFIX if index_name == PICKLE_INDEX_FILE else ".safetensors"
     if len(index) > MAX_INDEX_BYTES:
-        raise CheckpointUnreadable(f"{checkpoint}: {INDEX_FILE} is larger than {MAX_INDEX_BYTES:,} bytes")
+        raise CheckpointUnreadable(f"{checkpoint}: {index_name} is larger than {MAX_INDEX_BYTES:,} bytes")
     try:
         names = sorted({str(name) for name in json.loads(index)["weight_map"].values()})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointUnreadable(f"{checkpoint}: {INDEX_FILE} maps no weights to files: {error}") from error
+        raise CheckpointUnreadable(f"{checkpoint}: {index_name} maps no weights to files: {error}") from error
     for name in names:
-        if PurePosixPath(name).name != name or "\\" in name or not name.endswith(".safetensors"):
-            raise UnsafeCheckpoint(f"{checkpoint}: {INDEX_FILE} names '{name[:100]}', not a safetensors file beside it")
+        if PurePosixPath(name).name != name or "\\" in name or not name.endswith(suffix):
+            raise UnsafeCheckpoint(f"{checkpoint}: {index_name} names '{name[:100]}', not a {suffix} file beside it")
     if not 0 < len(names) <= MAX_SHARDS:
-        raise CheckpointUnreadable(f"{checkpoint}: {INDEX_FILE} names {len(names)} files; at most {MAX_SHARDS}")
+        raise CheckpointUnreadable(f"{checkpoint}: {index_name} names {len(names)} files; at most {MAX_SHARDS}")
     return tuple(names)
 
 
@@ -112,7 +137,7 @@ def tensor_shapes(path: Path) -> Shapes:
 
 def count_parameters(shapes: Shapes) -> int:
     """Trained weights among these tensors; buffers are not counted."""
-    return sum(_count(shape) for name, shape in shapes.items() if not name.endswith(_BUFFERS))
+    return sum(_count(shape) for name, shape in shapes.items() if not _is_buffer(name, shape))
 
 
 def layer_parameters(shapes: Shapes, layers: int) -> tuple[int, ...]:
@@ -123,9 +148,51 @@ def layer_parameters(shapes: Shapes, layers: int) -> tuple[int, ...]:
     counts = [0] * layers
     for name, shape in shapes.items():
         number = next((int(part) for part in name.split(".") if part.isdecimal()), None)
-        if number is not None and number < layers and not name.endswith(_BUFFERS):
+        if number is not None and number < layers and not _is_buffer(name, shape):
             counts[number] += _count(shape)
     return tuple(counts) if layers and all(counts) else ()
+
+
+def read_of_texts(shapes: Shapes, config: Mapping[str, Any], *, tower: bool) -> Shapes:
+    """The tensors that reading a text needs, by their names: no decoder behind an encoder, no head, no image encoder.
+
+    Args:
+        shapes: all that the files hold.
+        config: the checkpoint's configuration.
+        tower: it is one of a pair of encoders, and the other one reads images.
+
+    Example:
+        >>> names = ("bert.embeddings.word_embeddings.weight", "bert.encoder.layer.0.bias", "cls.predictions.bias")
+        >>> list(read_of_texts(dict.fromkeys(names, (4,)), {"model_type": "bert"}, tower=False))
+        ['bert.embeddings.word_embeddings.weight', 'bert.encoder.layer.0.bias']
+    """
+    if tower:
+        text = {name: shape for name, shape in shapes.items() if name.startswith(_TEXT_TOWER)}
+        return text or shapes
+    if config.get("is_encoder_decoder"):
+        shapes = {name: shape for name, shape in shapes.items() if not set(name.split(".")) & _AFTER_ENCODER}
+    body = _body(shapes)
+    return {name: shape for name, shape in shapes.items() if name.startswith(body)}
+
+
+def _body(shapes: Shapes) -> str:
+    """What the names of a model begin with that was saved with a head beside it, `bert.`; else nothing.
+
+    It is the one part that holds embeddings and numbered layers.
+    """
+    embedding, numbered = set[str](), set[str]()
+    for name in shapes:
+        first, *rest = name.split(".")
+        if any(part.isdecimal() for part in rest):
+            numbered.add(first)
+        elif any(word in part for part in rest for word in _EMBEDDINGS):
+            embedding.add(first)
+    bodies = (embedding & numbered) - {"encoder", "decoder"}
+    return f"{bodies.pop()}." if len(bodies) == 1 else ""
+
+
+def _is_buffer(name: str, shape: tuple[int, ...]) -> bool:
+    return name.endswith(_BUFFERS) or (name.endswith(_MASKS) and len(shape) == 4)
 
 
 def _count(shape: tuple[int, ...]) -> int:

@@ -20,9 +20,8 @@ from frontrunner.hub.access import HubAccess
 from frontrunner.hub.describing.card import Card
 from frontrunner.hub.describing.configuration import (
     CONFIG_FILE,
-    DECIDING_FILES,
     MAX_CONFIG_BYTES,
-    read_pooling,
+    deciding_files,
     refuse_unsafe_entries,
 )
 from frontrunner.hub.describing.description import (
@@ -30,16 +29,16 @@ from frontrunner.hub.describing.description import (
     PinnedRepository,
     RemoteFile,
     describe,
-    layer_count,
 )
+from frontrunner.hub.describing.sentence_encoder import MODULES_FILE, SentenceEncoder, read_sentence_encoder
+from frontrunner.hub.describing.text_families import STATIC_CONFIG
 from frontrunner.hub.describing.weights import (
     INDEX_FILE,
     MAX_INDEX_BYTES,
     PICKLE_FILE,
+    PICKLE_INDEX_FILE,
     WEIGHTS_FILE,
     Shapes,
-    layer_parameters,
-    parameters_of,
     refuse_pickles,
     shard_names,
 )
@@ -70,29 +69,41 @@ def describe_remote(checkpoint_id: str, access: HubAccess) -> CheckpointDescript
         raise CheckpointUnreadable(f"{checkpoint_id}: the hub names no commit")
     offered = _files(checkpoint_id, info)
     small = _SmallFiles(checkpoint_id, wanted.name, info.sha, offered, access)
-    weights = _weights(checkpoint_id, offered, small, access)
-    chosen = [*weights, *(offered[name] for name in DECIDING_FILES if name in offered)]
-    if INDEX_FILE in offered and WEIGHTS_FILE not in offered:
-        chosen.append(offered[INDEX_FILE])
-    _require_size(checkpoint_id, sum(file.bytes for file in chosen), access)
-    config = small.json(CONFIG_FILE)
-    refuse_unsafe_entries(config, f"{checkpoint_id}/{CONFIG_FILE}")
-    shapes = _shapes(
-        checkpoint_id, api, wanted.name, info.sha, [file.name for file in weights if file.name != PICKLE_FILE]
+    encoder = read_sentence_encoder(
+        lambda name: small.read(name, MAX_CONFIG_BYTES) if name in offered else None, checkpoint_id
     )
-    size = sum(file.bytes for file in weights)
+    weights = _weights(checkpoint_id, encoder.folder, offered, small, access)
+    steps = [
+        file for step in encoder.weighted_steps for file in _weights(checkpoint_id, step.folder, offered, small, access)
+    ]
+    chosen = {file.name: file for file in (*weights, *steps)}
+    chosen |= {name: offered[name] for name in deciding_files(encoder) if name in offered}
+    if chosen.keys().isdisjoint((encoder.inside(WEIGHTS_FILE), encoder.inside(PICKLE_FILE))):  # they are in shards
+        indices = (encoder.inside(INDEX_FILE), encoder.inside(PICKLE_INDEX_FILE))
+        chosen |= {name: offered[name] for name in indices if name in offered}
+    _require_size(checkpoint_id, sum(file.bytes for file in chosen.values()), access)
+    config = _configuration(checkpoint_id, encoder, small)
+    readable = [file.name for file in weights if file.name.endswith(".safetensors")]
     found = describe(
         checkpoint_id,
         config,
         Card.of(vars(info.card_data) if info.card_data else {}),
-        pooling=read_pooling(lambda name: small.read(name, MAX_CONFIG_BYTES) if name in offered else None),
-        digests={file.name: file.sha256 or file.git_sha1 for file in chosen},
-        parameters=parameters_of(shapes, size),
-        size=size,
+        encoder=encoder,
+        digests={file.name: file.sha256 or file.git_sha1 for file in chosen.values()},
+        shapes=_shapes(checkpoint_id, api, wanted.name, info.sha, readable),
+        size=sum(file.bytes for file in weights),
     )
-    stack = layer_parameters(shapes, layer_count(config)) if found.modality == "text" else ()
-    pinned = PinnedRepository(repository=wanted.name, revision=info.sha, files=tuple(chosen))
-    return found.model_copy(update={"remote": pinned, "layer_parameters": stack})
+    pinned = PinnedRepository(repository=wanted.name, revision=info.sha, files=tuple(chosen.values()))
+    return found.model_copy(update={"remote": pinned})
+
+
+def _configuration(checkpoint_id: str, encoder: SentenceEncoder, small: _SmallFiles) -> dict[str, Any]:
+    if encoder.static:
+        return STATIC_CONFIG
+    name = encoder.inside(CONFIG_FILE)
+    config = small.json(name)
+    refuse_unsafe_entries(config, f"{checkpoint_id}/{name}")
+    return config
 
 
 def fetch(checkpoint_id: str, pinned: PinnedRepository, access: HubAccess, progress: Progress = SILENT) -> Path:
@@ -166,26 +177,31 @@ def _files(checkpoint_id: str, info: ModelInfo) -> dict[str, RemoteFile]:
             found[sibling.rfilename] = RemoteFile(
                 name=sibling.rfilename, bytes=sibling.size, sha256=sha256, git_sha1=sibling.blob_id
             )
-    if CONFIG_FILE not in found:
+    if not {CONFIG_FILE, MODULES_FILE} & found.keys():
         raise CheckpointUnreadable(f"{checkpoint_id} has no {CONFIG_FILE}: not a checkpoint of timm or transformers")
     return found
 
 
 def _weights(
-    checkpoint_id: str, offered: Mapping[str, RemoteFile], small: _SmallFiles, access: HubAccess
+    checkpoint_id: str, folder: str, offered: Mapping[str, RemoteFile], small: _SmallFiles, access: HubAccess
 ) -> list[RemoteFile]:
-    if WEIGHTS_FILE in offered:
-        return [offered[WEIGHTS_FILE]]
-    if INDEX_FILE not in offered:
-        if access.pickles_allowed and PICKLE_FILE in offered:
-            return [offered[PICKLE_FILE]]
-        refuse_pickles(checkpoint_id, offered)
-        raise CheckpointUnreadable(f"{checkpoint_id} has no {WEIGHTS_FILE}")
-    names = shard_names(small.read(INDEX_FILE, MAX_INDEX_BYTES), checkpoint_id)
-    missing = [name for name in names if name not in offered]
-    if missing:
-        raise CheckpointUnreadable(f"{checkpoint_id} lacks {missing[0]}, which {INDEX_FILE} names")
-    return [offered[name] for name in names]
+    """The files that hold the weights of one folder of the repository."""
+    below = f"{folder}/" if folder else ""
+    names = [(WEIGHTS_FILE, INDEX_FILE)]
+    if access.pickles_allowed:
+        names.append((PICKLE_FILE, PICKLE_INDEX_FILE))
+    for whole, index in names:
+        if below + whole in offered:
+            return [offered[below + whole]]
+        if below + index not in offered:
+            continue
+        shards = shard_names(small.read(below + index, MAX_INDEX_BYTES), checkpoint_id, index)
+        missing = [name for name in shards if below + name not in offered]
+        if missing:
+            raise CheckpointUnreadable(f"{checkpoint_id} lacks {missing[0]}, which {index} names")
+        return [offered[below + name] for name in shards]
+    refuse_pickles(checkpoint_id, offered)
+    raise CheckpointUnreadable(f"{checkpoint_id} has no {below}{WEIGHTS_FILE}")
 
 
 def _shapes(checkpoint_id: str, api: HfApi, repository: str, commit: str, names: list[str]) -> Shapes:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from frontrunner.errors import CheckpointError, DuplicateCheckpoint
+from frontrunner.errors import DuplicateCheckpoint
+from frontrunner.failures import refusal_of
 from frontrunner.hub.describing.description import CheckpointDescription
 from frontrunner.hub.protocol import Hub
 
@@ -22,9 +23,10 @@ class SkippedCheckpoint(BaseModel):
     reason: str
 
     @classmethod
-    def because(cls, checkpoint: str, error: CheckpointError) -> SkippedCheckpoint:
-        """Left out because of `error`."""
-        return cls(checkpoint=checkpoint, code=error.code, reason=error.reason)
+    def because(cls, checkpoint: str, error: BaseException) -> SkippedCheckpoint:
+        """Left out because of `error`, whatever it is; see `frontrunner.failures`."""
+        refusal = refusal_of(error, checkpoint)
+        return cls(checkpoint=checkpoint, code=refusal.code, reason=refusal.reason)
 
 
 class Catalogue(BaseModel):
@@ -48,7 +50,7 @@ def catalogue_of(hubs: Iterable[Hub]) -> Catalogue:
                 if listed.id in found:
                     raise DuplicateCheckpoint(f"{listed.id} was already found{_place(found[listed.id])}")
                 found[listed.id] = hub.describe(listed.id)
-            except CheckpointError as error:
+            except Exception as error:  # whatever a stranger's files, or a hub of somebody else's, lead to
                 skipped.append(SkippedCheckpoint.because(listed.id, error))
     return Catalogue(checkpoints=tuple(found.values()), skipped=tuple(skipped))
 

@@ -11,6 +11,7 @@ from frontrunner.hub.access import HubAccess
 from frontrunner.hub.describing.configuration import CONFIG_FILE
 from frontrunner.hub.describing.description import CheckpointDescription, describe_directory
 from frontrunner.hub.describing.listing import ListedCheckpoint
+from frontrunner.hub.describing.sentence_encoder import MODULES_FILE
 from frontrunner.progress import SILENT, Progress
 
 # A folder of checkpoint folders or one checkpoint folder itself, several of them, or those that are configured.
@@ -93,4 +94,4 @@ class Folders:
 
 
 def _is_checkpoint(folder: Path) -> bool:
-    return (folder / CONFIG_FILE).is_file()
+    return any((folder / name).is_file() for name in (CONFIG_FILE, MODULES_FILE))

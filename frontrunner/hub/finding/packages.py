@@ -16,9 +16,11 @@ from pathlib import Path
 
 from frontrunner.errors import CheckpointNotFound, CheckpointUnreadable
 from frontrunner.hub.access import HubAccess
-from frontrunner.hub.describing.configuration import DECIDING_FILES
-from frontrunner.hub.describing.description import CheckpointDescription, TextPooling, digest_once
+from frontrunner.hub.describing.configuration import deciding_files
+from frontrunner.hub.describing.description import CheckpointDescription, digest_once
 from frontrunner.hub.describing.listing import ListedCheckpoint
+from frontrunner.hub.describing.reading import TextPooling
+from frontrunner.hub.describing.sentence_encoder import SentenceEncoder
 from frontrunner.hub.describing.variants import split_variant
 from frontrunner.hub.describing.weights import WEIGHTS_FILE
 from frontrunner.hub.fetching.whole_folder import whole_folder
@@ -60,7 +62,7 @@ def unpack(archive: Path, architecture: str, folder: Path) -> None:
     """
     try:
         with zipfile.ZipFile(archive) as members:
-            for name in {WEIGHTS_FILE, *DECIDING_FILES} & set(members.namelist()):
+            for name in {WEIGHTS_FILE, *deciding_files(SentenceEncoder())} & set(members.namelist()):
                 (folder / name).parent.mkdir(exist_ok=True)
                 with members.open(name) as packed, (folder / name).open("wb") as file:
                     shutil.copyfileobj(packed, file, 1 << 20)
@@ -121,6 +123,7 @@ KNOWN = (
             pretraining="1.2 billion sentence pairs",
             base_model="nreimers/MiniLM-L6-H384-uncased",
             text_pooling=TextPooling(pooling="mean", normalised=True),
+            layers=6,
             layer_parameters=(_MINILM_LAYER,) * 6,
         ),
     ),

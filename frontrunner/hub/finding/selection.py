@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from frontrunner.errors import CheckpointError, CheckpointNotFound, UnknownVariant
+from frontrunner.errors import CheckpointNotFound, UnknownVariant
 from frontrunner.hub.access import HubAccess
 from frontrunner.hub.describing.constraints import Constraints
 from frontrunner.hub.describing.description import CheckpointDescription
@@ -122,7 +122,7 @@ def _with(catalogue: Catalogue, ids: Sequence[str], access: HubAccess) -> Catalo
 def _described(hub: Hub, checkpoint_id: str) -> CheckpointDescription | SkippedCheckpoint:
     try:
         return hub.describe(checkpoint_id)
-    except CheckpointError as error:
+    except Exception as error:  # whatever a stranger's files, or a hub of somebody else's, lead to
         return SkippedCheckpoint.because(checkpoint_id, error)
 
 

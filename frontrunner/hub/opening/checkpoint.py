@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from frontrunner.data.dataset import FeatureInputs, Key, TextInputs
 from frontrunner.hub.describing.description import CheckpointDescription
+from frontrunner.hub.describing.reading import ReadingProvenance
 from frontrunner.progress import SILENT, Progress
 
 # An image as somebody hands it over: opened, by its path, or as its pixels (H, W, 3).
@@ -51,7 +52,13 @@ class Batch(NamedTuple):
 
 
 class Preparation(Protocol):
-    """How inputs become batches: the checkpoint's own preprocessing, in the order that reads fastest."""
+    """How inputs become batches: the checkpoint's own preprocessing, in the order that reads fastest.
+
+    Attributes:
+        one_at_a_time: every batch holds one input, because others beside it would change its features.
+    """
+
+    one_at_a_time: bool
 
     def batches(self, inputs: Inputs, keys: Sequence[Key], device: torch.device) -> Iterator[Batch]:
         """Every key once, in any order.
@@ -86,6 +93,7 @@ class Checkpoint:
         preparation: makes batches of a dataset's inputs, as the checkpoint was trained.
         forward: one forward pass over a batch's inputs.
         feature_dimension: D.
+        provenance: what to know of its features besides its files.
     """
 
     description: CheckpointDescription
@@ -93,6 +101,7 @@ class Checkpoint:
     preparation: Preparation
     forward: Callable[[Any], ForwardOutput]
     feature_dimension: int
+    provenance: ReadingProvenance = field(default_factory=ReadingProvenance)
 
     def __repr__(self) -> str:
         """Its id, its architecture and D: the module alone would fill a screen."""

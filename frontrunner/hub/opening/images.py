@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
@@ -21,35 +22,91 @@ BATCH_ON_GPU = 128
 # Batches decoded ahead: enough to hide an image that decodes slowly, little enough to stay small.
 _BATCHES_AHEAD = 4
 
+Prepared = TypeVar("Prepared")
+
 
 class ImagePreparation:
-    """Batches of pixels (b, 3, H, W), channels last, in the order asked for.
+    """Batches of pixels (b, C, H, W), channels last.
 
     Attributes:
-        prepare: an RGB image to a (3, H, W) tensor, as the checkpoint was trained.
+        prepare: an RGB image to a (C, H, W) tensor, as the checkpoint was trained.
+        one_at_a_time: every batch holds one image.
     """
 
     def __init__(self, prepare: Callable[[Image.Image], Tensor]) -> None:
         self.prepare = prepare
+        self.one_at_a_time = False
 
     def batches(self, inputs: Inputs, keys: Sequence[Key], device: torch.device) -> Iterator[Batch]:
-        """Batches of pixels in the order of `keys`, decoded ahead by threads."""
-        if not isinstance(inputs, Images):
-            raise ModalityMismatch("the checkpoint reads images, the dataset holds none")
-        size = BATCH_ON_CPU if device.type == "cpu" else BATCH_ON_GPU
-        pending: deque[tuple[range, list[Future[Tensor]]]] = deque()
-        starts = iter(range(0, len(keys), size))
-        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool:
-            while True:
-                while len(pending) < _BATCHES_AHEAD and (start := next(starts, None)) is not None:
-                    positions = range(start, min(start + size, len(keys)))
-                    images = [pool.submit(self._decode, inputs, keys[position]) for position in positions]
-                    pending.append((positions, images))
-                if not pending:
-                    return
-                positions, images = pending.popleft()
-                pixels = torch.stack([image.result() for image in images])
-                yield Batch(positions, pixels.contiguous(memory_format=torch.channels_last))
+        """Batches of pixels, decoded ahead by threads, in the order of `keys` where all are prepared to one size.
 
-    def _decode(self, inputs: Images, key: Key) -> Tensor:
-        return self.prepare(inputs.decode(key))
+        Some checkpoints keep an image's proportions: images of one size then come together.
+        """
+        for positions, images in _decoded(inputs, keys, _batch_size(device, self.one_at_a_time), self.prepare):
+            for places in _alike([image.shape for image in images]):
+                pixels = torch.stack([images[place] for place in places])
+                yield Batch(
+                    [positions[place] for place in places], pixels.contiguous(memory_format=torch.channels_last)
+                )
+
+
+class EncodedImagePreparation:
+    """Batches of what models take that read more of an image than its pixels, or something else.
+
+    Patches with a mask and with the image's shape in patches, or colours as tokens.
+
+    Attributes:
+        prepare: an RGB image to tensors by name, as the checkpoint was trained.
+        one_at_a_time: every batch holds one image.
+    """
+
+    def __init__(self, prepare: Callable[[Image.Image], dict[str, Tensor]]) -> None:
+        self.prepare = prepare
+        self.one_at_a_time = False
+
+    def batches(self, inputs: Inputs, keys: Sequence[Key], device: torch.device) -> Iterator[Batch]:
+        """Batches of tensors by name, of images that are prepared to one size."""
+        from transformers import BatchFeature  # checkpoints in timm's form are read without transformers
+
+        for positions, images in _decoded(inputs, keys, _batch_size(device, self.one_at_a_time), self.prepare):
+            for places in _alike([tuple(value.shape for value in image.values()) for image in images]):
+                together = {name: torch.stack([images[place][name] for place in places]) for name in images[0]}
+                yield Batch([positions[place] for place in places], BatchFeature(together))
+
+
+def _batch_size(device: torch.device, one_at_a_time: bool) -> int:
+    if one_at_a_time:
+        return 1
+    return BATCH_ON_CPU if device.type == "cpu" else BATCH_ON_GPU
+
+
+def _decoded(
+    inputs: Inputs, keys: Sequence[Key], size: int, prepare: Callable[[Image.Image], Prepared]
+) -> Iterator[tuple[range, list[Prepared]]]:
+    """Positions in `keys` and the prepared images there, `size` at a time, in order, decoded ahead by threads."""
+    if not isinstance(inputs, Images):
+        raise ModalityMismatch("the checkpoint reads images, the dataset holds none")
+    images: Images = inputs
+    pending: deque[tuple[range, list[Future[Prepared]]]] = deque()
+    starts = iter(range(0, len(keys), size))
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool:
+        while True:
+            while len(pending) < _BATCHES_AHEAD and (start := next(starts, None)) is not None:
+                positions = range(start, min(start + size, len(keys)))
+                pending.append((positions, [pool.submit(_prepared, images, keys[at], prepare) for at in positions]))
+            if not pending:
+                return
+            positions, futures = pending.popleft()
+            yield positions, [future.result() for future in futures]
+
+
+def _prepared(inputs: Images, key: Key, prepare: Callable[[Image.Image], Prepared]) -> Prepared:
+    return prepare(inputs.decode(key))
+
+
+def _alike(shapes: Sequence[Any]) -> list[list[int]]:
+    """Places of equal shapes, each group in order."""
+    groups: dict[Any, list[int]] = {}
+    for place, shape in enumerate(shapes):
+        groups.setdefault(shape, []).append(place)
+    return list(groups.values())

@@ -1,19 +1,17 @@
 """Weights straight from a file into a module, so that opening holds them once and not twice. Imports torch.
 
-A module is first built without memory for its parameters; buffers are built as they are, since many of them are
-computed by the architecture and stored in no file. Then every tensor is read, brought to float32 and put into place.
+A module is first built as its architecture builds it, with initial weights: many architectures compute buffers that
+are stored in no file, from the places and shapes of their weights. Then every tensor of the file is read, brought to
+float32 and copied over the initial one.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import safe_open
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from frontrunner.errors import CheckpointUnreadable
 
@@ -21,24 +19,6 @@ from frontrunner.errors import CheckpointUnreadable
 _LENT_BYTES = 16 * 1024**2
 # A buffer that older checkpoints lack and that evaluation does not read.
 _COUNTER = "num_batches_tracked"
-
-
-@contextmanager
-def unallocated() -> Iterator[None]:
-    """Modules built inside, by this thread, have parameters of the right shape and without values."""
-    builder = threading.get_ident()
-
-    def without_values(_module: nn.Module, _name: str, parameter: Tensor | None) -> nn.Parameter | None:
-        if parameter is None or threading.get_ident() != builder:
-            return None
-        return nn.Parameter(parameter.to("meta"), parameter.requires_grad)
-
-    # torch's stub calls a hook that returns a parameter one that returns nothing
-    hook = register_module_parameter_registration_hook(without_values)  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        hook.remove()
 
 
 def stored_weights(paths: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
@@ -61,27 +41,22 @@ def stored_weights(paths: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
                     del value
 
 
-def assign_weights(module: nn.Module, path: Path) -> None:
-    """Give `module` the tensors of a safetensors file.
+def assign_weights(module: nn.Module, path: Path, prefix: str = "") -> None:
+    """Give `module` the tensors of a safetensors file, whose names begin with `prefix`.
 
     Raises:
-        CheckpointUnreadable: a tensor is missing or of another shape.
+        CheckpointUnreadable: a tensor is missing, of another shape, or has no place in the module.
     """
-    places = module.state_dict(keep_vars=True)
-    missing = {name for name in places if not name.endswith(_COUNTER)}
+    places = module.state_dict()
+    given = set()
     for name, value in stored_weights([path]):
-        _put(module, name, places[name], value)
-        missing.discard(name)
+        place = places.get(name.removeprefix(prefix))
+        if place is None or value.shape != place.shape:
+            expected = "no such tensor" if place is None else f"{tuple(place.shape)}"
+            raise CheckpointUnreadable(f"{name} has shape {tuple(value.shape)}, and {expected} is expected")
+        place.copy_(value)
+        # A tensor that several layers share is stored under one of its names.
+        given.add(place.data_ptr())
+    missing = {name for name, place in places.items() if place.data_ptr() not in given and not name.endswith(_COUNTER)}
     if missing:
         raise CheckpointUnreadable(f"its weights lack {', '.join(sorted(missing)[:3])}")
-
-
-def _put(module: nn.Module, name: str, place: Tensor, value: Tensor) -> None:
-    if value.shape != place.shape:
-        raise CheckpointUnreadable(f"{name} has shape {tuple(value.shape)}, and {tuple(place.shape)} is expected")
-    owner_name, _, attribute = name.rpartition(".")
-    owner = module.get_submodule(owner_name)
-    if attribute in owner._parameters:
-        owner._parameters[attribute] = nn.Parameter(value, requires_grad=place.requires_grad)
-    else:
-        owner._buffers[attribute] = value

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from frontrunner.hub.access import HubAccess
-from frontrunner.hub.describing.configuration import refuse_unsafe
+from frontrunner.hub.describing.configuration import refuse_unsafe, sentence_encoder_in
 from frontrunner.hub.describing.description import CheckpointDescription, describe_directory
-from frontrunner.hub.describing.weights import PICKLE_FILE, weight_files
+from frontrunner.hub.describing.weights import weight_files
 from frontrunner.hub.finding.folders import HubFolders, folders_of
 from frontrunner.hub.finding.registry import hub_of, hubs_of
 from frontrunner.hub.finding.selection import describe_named
 from frontrunner.hub.opening.checkpoint import Checkpoint
+from frontrunner.hub.opening.self_test import with_self_test
 from frontrunner.hub.protocol import Hub
 from frontrunner.progress import SILENT, Progress
 from frontrunner.settings import get_settings
@@ -64,11 +65,15 @@ def open_checkpoint(
     description = _described(checkpoint, hubs, access)
     folder = hub_of(description.id, hubs).fetch(description, progress)
     refuse_unsafe(folder)
-    (weights, *_) = weight_files(folder, pickles_allowed=access.pickles_allowed)
-    if weights.name == PICKLE_FILE:
+    if access.pickles_allowed:
         from frontrunner.hub.opening.pickles import as_safetensors
 
-        folder = as_safetensors(folder, weights, access.folder / "rewritten")
+        folder = as_safetensors(folder, access.folder / "rewritten")
+    weight_files(folder / sentence_encoder_in(folder).folder)  # there are some, and no pickles
+    return with_self_test(_opened(description, folder))
+
+
+def _opened(description: CheckpointDescription, folder: Path) -> Checkpoint:
     if description.library == "timm":
         from frontrunner.hub.opening.timm_checkpoint import open_timm_directory
 

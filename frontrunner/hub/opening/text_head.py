@@ -17,12 +17,16 @@ from frontrunner.errors import CheckpointUnreadable
 from frontrunner.hub.describing.configuration import (
     HEAD_CONFIG_FILE,
     HEAD_WEIGHTS_FILE,
-    MODULES_FILE,
-    POOLING_FILE,
-    SENTENCE_FILE,
     read_if_there,
 )
-from frontrunner.hub.describing.description import TextPooling
+from frontrunner.hub.describing.reading import TextPooling
+from frontrunner.hub.describing.sentence_encoder import (
+    MODULES_FILE,
+    POOLING_FOLDER,
+    POOLINGS,
+    STEP_CONFIG,
+    TRANSFORMER_FILES,
+)
 
 _OUTPUT = "logits"
 
@@ -73,12 +77,14 @@ def write_head(folder: Path, head: nn.Linear) -> None:
 
 def write_pooling(folder: Path, how: TextPooling, features: int, max_tokens: int) -> None:
     """Write how hidden states become features, and that a head follows."""
-    mode = {"mean": "mean_tokens", "cls": "cls_token", "last": "lasttoken"}[how.pooling]
-    pooling = {f"pooling_mode_{name}": name == mode for name in ("mean_tokens", "cls_token", "lasttoken", "max_tokens")}
-    (folder / POOLING_FILE).parent.mkdir()
-    (folder / POOLING_FILE).write_text(json.dumps({"word_embedding_dimension": features, **pooling}, indent=1))
-    (folder / SENTENCE_FILE).write_text(json.dumps({"max_seq_length": max_tokens, "do_lower_case": False}, indent=1))
-    steps = [("", "Transformer"), ("1_Pooling", "Pooling")]
+    names = {ours: name for name, ours in POOLINGS.items()}
+    modes = [names[mode] for mode in how.pooling.split("+")]
+    (folder / POOLING_FOLDER).mkdir()
+    pooling = {"word_embedding_dimension": features // len(modes), "pooling_mode": modes if modes[1:] else modes[0]}
+    (folder / POOLING_FOLDER / STEP_CONFIG).write_text(json.dumps(pooling, indent=1))
+    settings = {"max_seq_length": max_tokens, "do_lower_case": False}
+    (folder / TRANSFORMER_FILES[0]).write_text(json.dumps(settings, indent=1))
+    steps = [("", "Transformer"), (POOLING_FOLDER, "Pooling")]
     steps += [("2_Normalize", "Normalize")] if how.normalised else []
     steps.append((Path(HEAD_CONFIG_FILE).parent.name, "Dense"))
     modules = [

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 
 from frontrunner.data.dataset import Key, TextInputs
 from frontrunner.errors import ModalityMismatch
@@ -22,27 +23,59 @@ PADDING_SHARE = 0.04
 class TextPreparation:
     """Batches of token ids, cut to the checkpoint's own length, in the order of their lengths.
 
+    Batches are padded here, on the right, so that a tokenizer needs no token for it; the mask hides what is added.
+    Only a checkpoint that was trained on texts of one length has them padded on its tokenizer's own side.
+
+    Args:
+        tokenizer: the checkpoint's own.
+        max_tokens: tokens that are read of a text.
+        prompt: what is put before every text.
+        lower_case: texts are lower-cased here, because the tokenizer has no step for it.
+        to_the_end: every text is padded to `max_tokens`, as the checkpoint was trained.
+        special_tokens: the tokenizer adds those that begin and end a text.
+
     Attributes:
         truncated: texts so far that were longer than the checkpoint reads, where its tokenizer tells.
+        one_at_a_time: every batch holds one text.
+        equal_lengths: every batch holds texts of one length: padding would change their features.
     """
 
-    def __init__(self, tokenizer: Any, max_tokens: int) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        max_tokens: int,
+        *,
+        prompt: str = "",
+        lower_case: bool = False,
+        to_the_end: bool = False,
+        special_tokens: bool = True,
+    ) -> None:
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
+        self._prompt = prompt
+        self._lower_case = lower_case
+        self.to_the_end = to_the_end
+        self._special_tokens = special_tokens
         self.truncated = 0
+        self.one_at_a_time = False
+        self.equal_lengths = False
 
     @property
     def max_tokens(self) -> int:
         """Tokens that are read of a text."""
         return self._max_tokens
 
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens at the beginning of every text that are the prompt's, and of the tokenizer's own before it."""
+        if not self._prompt:
+            return 0
+        ids = self._encoded([""], None)[0]["input_ids"][0]
+        return len(ids) - (ids[-1] in self._tokenizer.all_special_ids)
+
     def together(self, firsts: Sequence[str], seconds: Sequence[str] | None) -> Any:
         """These texts, or pairs, as one batch in their order, padded to the longest."""
-        return self._tokenizer.pad(self._encoded(firsts, seconds), padding="longest", return_tensors="pt")
-
-    def _encoded(self, firsts: Sequence[str], seconds: Sequence[str] | None) -> Any:
-        pairs = None if seconds is None else list(seconds)
-        return self._tokenizer(list(firsts), pairs, truncation=True, max_length=self._max_tokens)
+        return self._padded(self._encoded(firsts, seconds)[0])
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files."""
@@ -55,20 +88,73 @@ class TextPreparation:
         rows = [int(key) for key in keys]
         firsts = [inputs.texts[row] for row in rows]
         seconds = None if inputs.seconds is None else [inputs.seconds[row] for row in rows]
-        encoded = self._encoded(firsts, seconds)
-        lengths = [len(ids) for ids in encoded["input_ids"]]
-        self.truncated += sum(bool(encoding.overflowing) for encoding in encoded.encodings or ())
+        encoded, truncated = self._encoded(firsts, seconds)
+        self.truncated += truncated
+        lengths = [self._max_tokens if self.to_the_end else len(ids) for ids in encoded["input_ids"]]
         budget = TOKENS_ON_CPU if device.type == "cpu" else TOKENS_ON_GPU
-        for positions in length_batches(lengths, budget):
-            chosen = {name: [values[position] for position in positions] for name, values in encoded.items()}
-            yield Batch(positions, self._tokenizer.pad(chosen, padding="longest", return_tensors="pt"))
+        budget = 0 if self.one_at_a_time else budget
+        share = 0.0 if self.equal_lengths else PADDING_SHARE
+        for positions in length_batches(lengths, budget, share):
+            yield Batch(
+                positions, self._padded({name: [rows[at] for at in positions] for name, rows in encoded.items()})
+            )
+
+    def _encoded(self, firsts: Sequence[str], seconds: Sequence[str] | None) -> tuple[dict[str, list[list[int]]], int]:
+        """Every text's tokens, what goes with them number by number, and how many texts were cut."""
+        texts = [self._prompt + text for text in firsts]
+        pairs = None if seconds is None else list(seconds)
+        if self._lower_case:
+            texts, pairs = [text.lower() for text in texts], pairs and [text.lower() for text in pairs]
+        encoded = self._tokenizer(
+            texts,
+            pairs,
+            truncation=True,
+            max_length=self._max_tokens,
+            return_attention_mask=True,
+            add_special_tokens=self._special_tokens,
+        )
+        ids = encoded["input_ids"]
+        fitting = {
+            name: [list(row) for row in rows]
+            for name, rows in encoded.items()
+            if len(rows) == len(ids) and all(len(row) == len(own) for row, own in zip(rows, ids, strict=True))
+        }
+        for place in [place for place, row in enumerate(ids) if not row]:
+            # A text of which nothing is left is read as the token that begins texts, or ends them.
+            for name, rows in fitting.items():
+                rows[place] = [{"input_ids": self._empty_id(), "attention_mask": 1}.get(name, 0)]
+        return fitting, sum(bool(encoding.overflowing) for encoding in encoded.encodings or ())
+
+    def _empty_id(self) -> int:
+        known = self._tokenizer
+        named = (known.bos_token_id, known.cls_token_id, known.eos_token_id, known.pad_token_id)
+        return next((token for token in named if token is not None), 0)
+
+    def _padded(self, encoded: dict[str, list[list[int]]]) -> Any:
+        longest = self._max_tokens if self.to_the_end else max(map(len, encoded["input_ids"]))
+        fillers = {"input_ids": self._padding_id(), "token_type_ids": self._tokenizer.pad_token_type_id}
+        before = self.to_the_end and self._tokenizer.padding_side == "left"
+        padded = {}
+        for name, rows in encoded.items():
+            fills = [[fillers.get(name, 0)] * (longest - len(row)) for row in rows]
+            padded[name] = torch.tensor(
+                [fill + row if before else row + fill for row, fill in zip(rows, fills, strict=True)]
+            )
+        return transformers.BatchEncoding(padded)
+
+    def _padding_id(self) -> int:
+        known = self._tokenizer
+        named = (known.pad_token_id, known.eos_token_id, known.unk_token_id)
+        return next((token for token in named if token is not None), 0)
 
 
-def length_batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
+def length_batches(
+    lengths: Sequence[int], token_budget: int, padding_share: float = PADDING_SHARE
+) -> Iterator[list[int]]:
     """Indices of texts in batches of nearly equal length, the longest first, each index once.
 
     A batch of b texts whose longest has m tokens takes b m <= token_budget of them, unless it is a single text, and
-    at most `PADDING_SHARE` of these are padding.
+    at most `padding_share` of these are padding.
 
     Example:
         >>> list(length_batches([3, 50, 3, 49, 3], 100))
@@ -78,7 +164,7 @@ def length_batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[i
     longest = tokens = 0
     for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
         size = longest * (len(batch) + 1)
-        if batch and (size > token_budget or size - tokens - lengths[index] > PADDING_SHARE * size):
+        if batch and (size > token_budget or size - tokens - lengths[index] > padding_share * size):
             yield batch
             batch, tokens = [], 0
         if not batch:

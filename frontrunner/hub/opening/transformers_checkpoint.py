@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,76 +12,192 @@ from PIL import Image
 from torch import Tensor, nn
 
 from frontrunner.errors import CheckpointUnreadable
-from frontrunner.hub.describing.configuration import MULTI_LABEL, PROCESSOR_FILE
+from frontrunner.hub.describing.configuration import MULTI_LABEL
 from frontrunner.hub.describing.description import CheckpointDescription
+from frontrunner.hub.describing.image_families import layer_widths
+from frontrunner.hub.describing.reading import ImagePooling, ReadingProvenance
 from frontrunner.hub.opening.checkpoint import Checkpoint, ForwardOutput
-from frontrunner.hub.opening.images import ImagePreparation
-from frontrunner.hub.opening.transformers_loading import LOCAL, load_model, transformers_errors
+from frontrunner.hub.opening.image_layers import Positions, features_at_layers, keep_layers, stack_of
+from frontrunner.hub.opening.image_module import ClassifierInput, image_config, is_classifier, load_image_module
+from frontrunner.hub.opening.image_processor import PIXELS, image_processor
+from frontrunner.hub.opening.images import EncodedImagePreparation, ImagePreparation
+from frontrunner.hub.opening.transformers_loading import LOCAL, transformers_errors
+
+_INTERPOLATE = "interpolate_pos_encoding"
+# Width and height of an image that shows whether a processor keeps proportions.
+_EXAMPLE = (80, 60)
 
 
 def open_image_directory(description: CheckpointDescription, folder: Path) -> Checkpoint:
     """Open a folder in transformers' form with its own image processor; safetensors only, no code of its own.
 
     Features are what enters the classifier, captured there; a checkpoint without a classifier gives its pooled
-    output, or else the mean over positions.
+    output, or else the mean over positions. Where the folder does not hold the weights of its pooling layer, the class
+    token is read, or the mean over positions where there is none, and the provenance says so. Of a pair of encoders
+    the image encoder is read.
 
     Raises:
-        CheckpointUnreadable: transformers cannot open it, or it has no preprocessing.
+        CheckpointUnreadable: transformers cannot open it, weights that are read are missing, or it has no
+            preprocessing.
     """
-    if not (folder / PROCESSOR_FILE).is_file():
-        raise CheckpointUnreadable(f"{description.id} has no {PROCESSOR_FILE}: its preprocessing is unknown")
-    with transformers_errors(description.id):
+    how = description.image_pooling
+    # Not inference mode: weights that are made in it cannot be folded or moved later.
+    with transformers_errors(description.id), torch.no_grad():
         config = transformers.AutoConfig.from_pretrained(folder, **LOCAL)
-        classifies = any(name.endswith("ForImageClassification") for name in config.architectures or ())
-        loader = transformers.AutoModelForImageClassification if classifies else transformers.AutoModel
-        module = load_model(description.id, loader, folder, config)
-        processor = transformers.AutoImageProcessor.from_pretrained(folder, **LOCAL)
-    classifier = _classifier(module) if classifies else None
-    forward = functools.partial(_pooled, module) if classifier is None else _BeforeClassifier(module, classifier)
-    prepare = functools.partial(_prepare, processor)
-    with torch.inference_mode(), transformers_errors(description.id):
-        example = prepare(Image.new("RGB", (64, 64)))[None]
-        dimension = int(forward(example).features.shape[1])
-    return Checkpoint(description, module, ImagePreparation(prepare), forward, dimension)
+        classifies = how is None and is_classifier(config)
+        module, missing = load_image_module(description.id, folder, config, classifier=classifies)
+        channels = getattr(image_config(config), "num_channels", None) or 3
+        processor = image_processor(description.id, folder, module, channels)
+        example = {name: value[None] for name, value in processor(Image.new("RGB", _EXAMPLE)).items()}
+        notes = ("images are read in grey",) if channels == 1 else ()
+        options: dict[str, Any] = {}
+        if _INTERPOLATE in processor.takes and not _runs(module, example):
+            options[_INTERPOLATE] = True
+            notes = (*notes, "positions are interpolated to the size that its processor prepares")
+        run = _Run(module, options)
+        forward: _BeforeClassifier | _Pooled | _AtLayer
+        if classifies:
+            forward = _BeforeClassifier(run, example)
+        elif how is None or how.layer is None:
+            forward = _Pooled(run, example, how or ImagePooling())
+        else:
+            forward = _at_layer(run, example, how, description.layers, layer_widths(image_config(config).to_dict()))
+        features = forward(example).features
+        if features.isnan().any():
+            named = f", for instance {missing[:3]}" if missing else ""
+            raise CheckpointUnreadable(f"{description.id}: weights are missing or not finite{named}")
+    preparation = (
+        ImagePreparation(processor.pixels) if example.keys() == {PIXELS} else EncodedImagePreparation(processor)
+    )
+    provenance = ReadingProvenance(notes=(*notes, *forward.notes))
+    return Checkpoint(description, module, preparation, forward, int(features.shape[1]), provenance)
+
+
+class _Run:
+    """Forward passes of a module over a batch: a tensor of pixels, or what it takes by name."""
+
+    def __init__(self, module: Any, options: dict[str, Any]) -> None:
+        self.module = module
+        self._options = options
+
+    def __call__(self, inputs: Any) -> Any:
+        given = dict(inputs) if isinstance(inputs, Mapping) else {PIXELS: inputs}
+        return self.module(**given, **self._options)
+
+
+def _runs(module: Any, example: dict[str, Tensor]) -> bool:
+    try:
+        module(**example)
+    except ValueError:  # what families say whose positions are those of one size
+        return False
+    return True
 
 
 class _BeforeClassifier:
-    """Reads what enters the classifier, exactly the features that the checkpoint's own head sees, and its answer."""
+    """Reads what enters the classifier, exactly the features that the checkpoint's own head sees, and its answer.
 
-    def __init__(self, module: Any, classifier: nn.Module) -> None:
-        self._module = module
-        self._classifies = module.config.problem_type != MULTI_LABEL and module.config.num_labels > 1
-        self._entering: Tensor | None = None
-        classifier.register_forward_pre_hook(self._remember)
+    Attributes:
+        notes: what to know of it.
+    """
 
-    def _remember(self, _module: nn.Module, arguments: tuple[Any, ...]) -> None:
-        self._entering = arguments[0]
+    def __init__(self, run: _Run, example: dict[str, Tensor]) -> None:
+        self._run = run
+        self._input = ClassifierInput(run.module, lambda: _logits(run(example)))
+        config = run.module.config
+        whole = not _logits(run(example)).isnan().any()
+        self._classifies = whole and config.problem_type != MULTI_LABEL and config.num_labels > 1
+        self.notes = () if whole else ("its classifier's weights are not in the folder: it predicts nothing",)
 
-    def __call__(self, pixels: Tensor) -> ForwardOutput:
-        logits = self._module(pixel_values=pixels).logits
-        entering, self._entering = self._entering, None
-        if entering is None:
-            raise CheckpointUnreadable("the model never called its classifier")
-        return ForwardOutput(entering.flatten(1), logits if self._classifies else None)
-
-
-def _classifier(module: nn.Module) -> nn.Module | None:
-    """The last linear layer outside of the backbone, or None."""
-    backbone = getattr(module, "base_model", None)
-    inside = {id(part) for part in backbone.modules()} if isinstance(backbone, nn.Module) else set()
-    heads = [part for part in module.modules() if isinstance(part, nn.Linear) and id(part) not in inside]
-    return heads[-1] if heads else None
+    def __call__(self, inputs: Any) -> ForwardOutput:
+        logits = _logits(self._run(inputs))
+        return ForwardOutput(self._input.take(), logits if self._classifies else None)
 
 
-def _pooled(module: Any, pixels: Tensor) -> ForwardOutput:
-    output = module(pixel_values=pixels)
+class _Pooled:
+    """Reads the pooled output of a model without a classifier, or its last hidden states as `how` says.
+
+    Attributes:
+        notes: what is read in place of a pooled output whose weights are missing.
+    """
+
+    def __init__(self, run: _Run, example: dict[str, Tensor], how: ImagePooling) -> None:
+        self._run = run
+        self._positions = Positions(run.module, layer_widths(run.module.config.to_dict()))
+        self._pooling: str | None = how.pooling
+        self.notes: tuple[str, ...] = ()
+        if how.pooling == "cls" and not self._positions.class_token:
+            raise CheckpointUnreadable("it has no class token")
+        if how.pooling is not None:
+            return
+        pooled = _pooled(run(example))
+        if pooled is None:
+            self._pooling = "mean"
+        elif pooled.isnan().any():
+            self._pooling = self._positions.default
+            read = "the class token" if self._positions.class_token else "the mean over positions"
+            self.notes = (f"its pooling layer's weights are not in the folder: {read} is read",)
+
+    def __call__(self, inputs: Any) -> ForwardOutput:
+        output = self._run(inputs)
+        if self._pooling is not None:
+            return ForwardOutput(self._positions.pool(_hidden(output), self._pooling), None)
+        pooled = _pooled(output)
+        assert pooled is not None  # noqa: S101 - there was one for the example
+        return ForwardOutput(pooled.flatten(1), None)
+
+
+class _AtLayer:
+    """Reads the outputs of layers; the rest of the model is not run."""
+
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, run: _Run, layers: list[nn.Module], positions: Positions, how: ImagePooling) -> None:
+        self._run = run
+        self._layers = layers
+        self._positions = positions
+        self._how = how
+
+    def __call__(self, inputs: Any) -> ForwardOutput:
+        return ForwardOutput(
+            features_at_layers(self._layers, lambda: self._run(inputs), self._positions, self._how), None
+        )
+
+
+def _at_layer(
+    run: _Run, example: dict[str, Tensor], how: ImagePooling, count: int, widths: tuple[int, ...]
+) -> _Pooled | _AtLayer:
+    """Reads at a layer: what closes the stack stays behind it where it fits, as it does behind layers of one width."""
+    held = stack_of(run.module, count)
+    if held is None:
+        raise CheckpointUnreadable(f"its {count} layers cannot be told apart")
+    owner, name = held
+    layers = list(getattr(owner, name))
+    positions = Positions(run.module, widths)
+    if how.pooling == "cls" and not positions.class_token:
+        raise CheckpointUnreadable("it has no class token")
+    if not isinstance(how.layer, int):
+        return _AtLayer(run, layers, positions, how)
+    if len(set(widths)) == 1:
+        keep_layers(run.module, count, how.layer)
+        return _Pooled(run, example, ImagePooling(pooling=how.pooling or ("cls" if positions.class_token else "mean")))
+    return _AtLayer(run, layers[: how.layer], positions, how)
+
+
+def _logits(output: Any) -> Tensor:
+    # PP-LCNet calls them its last hidden state.
+    logits = getattr(output, "logits", None)
+    return torch.as_tensor(output.last_hidden_state if logits is None else logits)
+
+
+def _pooled(output: Any) -> Tensor | None:
     pooled = getattr(output, "pooler_output", None)
-    if pooled is not None:
-        return ForwardOutput(torch.as_tensor(pooled).flatten(1), None)
-    hidden = torch.as_tensor(output.last_hidden_state)
-    return ForwardOutput(hidden.mean(dim=(2, 3)) if hidden.ndim == 4 else hidden.mean(dim=1), None)
+    return None if pooled is None else torch.as_tensor(pooled)
 
 
-def _prepare(processor: Any, image: Image.Image) -> Tensor:
-    pixels: Tensor = processor(images=image, return_tensors="pt")["pixel_values"][0]
-    return pixels
+def _hidden(output: Any) -> Tensor:
+    # Detectors and the like: the decoder's queries are no positions of the image.
+    for name in ("encoder_last_hidden_state", "last_hidden_state", "feature_maps"):
+        value = getattr(output, name, None)
+        if value is not None:
+            return torch.as_tensor(value[-1] if isinstance(value, (tuple, list)) else value)
+    raise CheckpointUnreadable("the model gives no hidden states of the image")

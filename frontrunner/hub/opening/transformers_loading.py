@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers.models.auto.auto_factory import _get_model_class
 from transformers.utils import logging as transformers_logging
 
 from frontrunner.errors import CheckpointError, CheckpointUnreadable
@@ -16,13 +15,10 @@ from frontrunner.hub.describing.weights import weight_files
 from frontrunner.hub.opening.loading import stored_weights
 
 transformers_logging.disable_progress_bar()
-# It reports missing weights as a warning; here they are an error, unless they are not read.
+# It reports missing weights as a warning; here nothing that lacks weights is read.
 transformers_logging.set_verbosity_error()
 
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-# Weights that a checkpoint may lack: counters that evaluation does not read, and a pooling layer that is not read.
-_OPTIONAL = ("num_batches_tracked", "position_ids")
-_OPTIONAL_LAYERS = ("pooler.",)
 
 
 @contextmanager
@@ -40,20 +36,22 @@ def transformers_errors(checkpoint: str) -> Iterator[None]:
         raise CheckpointUnreadable(f"{checkpoint}: transformers cannot open it: {error}") from error
 
 
-def load_model(checkpoint: str, loader: Any, folder: Path, config: Any) -> Any:
-    """The model of a folder in evaluation mode, float32.
+def load_model(checkpoint: str, architecture: Any, folder: Path, config: Any) -> tuple[Any, list[str]]:
+    """The model of a folder in evaluation mode, float32, and the names of weights that the folder does not hold.
+
+    The library fills those with random values. Here they are NaN: whatever passes through one is NaN as well, and
+    nothing random can come out of a reading unseen.
 
     Args:
         checkpoint: its id, for messages.
-        loader: one of transformers' `AutoModel...` classes.
+        architecture: one of transformers' model classes.
         folder: where its files lie.
         config: its configuration, as transformers reads it.
 
     Raises:
-        CheckpointUnreadable: weights are missing or misshapen.
+        CheckpointUnreadable: weights are of the wrong shape, or none of them are the architecture's.
     """
     # The library's own way through a folder holds float16 weights beside the float32 ones that it makes of them.
-    architecture: Any = _get_model_class(config, loader._model_mapping)
     module, report = architecture.from_pretrained(
         None,
         config=config,
@@ -61,12 +59,12 @@ def load_model(checkpoint: str, loader: Any, folder: Path, config: Any) -> Any:
         dtype=torch.float32,
         output_loading_info=True,
     )
-    missing = sorted(
-        name
-        for name in report["missing_keys"]
-        if not name.endswith(_OPTIONAL) and not name.startswith(_OPTIONAL_LAYERS)
-    )
-    if missing or report["mismatched_keys"]:
-        wrong = missing or sorted(map(str, report["mismatched_keys"]))
-        raise CheckpointUnreadable(f"{checkpoint}: weights are missing or misshapen, for instance {wrong[:3]}")
-    return module.eval()
+    if report["mismatched_keys"]:
+        wrong = sorted(map(str, report["mismatched_keys"]))
+        raise CheckpointUnreadable(f"{checkpoint}: weights are misshapen, for instance {wrong[:3]}")
+    places = dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers(remove_duplicate=False))
+    missing = [name for name in sorted(report["missing_keys"]) if name in places and places[name].is_floating_point()]
+    with torch.no_grad():
+        for name in missing:
+            places[name].fill_(float("nan"))
+    return module.eval(), missing

@@ -24,7 +24,7 @@ from frontrunner.scores.logme import logme_from_statistics
 from frontrunner.statistics import FeatureStatistics
 from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.examples.images import Images
-from frontrunner.tuning.methods.zoo_layers import Gates, replaceable, zoo_layer
+from frontrunner.tuning.methods.zoo_layers import replaceable, zoo_layer
 from frontrunner.tuning.networks.classifier import Classifier
 from frontrunner.tuning.networks.image_classifier import ImageClassifier, norms
 from frontrunner.tuning.options import LiteZooTuningOptions, ZooTuningOptions
@@ -63,19 +63,18 @@ def prepared_zoo(context: ZooContext, teachers: Sequence[ImageClassifier], *, sh
 
 
 def zoo_method(zoo: ImageClassifier, models: Callable[[], dict[str, Classifier]]) -> Method:
-    """The method that trains a zoo, its gates, which are as new as the head, at the head's rate.
+    """The method that trains a zoo; `models` are the plain ones in it.
 
-    `models` are the plain ones in it.
+    Gates learn at the backbone's rate: at the head's, the noise of the first steps throws them off the leader.
     """
 
     def loss(batch: Batch) -> Outcome:
         logits = zoo(batch.views)
         return Outcome({"task": cross_entropy(logits, batch.labels)}, logits)
 
-    gates = [weight for part in zoo.modules() if isinstance(part, Gates) for weight in part.parameters()]
-    new = [*gates, *zoo.head()]
-    ids = {id(weight) for weight in new}
-    groups = [*decaying(weight for weight in zoo.parameters() if id(weight) not in ids), *decaying(new, HEAD_RATE)]
+    head = list(zoo.head())
+    ids = {id(weight) for weight in head}
+    groups = [*decaying(weight for weight in zoo.parameters() if id(weight) not in ids), *decaying(head, HEAD_RATE)]
     return Method(zoo, groups, loss, zoo, models)
 
 

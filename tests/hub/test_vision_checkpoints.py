@@ -1,0 +1,342 @@
+"""Vision checkpoints in the shapes of the world: nothing random is read, and what is missing is said."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import timm
+import timm.data
+import torch
+import transformers
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from timm.models import save_for_hf
+
+from frontrunner import errors
+from frontrunner.data import open_dataset
+from frontrunner.hub import describe_directory
+from frontrunner.hub.describing.variants import variants
+from frontrunner.hub.opening.checkpoint import Checkpoint, ForwardOutput
+from frontrunner.hub.opening.images import ImagePreparation
+from frontrunner.hub.opening.open import open_checkpoint
+from frontrunner.hub.opening.self_test import with_self_test
+from frontrunner.ranking import RankingRequest, rank
+from frontrunner.settings import Settings
+
+EYES = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "image_size": 32,
+    "patch_size": 8,
+}
+WORDS = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 16,
+}
+
+
+@pytest.fixture
+def images():
+    generator = np.random.default_rng(0)
+    return [Image.fromarray(generator.integers(0, 255, (*size, 3), dtype=np.uint8)) for size in ((40, 50), (60, 36))]
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Writes a model of transformers with a processor to 32 x 32 pixels."""
+
+    def write(module, name="it", processor=None):
+        torch.manual_seed(0)
+        with torch.no_grad():
+            for value in module.parameters():
+                value.add_(torch.randn_like(value), alpha=0.1)
+        module.eval().save_pretrained(tmp_path / name)
+        processor = processor or transformers.ViTImageProcessor(size={"height": 32, "width": 32})
+        processor.save_pretrained(tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+def pixels_of(folder, images):
+    processor = transformers.AutoImageProcessor.from_pretrained(folder)
+    return [processor(images=image, return_tensors="pt")["pixel_values"] for image in images]
+
+
+@torch.no_grad()
+def each(module, pixels, read):
+    return torch.cat([read(module(pixel_values=image)) for image in pixels]).numpy()
+
+
+def same(a, b):
+    np.testing.assert_allclose(a, b, rtol=0, atol=1e-4 * np.abs(b).max())
+
+
+def vit(**how):
+    return transformers.ViTModel(transformers.ViTConfig(**EYES), **how)
+
+
+def test_a_missing_pooling_layer_is_never_drawn_at_random_and_the_class_token_is_read(saved, images):
+    module = vit(add_pooling_layer=False)
+    folder = saved(module)
+    first, second = open_checkpoint(describe_directory(folder)), open_checkpoint(describe_directory(folder))
+    expected = each(module, pixels_of(folder, images), lambda output: output.last_hidden_state[:, 0])
+    same(first.features(images), expected)
+    np.testing.assert_array_equal(first.features(images), second.features(images))
+    assert "the class token is read" in first.provenance.notes[0]
+
+
+def test_a_pooling_layer_that_is_there_is_read(saved, images):
+    module = vit()
+    folder = saved(module)
+    opened = open_checkpoint(describe_directory(folder))
+    same(opened.features(images), each(module, pixels_of(folder, images), lambda output: output.pooler_output))
+    assert opened.provenance.notes == ()
+
+
+def test_missing_weights_of_a_layer_that_is_read_are_named(saved):
+    folder = saved(vit())
+    stored = load_file(folder / "model.safetensors")
+    name = next(name for name in stored if "attention" in name and name.endswith(".weight"))
+    del stored[name]
+    save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(errors.CheckpointUnreadable, match="weights are missing"):
+        open_checkpoint(describe_directory(folder))
+
+
+def test_a_classifier_without_its_last_layers_weights_gives_features_and_predicts_nothing(saved, images):
+    module = transformers.ViTForImageClassification(transformers.ViTConfig(**EYES, num_labels=5))
+    folder = saved(module)
+    expected = open_checkpoint(describe_directory(folder)).features(images)
+    stored = load_file(folder / "model.safetensors")
+    del stored["classifier.weight"]
+    save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+    opened = open_checkpoint(describe_directory(folder))
+    assert opened.read(pixels_of(folder, images)[0]).source_logits is None
+    assert "predicts nothing" in opened.provenance.notes[0]
+    same(opened.features(images), expected)
+
+
+def test_masked_image_models_read_all_patches(saved, images):
+    config = transformers.ViTMAEConfig(
+        **EYES, decoder_hidden_size=32, decoder_num_hidden_layers=1, decoder_num_attention_heads=2, mask_ratio=0.75
+    )
+    module = transformers.ViTMAEForPreTraining(config)
+    folder = saved(module)
+    described = describe_directory(folder)
+    body = module.vit
+    assert described.parameters == sum(value.numel() for value in body.parameters())  # and not the decoder's
+    body.config.mask_ratio = 0.0
+    same(
+        open_checkpoint(described).features(images),
+        each(body, pixels_of(folder, images), lambda output: output.last_hidden_state.mean(1)),
+    )
+
+
+@pytest.mark.parametrize("kind", ["CLIP", "Siglip"])
+def test_of_a_pair_of_encoders_the_one_of_images_is_read_and_counted(saved, images, kind):
+    config = getattr(transformers, f"{kind}Config")(text_config=WORDS, vision_config=EYES)
+    module = getattr(transformers, f"{kind}Model")(config)
+    folder = saved(module)
+    described = describe_directory(folder)
+    assert described.modality == "image"
+    assert described.parameters == sum(value.numel() for value in module.vision_model.parameters())
+    expected = each(module.vision_model, pixels_of(folder, images), lambda output: output.pooler_output)
+    same(open_checkpoint(described).features(images), expected)
+
+
+@pytest.mark.parametrize("kind", ["CLIP", "Siglip"])
+def test_a_classifier_made_of_a_pair_is_read_where_its_classifier_reads(saved, images, kind):
+    config = getattr(transformers, f"{kind}Config")(text_config=WORDS, vision_config=EYES, num_labels=5)
+    module = getattr(transformers, f"{kind}ForImageClassification")(config)
+    folder = saved(module)
+    opened = open_checkpoint(describe_directory(folder))
+    logits = each(module, pixels_of(folder, images), lambda output: output.logits)
+    with torch.no_grad():
+        same(module.classifier(torch.from_numpy(opened.features(images))).numpy(), logits)
+
+
+def test_the_processor_of_a_pair_in_one_file_is_read(saved, images, tmp_path):
+    module = transformers.CLIPVisionModel(transformers.CLIPVisionConfig(**EYES))
+    processor = transformers.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    folder = saved(module, processor=processor)
+    expected = open_checkpoint(describe_directory(folder)).features(images)
+    before = describe_directory(folder).preprocessing_digest
+    stated = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").unlink()
+    (folder / "processor_config.json").write_text(json.dumps({"image_processor": stated}))
+    assert describe_directory(folder).preprocessing_digest != before
+    np.testing.assert_array_equal(open_checkpoint(describe_directory(folder)).features(images), expected)
+    (folder / "processor_config.json").write_text(json.dumps({"image_processor": stated, "auto_map": {"A": "evil.A"}}))
+    with pytest.raises(errors.UnsafeCheckpoint):
+        describe_directory(folder)
+
+
+def test_images_of_other_proportions_are_read_where_the_processor_keeps_them(saved, images):
+    processor = transformers.CLIPImageProcessor(size={"shortest_edge": 32}, do_center_crop=False)
+    module = transformers.ViTForImageClassification(transformers.ViTConfig(**EYES, num_labels=3))
+    folder = saved(module, processor=processor)
+    opened = open_checkpoint(describe_directory(folder))
+    with torch.no_grad():
+        expected = torch.cat(
+            [
+                module.vit(pixel_values=image, interpolate_pos_encoding=True).last_hidden_state[:, 0]
+                for image in pixels_of(folder, images)
+            ]
+        ).numpy()
+    same(opened.features([*images, images[0]]), np.concatenate([expected, expected[:1]]))
+
+
+def test_one_channel_models_read_colours_in_grey(saved, images, tmp_path):
+    module = transformers.ViTModel(transformers.ViTConfig(**EYES, num_channels=1))
+    processor = transformers.ViTImageProcessor(size={"height": 32, "width": 32}, image_mean=[0.5], image_std=[0.5])
+    opened = open_checkpoint(describe_directory(saved(module, processor=processor)))
+    np.testing.assert_array_equal(opened.features(images), opened.features([im.convert("L") for im in images]))
+    assert opened.provenance.notes == ("images are read in grey",)
+    save_for_hf(timm.create_model("test_resnet", in_chans=1), tmp_path / "timm", safe_serialization=True)
+    grey = open_checkpoint(describe_directory(tmp_path / "timm"))
+    np.testing.assert_array_equal(grey.features(images), grey.features([im.convert("L") for im in images]))
+    assert grey.preparation.prepare(images[0]).shape[0] == 1
+
+
+def test_models_of_other_channels_are_refused(tmp_path):
+    save_for_hf(timm.create_model("test_resnet", in_chans=4), tmp_path / "it", safe_serialization=True)
+    with pytest.raises(errors.CheckpointUnreadable, match="4 channels"):
+        open_checkpoint(describe_directory(tmp_path / "it"))
+
+
+@pytest.mark.parametrize("architecture", ["test_resnet", "test_vit"])
+def test_a_model_saved_without_pooling_is_pooled_and_says_so(tmp_path, images, architecture):
+    module = timm.create_model(architecture, num_classes=0, global_pool="").eval()
+    save_for_hf(module, tmp_path / "it", safe_serialization=True)
+    opened = open_checkpoint(describe_directory(tmp_path / "it"))
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(module), is_training=False)
+    with torch.no_grad():
+        hidden = module(torch.stack([transform(image) for image in images]))
+    same(opened.features(images), (hidden[:, 0] if architecture == "test_vit" else hidden.mean((2, 3))).numpy())
+    assert "saved without pooling" in opened.provenance.notes[0]
+
+
+def variant(folder, choice):
+    (found,) = variants(describe_directory(folder), choice)
+    return found
+
+
+@pytest.mark.parametrize("layer", [1, 2, 3])
+def test_a_layer_of_a_vision_transformer_is_its_first_layers_and_the_closing_normalisation(saved, images, layer):
+    module = vit()
+    folder = saved(module)
+    with torch.no_grad():
+        hidden = torch.cat(
+            [
+                module.layernorm(module(pixel_values=image, output_hidden_states=True).hidden_states[layer])
+                for image in pixels_of(folder, images)
+            ]
+        ).numpy()
+    if layer == 3:
+        last = each(module, pixels_of(folder, images), lambda output: output.last_hidden_state)
+        same(open_checkpoint(variant(folder, "layer=3")).features(images), last[:, 0])
+        return
+    same(open_checkpoint(variant(folder, f"layer={layer}")).features(images), hidden[:, 0])
+    same(open_checkpoint(variant(folder, f"layer={layer},pooling=mean")).features(images), hidden.mean(1))
+
+
+def test_stages_of_a_convolutional_network_are_its_layers(saved, images):
+    config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16, 32, 64], depths=[1, 1, 1, 1])
+    module = transformers.ResNetForImageClassification(config)
+    folder = saved(module)
+    with torch.no_grad():
+        outputs = [
+            module.resnet(pixel_values=image, output_hidden_states=True).hidden_states
+            for image in pixels_of(folder, images)
+        ]
+    for stage in (1, 3):
+        expected = torch.cat([hidden[stage].mean((2, 3)) for hidden in outputs]).numpy()
+        same(open_checkpoint(variant(folder, f"layer={stage}")).features(images), expected)
+    assert len(variants(describe_directory(folder), "layer=each")) == 4
+    with pytest.raises(errors.CheckpointUnreadable, match="different widths"):
+        open_checkpoint(variant(folder, "layer=mean"))
+    with pytest.raises(errors.UnknownVariant, match="1 to 4"):
+        variant(folder, "layer=5")
+
+
+@pytest.mark.parametrize(("architecture", "layers"), [("test_vit", 6), ("test_resnet", 4), ("test_efficientnet", 5)])
+def test_layers_of_timms_models_are_counted_and_read(tmp_path, images, architecture, layers):
+    module = timm.create_model(architecture).eval()
+    save_for_hf(module, tmp_path / "it", safe_serialization=True)
+    described = describe_directory(tmp_path / "it")
+    assert described.layers == layers
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(module), is_training=False)
+    pixels = torch.stack([transform(image) for image in images])
+    seen = {}
+    second = {"test_vit": "blocks.1", "test_resnet": "layer2", "test_efficientnet": "blocks.1"}[architecture]
+    part = module.get_submodule(second)
+    part.register_forward_hook(lambda _module, _arguments, output: seen.update(it=output))
+    with torch.no_grad():
+        module(pixels)
+        hidden = module.norm(seen["it"])[:, 1:].mean(1) if architecture == "test_vit" else seen["it"].mean((2, 3))
+    found = variant(tmp_path / "it", "layer=2,pooling=mean")
+    same(open_checkpoint(found).features(images), hidden.numpy())
+    assert found.parameters < described.parameters
+    assert found.digest != described.digest
+
+
+def test_a_class_token_that_is_not_there_is_not_read(tmp_path):
+    save_for_hf(timm.create_model("test_resnet"), tmp_path / "it", safe_serialization=True)
+    with pytest.raises(errors.CheckpointUnreadable, match="no class token"):
+        open_checkpoint(variant(tmp_path / "it", "pooling=cls"))
+    with pytest.raises(errors.UnknownVariant, match="pooling=mean or cls"):
+        variant(tmp_path / "it", "pooling=last")
+
+
+class _Depends(torch.nn.Module):
+    def forward(self, pixels):
+        return pixels.flatten(1)[:, :4] - pixels.mean()
+
+
+def checkpoint(hub, forward):
+    prepare = lambda image: torch.from_numpy(np.asarray(image.resize((8, 8)), dtype=np.float32)).permute(2, 0, 1)  # noqa: E731
+    return Checkpoint(describe_directory(hub / "vit"), _Depends(), ImagePreparation(prepare), forward, 4)
+
+
+def test_features_that_depend_on_the_batch_are_read_one_at_a_time(hub, images):
+    module = _Depends()
+    opened = with_self_test(checkpoint(hub, lambda pixels: ForwardOutput(module(pixels), None)))
+    assert (opened.provenance.one_at_a_time, opened.provenance.self_test) == (True, 0.0)
+    np.testing.assert_array_equal(opened.features(images)[1:], opened.features(images[1:]))
+
+
+def test_features_that_change_from_reading_to_reading_are_refused(hub):
+    def forward(pixels):
+        return ForwardOutput(torch.rand(len(pixels), 4), None)
+
+    with pytest.raises(errors.CheckpointUnreadable, match="reading one example twice"):
+        with_self_test(checkpoint(hub, forward))
+
+
+def test_the_self_test_and_what_is_read_instead_stand_in_a_ranking_also_where_features_were_cached(
+    saved, colours, tmp_path
+):
+    saved(vit(add_pooling_layer=False), "hub/vit")
+    found = [
+        rank(
+            colours,
+            hub=tmp_path / "hub",
+            settings=Settings(home=tmp_path / "home", packages=False),
+            request=RankingRequest(max_examples=40, baselines=False),
+        ).ranking[0]
+        for _ in range(2)
+    ]
+    assert found[1].forward_examples == 0
+    assert found[0].reading == found[1].reading
+    assert found[0].reading.self_test < 1e-4
+    assert "the class token is read" in found[0].reading.notes[0]
+    assert open_dataset(colours).modality == "image"
