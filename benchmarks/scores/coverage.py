@@ -77,7 +77,7 @@ def table(names: Sequence[str], runs: int) -> str:
             for draw in draws_of(situation):
                 found = coverage_of(name, situation, draw, max(runs // 3, 1) if name in SLOW else runs)
                 earlier = before.get(f"{name}|{situation.name}|{draw}", "-")
-                lines.append(f"| `{name}` | {situation.name} | `{draw}` | {earlier} | {found} |")
+                lines.append(f"| {name} | {situation.name} | `{draw}` | {earlier} | {found} |")
                 print(lines[-1], flush=True)
     return "\n".join(lines)
 

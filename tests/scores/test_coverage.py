@@ -33,7 +33,7 @@ def test_intervals_hold_the_expectation_and_equal_checkpoints_are_rarely_called_
     # Documented: 0.91 and more, 0.13 and less, 0.08 and less; beyond that, what so few runs leave open.
     assert found.covered >= (0.80 if name in SLOW else 0.84)
     assert found.called <= (0.30 if name in SLOW else 0.24)
-    assert found.untied <= (0.30 if name in SLOW else 0.12)
+    assert found.untied <= (0.30 if name in SLOW else 0.15)
 
 
 @pytest.mark.parametrize("name", ["transrate", "leep", "logme"])
