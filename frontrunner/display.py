@@ -95,7 +95,7 @@ def show_ranking(ranking: Ranking, console: Console) -> None:
         console.print(f"warning: {warning}", style="yellow", soft_wrap=True, highlight=False, markup=False)
     console.print(table)
     if any(line.tied_with_best for line in ranking.ranking):
-        console.print("= its interval overlaps with the first one's: the examples cannot tell them apart")
+        console.print("= the examples cannot tell it apart from the first one")
     if any(line.scores[name].unreliable for line in ranking.ranking for name in asked if name in line.scores):
         console.print(
             "! too high by more than its interval, as there are few examples for so many source classes; "

@@ -61,7 +61,7 @@ class Measurement:
         values: dict[str, ScoreValue] = {}
         refused: dict[str, Refusal] = {}
         for name in names:
-            memo = f"{name}.{describe(name).version}{self._origin(name)}"
+            memo = f"{name}.{describe(name).version}.{scores.INTERVALS_VERSION}{self._origin(name)}"
             found = self._once(memo, functools.partial(self._score, name))
             if "code" in found:
                 refused[name] = Refusal.model_validate(found)

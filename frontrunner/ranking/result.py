@@ -41,10 +41,14 @@ class RankedCheckpoint(BaseModel):
         default={}, description="The place under each score asked for, and under the discrepancy."
     )
     tied_with_best: bool = Field(
-        default=False, description="Its interval overlaps with the first one's: they cannot be told apart."
+        default=False,
+        description="The examples cannot tell it apart from the first one: their paired difference is not significant "
+        "at 5%, allowing for the first one having been picked among all.",
     )
     beats_next: float | None = Field(
-        default=None, description="Probability that it scores higher than the next line, over draws of the examples."
+        default=None,
+        description="Probability that it scores higher than the next line, over draws of the examples, for these two "
+        "alone; `tied_with_best` allows for having picked the first.",
     )
     discrepancy: DiscrepancyOutput | None = None
     intrinsic_dimension: float | None = Field(

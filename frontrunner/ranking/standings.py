@@ -9,7 +9,7 @@ from frontrunner.hub import CheckpointDescription
 from frontrunner.ranking.criteria import DISCREPANCY, describe
 from frontrunner.ranking.request import RankingRequest, StepOutput
 from frontrunner.ranking.result import RankedCheckpoint
-from frontrunner.scores import probability_first_beats_second, tied
+from frontrunner.scores import probability_first_beats_second, tied_with_best
 
 Finished: TypeAlias = tuple[CheckpointDescription, StepOutput]
 
@@ -25,6 +25,7 @@ def standings(finished: Sequence[Finished], request: RankingRequest) -> list[Ran
     places = {name: _places(entries, name) for name in dict.fromkeys((*request.scores, DISCREPANCY))}
     order = sorted(entries, key=lambda entry: places[by][entry[0].id])
     values = [outcome.scores[by] for _, outcome in order]
+    ties = tied_with_best(values) if values else []
     lines = []
     fewest = None
     for index, (description, outcome) in enumerate(order):
@@ -37,7 +38,7 @@ def standings(finished: Sequence[Finished], request: RankingRequest) -> list[Ran
                 scores={name: score.without_replicates() for name, score in outcome.scores.items()},
                 not_applicable=outcome.not_applicable,
                 ranks={name: place[description.id] for name, place in places.items()},
-                tied_with_best=index > 0 and tied(values[0], values[index]),
+                tied_with_best=index > 0 and ties[index],
                 beats_next=probability_first_beats_second(*pair)
                 if len(pair := values[index : index + 2]) == 2
                 else None,

@@ -1,6 +1,11 @@
 """Transferability scores: how well a checkpoint's features suit a dataset, before any fine-tuning."""
 
-from frontrunner.scores.intervals import jackknife_over_shards, probability_first_beats_second, tied
+from frontrunner.scores.intervals import (
+    INTERVALS_VERSION,
+    jackknife_over_shards,
+    probability_first_beats_second,
+    tied_with_best,
+)
 from frontrunner.scores.logme import (
     Evidence,
     fixed_point_evidence,
@@ -19,10 +24,13 @@ from frontrunner.scores.registry import (
     shard_of,
     statistics_of,
 )
+from frontrunner.scores.sampling import Draw
 from frontrunner.scores.score import Score, ScoreDescription, ScoreValue
 from frontrunner.scores.scoring_input import ScoringInput
 
 __all__ = [
+    "INTERVALS_VERSION",
+    "Draw",
     "Evaluation",
     "Evidence",
     "Posterior",
@@ -45,5 +53,5 @@ __all__ = [
     "score",
     "shard_of",
     "statistics_of",
-    "tied",
+    "tied_with_best",
 ]

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from frontrunner.errors import ScoreNotApplicable
-from frontrunner.scores.intervals import leave_group_out_of_mean
+from frontrunner.scores.influence import Influence
 from frontrunner.scores.score import EVERY_TASK, Estimate, Score
 from frontrunner.scores.scoring_input import ScoringInput
 
@@ -38,7 +38,7 @@ def estimate(data: ScoringInput) -> Estimate:
         raise ScoreNotApplicable("the energy is a sum over rows, and only sums of features are at hand")
     negative_energy = np.concatenate([logsumexp(b.astype(np.float64), axis=1) for b in data.feature_blocks()])
     value = float(negative_energy.mean())
-    return Estimate(value, -value, lambda: leave_group_out_of_mean(negative_energy, data.groups))
+    return Estimate(value, -value, lambda: Influence.on_mean(negative_energy))
 
 
 SCORE = Score(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from frontrunner.scores.intervals import leave_group_out
+from frontrunner.scores.influence import Influence
 from frontrunner.scores.scatter import Scatter
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import INTERVAL_ROWS, ScoringInput
@@ -29,6 +29,14 @@ def _class_variances(data: ScoringInput, scatter: Scatter) -> tuple[Floats, Floa
     if total <= rounding:
         return np.ones_like(own), np.zeros_like(own)
     return np.maximum(variances, _SMALLEST_VARIANCE * total), (~borrowed).astype(np.float64)
+
+
+def _coefficients(distance: Floats, first: Floats, second: Floats, dimension: int) -> Floats:
+    """exp(-BD) of Gaussians at squared `distance` with variances `first` and `second` per feature, which broadcast."""
+    both = first + second
+    # Products of tiny variances would underflow; sums of their logarithms do not.
+    shape = dimension / 2 * (np.log(both / 2) - (np.log(first) + np.log(second)) / 2)
+    return np.asarray(np.exp(-(distance / (4 * both) + np.maximum(shape, 0.0))))
 
 
 def estimate(data: ScoringInput) -> Estimate:
@@ -63,28 +71,30 @@ def estimate(data: ScoringInput) -> Estimate:
     variances, own = _class_variances(data, scatter)
     square = np.einsum("cd,cd->c", means, means)
     distance = np.maximum(square[:, None] + square - 2 * means @ means.T, 0.0)
-    both = variances[:, None] + variances
-    # Products of tiny variances would underflow; sums of their logarithms do not.
-    logs = np.log(variances)
-    shape = dimension / 2 * (np.log(both / 2) - (logs[:, None] + logs) / 2)
-    coefficient = np.exp(-(distance / (4 * both) + np.maximum(shape, 0.0)))
+    coefficient = _coefficients(distance, variances[:, None], variances, dimension)
     np.fill_diagonal(coefficient, 0.0)
     value = -float(coefficient.sum()) / 2
 
-    def replicates() -> Floats:
+    def influence() -> Influence:
         rows = data.rows(INTERVAL_ROWS)
         codes = np.asarray(rows.codes)
-        pull = coefficient / (2 * both)
-        by_mean = pull.sum(axis=1)[:, None] * means - pull @ means
-        by_variance = coefficient * (
-            dimension / 2 * (1 / both - 1 / (2 * variances[:, None])) - distance / (4 * both**2)
-        )
+        # Exactly, as a class of few rows changes by much: its mean and its variance without the row.
+        counts = scatter.counts[codes]
+        others = np.maximum(counts - 1, 1)
         x = rows.features - scatter.mean - means[codes]
-        wider = np.einsum("md,md->m", x, x) / dimension - variances[codes]
-        moved = np.einsum("md,md->m", x, by_mean[codes]) + wider * (own * by_variance.sum(axis=1))[codes]
-        return leave_group_out(value, moved / scatter.counts[codes], rows.groups, data.n)
+        square = np.einsum("md,md->m", x, x)
+        along = x @ means.T
+        along = np.einsum("md,md->m", x, means[codes])[:, None] - along
+        moved = distance[codes] - 2 * along / others[:, None] + (square / others**2)[:, None]
+        narrower = (counts * variances[codes] - counts / others * square / dimension) / others
+        alone = (own[codes] == 0) | (counts < 2.5)
+        narrower = np.where(alone, variances[codes], np.maximum(narrower, variances.min() * _SMALLEST_VARIANCE))
+        without = _coefficients(np.maximum(moved, 0.0), narrower[:, None], variances, dimension)
+        without[np.arange(codes.size), codes] = 0.0
+        changes = without.sum(axis=1) - coefficient.sum(axis=1)[codes]
+        return Influence(np.where(counts > 1.5, changes, 0.0), rows.index, whole=True)
 
-    return Estimate(value, value, replicates if data.has_rows else None)
+    return Estimate(value, value, influence if data.has_rows else None)
 
 
 SCORE = Score(

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from frontrunner.scores.intervals import leave_group_out
+from frontrunner.scores.influence import Influence
 from frontrunner.scores.scatter import LeftOut, PivotedFactor, Scatter
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import INTERVAL_ROWS, ScoringInput
-from frontrunner.statistics import Floats
 
 
 def estimate(data: ScoringInput) -> Estimate:
@@ -41,7 +40,7 @@ def estimate(data: ScoringInput) -> Estimate:
     whitened = factor.half_solve(np.sqrt(scatter.counts)[:, None] * offsets)
     value = min(float((whitened**2).sum()), float(min(scatter.counts.size - 1, factor.rank)))
 
-    def replicates() -> Floats:
+    def influence() -> Influence:
         rows = data.rows(INTERVAL_ROWS)
         x = rows.features - scatter.mean
         half = factor.half_solve(x)
@@ -53,9 +52,9 @@ def estimate(data: ScoringInput) -> Estimate:
             own=np.asarray(rows.codes),
         )
         lost = left.between_lost(scatter.counts, data.n, data.n / (data.n - 1))
-        return leave_group_out(value, lost - lost.mean(), rows.groups, data.n)
+        return Influence(lost * (1 - 1 / data.n), rows.index, whole=True)
 
-    return Estimate(value, value, replicates if data.has_rows else None)
+    return Estimate(value, value, influence if data.has_rows else None)
 
 
 SCORE = Score(

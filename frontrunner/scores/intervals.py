@@ -2,56 +2,24 @@
 
 All of it rests on the jackknife: leave a group of rows out, score the rest, and see by how much the value changes.
 `jackknife_over_shards` does exactly that, by subtraction of statistics, at the cost of one score for each shard; for
-LogME that is one decomposition for each shard. Rankings therefore use the same jackknife to first order: the influence
-of each row on the score, in closed form, summed over the groups of `sampling.deal_into_groups`. Tests compare the two.
+LogME that is one decomposition for each shard. Rankings therefore use the same jackknife to first order (`influence`).
+Tests compare the two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import isfinite, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from frontrunner.scores.score import ScoreValue
 from frontrunner.statistics import FeatureStatistics, Floats
 
 CONFIDENCE = 0.95
-
-
-def leave_group_out(value: float, influence: Floats, groups: NDArray[np.int64], n: int | None = None) -> Floats:
-    """(G,) the value without each group, to first order.
-
-    Args:
-        value: the score of all rows.
-        influence: (m,) how much each row adds to the score; sums to about zero. Exact for means:
-            influence_i = (x_i - mean) / n.
-        groups: (m,) the group of each row.
-        n: rows that the score is computed from, where `influence` was computed on a sample of m < n of them; the
-            changes are then scaled to the variance of all n. m by default.
-
-    Example:
-        >>> x = np.array([1.0, 2.0, 6.0])
-        >>> leave_group_out(x.mean(), (x - x.mean()) / 3, np.arange(3)).tolist()
-        [4.0, 3.5, 1.5]
-    """
-    m = influence.shape[0]
-    sizes = np.bincount(groups)
-    moved = np.bincount(groups, weights=influence) * m / np.maximum(m - sizes, 1)
-    return np.asarray(value - moved * sqrt((n or m) / m))
-
-
-def leave_group_out_of_mean(terms: Floats, groups: NDArray[np.int64]) -> Floats:
-    """(G,) the mean of `terms` (m,) without each group, exactly.
-
-    Example:
-        >>> leave_group_out_of_mean(np.array([1.0, 2.0, 6.0]), np.array([0, 0, 1])).tolist()
-        [6.0, 1.5]
-    """
-    mean = float(terms.mean())
-    return leave_group_out(mean, (terms - mean) / terms.shape[0], groups)
+# Part of every cache key of a score: raised whenever intervals or groups change.
+INTERVALS_VERSION = 2
 
 
 def interval(
@@ -65,7 +33,7 @@ def interval(
         lowest: the least value that the score can take.
         highest: the largest.
 
-    Source: Efron & Stein 1981 (delete-group jackknife), Student's t with G - 1 degrees of freedom.
+    Source: Efron & Stein 1981 (delete-group jackknife); Student's t with the `degrees_of_freedom` of the replicates.
 
     Example:
         >>> low, high = interval(0.5, np.array([0.4, 0.5, 0.6]), lowest=0.1)  # 0.5 -+ 4.303 * 0.1155
@@ -75,7 +43,7 @@ def interval(
     groups = replicates.shape[0]
     if groups < 2:
         return None
-    reach = standard_error(replicates) * float(stdtrit(groups - 1, 0.5 + CONFIDENCE / 2))
+    reach = standard_error(replicates) * float(stdtrit(degrees_of_freedom(replicates), 0.5 + CONFIDENCE / 2))
     if not isfinite(reach):
         return None
     return max(value - reach, lowest), min(value + reach, highest)
@@ -87,11 +55,28 @@ def standard_error(replicates: Floats) -> float:
     return sqrt((groups - 1) / groups * float(((replicates - replicates.mean()) ** 2).sum()))
 
 
+def degrees_of_freedom(replicates: Floats) -> float:
+    """2 G / (k - 1), 1 to G - 1, with the kurtosis k of G replicates: the fewer, the more a few rows decide.
+
+    With this number the variance of a chi-squared variable is that of the replicates' variance (Satterthwaite 1946).
+
+    Example:
+        >>> degrees_of_freedom(np.array([-1.0, 1.0, -1.0, 1.0]))
+        3.0
+    """
+    groups = replicates.shape[0]
+    square = (replicates - replicates.mean()) ** 2
+    spread = float((square**2).mean()) - (variance := float(square.mean())) ** 2
+    most = float(groups - 1)
+    return min(most, max(2 * groups * variance**2 / spread, 1.0)) if spread > 0 else most
+
+
 def probability_first_beats_second(first: ScoreValue, second: ScoreValue) -> float | None:
     """Probability, 0 to 1, that the first checkpoint's score is the higher one, over draws of the examples.
 
     Both read the same examples, so the replicates are paired, and what changes both scores alike cancels. Replicates of
     different number (another sample of the dataset) are treated as independent. None where either has fewer than two.
+    It holds for two checkpoints named beforehand; `tied_with_best` allows for having picked the best of several.
 
     Example:
         >>> a = ScoreValue(value=0.9, replicates=(0.89, 0.90, 0.91))
@@ -106,23 +91,48 @@ def probability_first_beats_second(first: ScoreValue, second: ScoreValue) -> flo
     paired = len(a) == len(b)
     error = standard_error(a - b) if paired else sqrt(standard_error(a) ** 2 + standard_error(b) ** 2)
     lead = first.value - second.value
-    # Equal replicates would have an error of zero but for rounding.
-    if error <= 1e-12 * max(abs(first.value), abs(second.value)):
-        return 0.5 if lead == 0 else float(lead > 0)
-    return float(stdtr(groups - 1, lead / error))
+    # Equal values and equal replicates would differ by zero but for rounding.
+    rounding = 1e-12 * max(abs(first.value), abs(second.value))
+    if error <= rounding:
+        return 0.5 if abs(lead) <= rounding else float(lead > 0)
+    freedom = degrees_of_freedom(a - b) if paired else min(degrees_of_freedom(a), degrees_of_freedom(b))
+    return float(stdtr(freedom, lead / error))
 
 
-def tied(first: ScoreValue, second: ScoreValue) -> bool:
-    """Whether the examples cannot tell the two apart: their intervals overlap or, without intervals, they are equal.
+def tied_with_best(scores: Sequence[ScoreValue]) -> list[bool]:
+    """Which of m checkpoints the examples cannot tell apart from the one of the highest score, itself among them.
+
+    A checkpoint is tied unless its paired difference with the best is significant at 5% after Holm's correction over
+    all m (m - 1) / 2 pairs. All pairs count, because the best was picked among the m: of checkpoints of equal merit
+    none is called worse in 95% of draws, however many there are. Without replicates only equal values are tied.
+
+    Source: Holm 1979; of his steps only those for pairs with the best are taken, which rejects no more.
 
     Example:
-        >>> best = ScoreValue(value=0.8, low=0.7, high=0.9)
-        >>> tied(best, ScoreValue(value=0.7, low=0.6, high=0.8)), tied(best, ScoreValue(value=0.5, low=0.4, high=0.6))
-        (True, False)
+        >>> noise = np.array([-0.02, 0.0, 0.01, 0.01])
+        >>> best, near, far = (
+        ...     ScoreValue(value=v, replicates=tuple(v + sign * noise)) for v, sign in ((0.8, 1), (0.79, -1), (0.5, -1))
+        ... )
+        >>> tied_with_best([near, best, far])
+        [True, True, False]
     """
-    if first.low is None or first.high is None or second.low is None or second.high is None:
-        return first.value == second.value
-    return first.low <= second.high and second.low <= first.high
+    best = max(range(len(scores)), key=lambda index: scores[index].value)
+    pairs = len(scores) * (len(scores) - 1) // 2
+    tied = [True] * len(scores)
+    by_chance = {index: _two_sided(scores[best], other) for index, other in enumerate(scores) if index != best}
+    for step, index in enumerate(sorted(by_chance, key=by_chance.__getitem__)):
+        if by_chance[index] > (1 - CONFIDENCE) / (pairs - step):
+            break
+        tied[index] = False
+    return tied
+
+
+def _two_sided(best: ScoreValue, other: ScoreValue) -> float:
+    """The probability of a difference as large as this one between checkpoints of equal merit."""
+    ahead = probability_first_beats_second(best, other)
+    if ahead is None:
+        return 1.0 if best.value == other.value else 0.0
+    return 2 * (1 - max(ahead, 0.5))
 
 
 def jackknife_over_shards(

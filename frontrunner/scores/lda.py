@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
-from frontrunner.scores.baseline import prediction_quality
+from frontrunner.scores.baseline import losses_of, prediction_quality
 from frontrunner.scores.scatter import Scatter
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import Rows, ScoringInput
@@ -35,8 +35,8 @@ def oracle_approximating_intensity(within_lower: Floats, n: int) -> float:
     return float(min(((1 - 2 / dimension) * squares + trace**2) / spread, 1.0))
 
 
-def leave_one_out_discriminants(scatter: Scatter, rows: Rows) -> Floats:
-    """(m, C) log posterior of each class for each row, by the discriminant without that row.
+def leave_one_out_discriminants(scatter: Scatter, rows: Rows) -> tuple[Floats, float]:
+    """(m, C) log posterior of each class for each row, by the discriminant without that row; the rows' mean leverage.
 
     Rows of the result lack a constant each, which no comparison of classes needs.
 
@@ -71,7 +71,7 @@ def leave_one_out_discriminants(scatter: Scatter, rows: Rows) -> Floats:
     # would then be scored below chance, at zero for classes of equal size.
     discriminants = np.log(counts) - 0.5 * distance
     discriminants[own] = np.where(counts[codes] > 1.5, discriminants[own], -np.inf)
-    return np.asarray(discriminants)
+    return discriminants, float((taken * own_distance).mean())
 
 
 def estimate(data: ScoringInput) -> Estimate:
@@ -101,7 +101,8 @@ def estimate(data: ScoringInput) -> Estimate:
         1.0
     """
     rows = data.rows(LARGEST_SAMPLE)
-    return prediction_quality(leave_one_out_discriminants(data.once(Scatter.of_input), rows), rows, data)
+    discriminants, leverage = leave_one_out_discriminants(data.once(Scatter.of_input), rows)
+    return prediction_quality(losses_of(discriminants, rows), rows, leverage=leverage)
 
 
 SCORE = Score(

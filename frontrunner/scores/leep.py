@@ -14,21 +14,23 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from frontrunner.scores.intervals import leave_group_out
+from frontrunner.scores.influence import Influence
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.statistics import Floats
 
 
 def log_expected_prediction(
-    blocks: Callable[[], Iterator[tuple[Floats, NDArray[np.int64]]]], classes: int, groups: NDArray[np.int64]
+    blocks: Callable[[], Iterator[tuple[Floats, NDArray[np.int64]]]],
+    classes: int,
+    index: NDArray[np.int64] | None = None,
 ) -> Estimate:
     """LEEP of soft assignments of n examples to Z source classes or clusters.
 
     Args:
         blocks: yields (b, Z) assignments and (b,) classes of all examples, a block at a time; called several times.
         classes: C.
-        groups: (n,) the group that each example is left out with.
+        index: (n,) which rows of the dataset the examples are; None for all.
 
     Returns:
         At most 0.
@@ -39,11 +41,10 @@ def log_expected_prediction(
         squares = squares + np.einsum("bz,bz->z", theta, theta)
     mass = joint.sum(axis=0)
     conditional = np.divide(joint, mass, out=np.zeros_like(joint), where=mass > 0)
-    n = groups.shape[0]
     terms = np.concatenate([np.log(_predicted(theta, codes, conditional)) for theta, codes in blocks()])
-    value = float(terms.mean())
+    value, n = float(terms.mean()), terms.shape[0]
 
-    def replicates() -> Floats:
+    def influence() -> Influence:
         # Another example of class y also changes p(. | z), by theta_z ([. = y] - p(. | z)) / mass_z.
         pulls = np.asarray(
             sum(
@@ -53,11 +54,11 @@ def log_expected_prediction(
         )
         gain = np.divide(pulls - (conditional * pulls).sum(axis=0), mass, out=np.zeros_like(joint), where=mass > 0)
         moved = np.concatenate([np.einsum("bz,bz->b", theta, gain[codes]) for theta, codes in blocks()])
-        return leave_group_out(value, (terms - value + moved) / n, groups)
+        return Influence((terms - value + moved) / n, index)
 
     # For predictions of one class each: the source classes that occur. For predictions that are all alike: 1.
     effective = float(np.divide(squares, mass, out=np.zeros_like(mass), where=mass > 0).sum())
-    return Estimate(value, value, replicates, expected_optimism(effective, classes, n))
+    return Estimate(value, value, influence, expected_optimism(effective, classes, n))
 
 
 def expected_optimism(source_classes: float, classes: int, n: int) -> float:
@@ -120,7 +121,7 @@ def estimate(data: ScoringInput) -> Estimate:
         >>> round(score("leep", features, labels, source_probabilities=np.full((4, 2), 0.5)), 4)  # log 1/2
         -0.6931
     """
-    return log_expected_prediction(data.probability_blocks, data.class_count, data.groups)
+    return log_expected_prediction(data.probability_blocks, data.class_count)
 
 
 SCORE = Score(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from frontrunner.scores.intervals import leave_group_out
+from frontrunner.scores.influence import Influence
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.statistics import Floats
@@ -22,7 +22,7 @@ EXAMPLES_PER_CLASS = 0.5
 
 
 def cross_fitted_prediction(
-    blocks: Callable[[], Iterator[tuple[Floats, NDArray[np.int64]]]], classes: int, groups: NDArray[np.int64]
+    blocks: Callable[[], Iterator[tuple[Floats, NDArray[np.int64]]]], classes: int, n: int
 ) -> Estimate:
     """The mean over examples of log sum_z p(y_i | z) theta_iz, where p is made of the other examples.
 
@@ -32,13 +32,12 @@ def cross_fitted_prediction(
     Args:
         blocks: yields (b, Z) assignments and (b,) classes of all examples, a block at a time; called several times.
         classes: C.
-        groups: (n,) the group that each example is left out with.
+        n: number of examples.
 
     Returns:
         Below 0.
     """
-    n, a = groups.shape[0], EXAMPLES_PER_CLASS * classes
-    onehot = np.eye(classes)
+    a, onehot = EXAMPLES_PER_CLASS * classes, np.eye(classes)
     joint = np.asarray(sum(onehot[:, codes] @ theta for theta, codes in blocks()))
     mass, counts = joint.sum(axis=0), joint.sum(axis=1)
     # The share of an example's class among the others.
@@ -52,7 +51,7 @@ def cross_fitted_prediction(
     terms = np.log(probability)
     value = float(terms.mean())
 
-    def replicates() -> Floats:
+    def influence() -> Influence:
         # Another example of class y moves p(. | z) of the others by theta_z ([. = y] - p(. | z)) / (mass_z + a), and
         # the classes' share by [. = y] / (n + a) and what is the same for every example.
         conditional = (joint + a * share[:, None]) / (mass + a)
@@ -69,10 +68,9 @@ def cross_fitted_prediction(
             moved[rows] = np.einsum("bz,bz->b", theta, gain[codes]) - own.sum(axis=1) / probability[rows]
             moved[rows] += by_share[codes]
             start += codes.size
-        influence = terms + moved
-        return leave_group_out(value, (influence - influence.mean()) / n, groups)
+        return Influence((terms + moved) / n)
 
-    return Estimate(value, value, replicates)
+    return Estimate(value, value, influence)
 
 
 def estimate(data: ScoringInput) -> Estimate:
@@ -105,7 +103,7 @@ def estimate(data: ScoringInput) -> Estimate:
         >>> round(score("leep_cross_fitted", np.ones((4, 1)), labels, source_probabilities=predictions), 4)  # log 3/8
         -0.9808
     """
-    return cross_fitted_prediction(data.probability_blocks, data.class_count, data.groups)
+    return cross_fitted_prediction(data.probability_blocks, data.class_count, data.n)
 
 
 SCORE = Score(

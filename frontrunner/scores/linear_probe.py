@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from frontrunner.scores.baseline import accuracy
-from frontrunner.scores.sampling import deal_into_groups
+from frontrunner.scores.baseline import prediction_quality
+from frontrunner.scores.sampling import stratified_folds
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.scores.symmetric import eigen
@@ -58,10 +58,10 @@ def estimate(data: ScoringInput) -> Estimate:
     """
     rows = data.rows(LARGEST_SAMPLE)
     codes = np.asarray(rows.codes)
-    folds = deal_into_groups(codes, codes.size, FOLDS)
+    folds = stratified_folds(codes, FOLDS)
     features = _rotated(rows.features)
     models = {fold: _model() for fold in range(int(folds.max()) + 1)}
-    best = np.zeros(codes.size, dtype=bool)
+    best, chosen = np.zeros(codes.size, dtype=bool), STRENGTHS[0]
     for strength in STRENGTHS:
         correct = np.empty_like(best)
         for fold, model in models.items():
@@ -70,8 +70,20 @@ def estimate(data: ScoringInput) -> Estimate:
             correct[held] = predicted == codes[held]
         if correct.sum() < best.sum():
             break  # weaker penalties fit the noise, and take longest
-        best = correct
-    return accuracy(best, rows)
+        best, chosen = correct, strength
+    return prediction_quality(1.0 - best[:, None], rows, leverage=_mean_leverage(codes.size, data.dimension, chosen))
+
+
+def _mean_leverage(m: int, dimension: int, strength: float) -> float:
+    """0 to 1, of m rows of standardised features: at most, as if all eigenvalues were equal and all p(1 - p) 1/4.
+
+    Example:
+        >>> _mean_leverage(100, 10, 1.0)  # 10 parameters of 100 rows, hardly shrunk: 10 / 100 * 25 / 26
+        0.09615384615384616
+    """
+    rank = min(m, dimension)
+    curvature = 0.25 * m * dimension / rank
+    return rank / m * curvature / (curvature + 1.0 / strength)
 
 
 def _rotated(features: Floats) -> Floats:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from frontrunner.scores.influence import Influence
 from frontrunner.scores.leep import log_expected_prediction
 from frontrunner.scores.sampling import SEED
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
@@ -22,6 +23,8 @@ LARGEST_SAMPLE = 2048
 VARIANCE_KEPT = 0.8
 COMPONENTS_PER_CLASS = 5
 ROWS_PER_COMPONENT = 10
+# Random starts of the mixture beside the one that gives the score, for the interval.
+OTHER_STARTS = 3
 
 
 def estimate(data: ScoringInput) -> Estimate:
@@ -50,24 +53,35 @@ def estimate(data: ScoringInput) -> Estimate:
     """
     rows = data.rows(LARGEST_SAMPLE)
     codes = np.asarray(rows.codes)
-    theta = _responsibilities(rows.features, data.class_count)
-    found = log_expected_prediction(lambda: iter([(theta, codes)]), data.class_count, rows.groups)
+    components = _principal_components(rows.features, VARIANCE_KEPT)
+
+    def fitted(seed: int) -> Estimate:
+        theta = _responsibilities(components, data.class_count, seed)
+        return log_expected_prediction(lambda: iter([(theta, codes)]), data.class_count, rows.index)
+
+    first = fitted(SEED)
+    of_rows = first.influence
+
+    def influence() -> Influence:
+        # A mixture has many optima; which one is found changes the score as much as the examples do.
+        starts = tuple(fitted(SEED + 1 + start).value for start in range(OTHER_STARTS))
+        return replace(of_rows() if of_rows is not None else Influence(np.zeros(codes.size)), starts=starts)
+
     # What the fit adds is the same for every checkpoint, as they have the same number of clusters: it misleads nobody.
-    return replace(found, optimism=0.0)
+    return replace(first, influence=influence, optimism=0.0)
 
 
-def _responsibilities(features: Floats, classes: int) -> Floats:
-    """(m, K) of a Gaussian mixture on the principal components of `features` (m, D); one column if they do not vary."""
+def _responsibilities(components: Floats, classes: int, seed: int) -> Floats:
+    """(m, K) of a Gaussian mixture of principal components (m, p); one column where there are none."""
     # Imported here, because the import takes most of a second and the other scores do not need it.
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    components = _principal_components(features, VARIANCE_KEPT)
-    m = features.shape[0]
+    m = components.shape[0]
     count = max(min(COMPONENTS_PER_CLASS * classes, m // ROWS_PER_COMPONENT), 1)
     if components.shape[1] == 0 or count == 1:
         return np.ones((m, 1))
-    mixture = GaussianMixture(count, covariance_type="diag", random_state=SEED)
+    mixture = GaussianMixture(count, covariance_type="diag", random_state=seed)
     with warnings.catch_warnings():
         # Duplicated rows leave k-means fewer distinct centres than asked for; the mixture is defined all the same.
         warnings.simplefilter("ignore", ConvergenceWarning)

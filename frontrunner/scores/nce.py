@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from frontrunner.scores.intervals import leave_group_out_of_mean
+from frontrunner.scores.influence import Influence
 from frontrunner.scores.leep import expected_optimism
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import ScoringInput
-from frontrunner.statistics import Floats
 
 
 def estimate(data: ScoringInput) -> Estimate:
@@ -52,14 +51,14 @@ def estimate(data: ScoringInput) -> Estimate:
     log_share = np.log(share, out=np.zeros_like(share), where=counts > 0)
     value = float((counts * log_share).sum()) / data.n
 
-    def replicates() -> Floats:
+    def influence() -> Influence:
         # The entropy is stationary in the conditional distribution, so a row changes it only by its own term.
         terms = [log_share[theta.argmax(axis=1), codes] for theta, codes in data.probability_blocks()]
-        return leave_group_out_of_mean(np.concatenate(terms), data.groups)
+        return Influence.on_mean(np.concatenate(terms))
 
     occurring = float(np.count_nonzero(counts.sum(axis=1)))
     optimism = expected_optimism(occurring, data.class_count, data.n)
-    return Estimate(value, value, replicates if data.has_rows else None, optimism)
+    return Estimate(value, value, influence if data.has_rows else None, optimism)
 
 
 SCORE = Score(

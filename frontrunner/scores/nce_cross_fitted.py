@@ -47,7 +47,7 @@ def estimate(data: ScoringInput) -> Estimate:
             top[np.arange(codes.size), theta.argmax(axis=1)] = 1.0
             yield top, codes
 
-    return cross_fitted_prediction(blocks, data.class_count, data.groups)
+    return cross_fitted_prediction(blocks, data.class_count, data.n)
 
 
 SCORE = Score(

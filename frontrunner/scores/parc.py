@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from frontrunner.scores.influence import Influence
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.statistics import Floats
@@ -93,17 +94,13 @@ def estimate(data: ScoringInput) -> Estimate:
     whole = np.array([table.sum() for table in tables]) / 2
     value = 100.0 * _correlation(whole)
 
-    def replicates() -> Floats:
-        # Ranks among all pairs are kept when a group leaves: to first order they are ranks among the rest.
+    def influence() -> Influence:
+        # Ranks among all pairs are kept when a row leaves: to first order they are ranks among the rest.
         by_row = np.stack([table.sum(axis=1) for table in tables])
-        found = []
-        for group in range(int(rows.groups.max()) + 1):
-            gone = np.flatnonzero(rows.groups == group)
-            inside = np.array([table[np.ix_(gone, gone)].sum() for table in tables]) / 2
-            found.append(100.0 * _correlation(whole - by_row[:, gone].sum(axis=1) + inside))
-        return np.array(found)
+        without = [_correlation(sums) for sums in (whole[:, None] - by_row).T]
+        return Influence.of_leaving_out(100.0 * np.array(without), rows.index)
 
-    return Estimate(value, value, replicates)
+    return Estimate(value, value, influence)
 
 
 SCORE = Score(

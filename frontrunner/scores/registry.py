@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from frontrunner.errors import FrontrunnerError, InvalidFeatures, ScoreNotApplicable, UnknownScore
 from frontrunner.scores import (
@@ -27,7 +27,9 @@ from frontrunner.scores import (
     sfda,
     transrate,
 )
+from frontrunner.scores.influence import replicates
 from frontrunner.scores.intervals import interval
+from frontrunner.scores.sampling import Draw
 from frontrunner.scores.score import Estimate, Score, ScoreValue
 from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.shard import Shard
@@ -101,7 +103,9 @@ def describe(name: str) -> Score:
         raise UnknownScore(f"there is no score '{name}'; choose from: {', '.join(_SCORES)}") from None
 
 
-def evaluate(names: Sequence[str], statistics: FeatureStatistics, shards: Sequence[Shard]) -> Evaluation:
+def evaluate(
+    names: Sequence[str], statistics: FeatureStatistics, shards: Sequence[Shard], draw: Draw = "examples"
+) -> Evaluation:
     """Every named score of one checkpoint, with its interval.
 
     Args:
@@ -109,6 +113,7 @@ def evaluate(names: Sequence[str], statistics: FeatureStatistics, shards: Sequen
         statistics: sums over all examples of `shards`.
         shards: the same examples; may be iterated several times. Without any, scores of sums have no intervals and
             the others are not applicable.
+        draw: what intervals are over: `examples` drawn anew, class counts with them, or `within_classes`, counts held.
 
     Returns:
         A dict by name. A score that is not defined on this input (no source probabilities, another task) is left out,
@@ -129,7 +134,7 @@ def evaluate(names: Sequence[str], statistics: FeatureStatistics, shards: Sequen
         >>> found.not_applicable["leep"].code
         'score_not_applicable'
     """
-    return evaluate_input([describe(name) for name in names], ScoringInput(statistics, shards))
+    return evaluate_input([describe(name) for name in names], ScoringInput(statistics, shards, draw))
 
 
 def evaluate_input(scores: Sequence[Score], data: ScoringInput) -> Evaluation:
@@ -142,7 +147,7 @@ def evaluate_input(scores: Sequence[Score], data: ScoringInput) -> Evaluation:
     found = Evaluation()
     for score in scores:
         try:
-            found[score.name] = _with_interval(score, _estimate(score, data))
+            found[score.name] = _with_interval(score, _estimate(score, data), data)
         except ScoreNotApplicable as refusal:
             found.not_applicable[score.name] = refusal
     if found.not_applicable and not found:
@@ -216,12 +221,12 @@ def _estimate(score: Score, data: ScoringInput) -> Estimate:
     return estimate
 
 
-def _with_interval(score: Score, estimate: Estimate) -> ScoreValue:
-    if estimate.replicates is None:
+def _with_interval(score: Score, estimate: Estimate, data: ScoringInput) -> ScoreValue:
+    if estimate.influence is None:
         unreliable = estimate.optimism > _LARGEST_OPTIMISM
         return ScoreValue(value=estimate.value, raw=estimate.raw, unreliable=unreliable)
-    replicates: NDArray[np.float64] = estimate.replicates()
-    ends = interval(estimate.value, replicates, score.lowest, score.highest)
+    found = replicates(estimate.value, estimate.influence(), data)
+    ends = interval(estimate.value, found, score.lowest, score.highest)
     low, high = ends if ends is not None else (None, None)
     # The upper end may be cut at the score's limit.
     reach = _LARGEST_OPTIMISM if low is None else estimate.value - low
@@ -231,5 +236,5 @@ def _with_interval(score: Score, estimate: Estimate) -> ScoreValue:
         high=high,
         raw=estimate.raw,
         unreliable=estimate.optimism > reach,
-        replicates=tuple(replicates.tolist()),
+        replicates=tuple(found.tolist()),
     )

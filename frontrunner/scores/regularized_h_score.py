@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.linalg.blas import dsymm
 
-from frontrunner.scores.intervals import leave_group_out
+from frontrunner.scores.influence import Influence
 from frontrunner.scores.scatter import LeftOut, Scatter, rounding_of
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import INTERVAL_ROWS, ScoringInput
@@ -106,7 +106,7 @@ def estimate(data: ScoringInput) -> Estimate:
     own_squares = np.einsum("cd,cd->c", weights, offsets)
     value = kept * float(scatter.counts @ own_squares) / (n - 1)
 
-    def replicates() -> Floats:
+    def influence() -> Influence:
         rows = data.rows(INTERVAL_ROWS)
         codes, x = np.asarray(rows.codes), rows.features - scatter.mean
         half = solve_triangular(factor[0], x.T, lower=True, check_finite=False)
@@ -122,10 +122,9 @@ def estimate(data: ScoringInput) -> Estimate:
         q = float(scatter.counts @ np.einsum("cd,cd->c", weights, weights)) / (n - 1)
         by_variance = intensity * kept * np.einsum("md,md->m", x, x) / dimension / n
         by_intensity = variance * _intensity_influence(intensity, scatter.total_lower, x, n)
-        influence = lost - q * (by_variance + by_intensity)
-        return leave_group_out(value, influence - influence.mean(), rows.groups, n)
+        return Influence(lost - q * (by_variance + by_intensity), rows.index, whole=True)
 
-    return Estimate(value, value, replicates if data.has_rows else None)
+    return Estimate(value, value, influence if data.has_rows else None)
 
 
 SCORE = Score(

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from frontrunner.scores.baseline import prediction_quality
+from frontrunner.scores.baseline import losses_of, prediction_quality
 from frontrunner.scores.leave_one_out import leave_one_out
 from frontrunner.scores.logme import maximise_evidence, moments_of
 from frontrunner.scores.score import EVERY_TASK, Estimate, Score
@@ -92,7 +92,8 @@ def estimate(data: ScoringInput) -> Estimate:
     if not data.is_classification:
         require_varying_targets(data.statistics)
     centred, spectrum = _decomposition(data)
-    residual, unseen = leave_one_out(spectrum, centred, _penalties(spectrum))
+    penalties = _penalties(spectrum)
+    residual, unseen = leave_one_out(spectrum, centred, penalties)
     # The intercept adds 1/n to the leverage; alone, it would leave a row the residual y n/(n - 1).
     alone = 1 - 1 / data.n
     by_features = centred.outputs - residual * (alone / np.maximum(unseen - 1 / data.n, np.finfo(np.float64).eps))
@@ -100,7 +101,20 @@ def estimate(data: ScoringInput) -> Estimate:
     mean = data.statistics.target_sum[data.columns] / data.n
     # A mean without the row would put its class one short, and always last among classes of equal size.
     mean_without = mean if data.is_classification else mean - centred.outputs / (data.n - 1)
-    return prediction_quality(mean_without + by_features / alone, rows, data)
+    predicted = mean_without + by_features / alone
+
+    losses, seen = losses_of(predicted, rows), np.clip(1.0 - unseen, 0.0, 1.0 - 1 / data.n)
+    if data.is_classification:
+        return prediction_quality(losses, rows, leverage=float(seen.mean()))
+
+    def trained() -> Floats:
+        # Without row j the prediction of row i moves by -h_ij e_j / (1 - h_j), and its squared error in proportion. The
+        # row's own part, h_jj, is in its own error.
+        error = rows.outputs - predicted
+        moved = centred.features @ spectrum.solve(centred.features.T @ error, penalties) - seen * error
+        return 2.0 * error * moved
+
+    return prediction_quality(losses, rows, trained)
 
 
 SCORE = Score(

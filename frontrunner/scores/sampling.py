@@ -6,27 +6,44 @@ examples are compared on the same rows and the same groups.
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
+
+# What an interval is over: examples drawn anew, and class counts with them, or examples drawn anew within each class,
+# with class counts as they are.
+Draw: TypeAlias = Literal["examples", "within_classes"]
 
 SEED = 0
 # Groups of rows left out in turn for an interval. 32 give the standard error to about 13% (1 / sqrt(2 * 31)).
 GROUPS = 32
 
 
-def deal_into_groups(codes: NDArray[np.int64] | None, n: int, groups: int = GROUPS) -> NDArray[np.int64]:
-    """(n,) the group of each row, 0 .. min(groups, n) - 1, assigned in turn, class by class.
+def random_groups(n: int, groups: int = GROUPS, seed: int = SEED) -> NDArray[np.int64]:
+    """(n,) the group of each row, 0 .. min(groups, n) - 1, at random, in groups of nearly equal size.
 
-    Each group holds nearly the same share of every class. Shards cannot serve as groups: a folder that is read class by
-    class has shards of one class, and without one of them a class would be missing.
+    Whatever the order of the rows, class counts vary between groups as they do between draws. Shards cannot serve as
+    groups: a folder that is read class by class has shards of one class.
 
     Example:
-        >>> deal_into_groups(np.array([0, 0, 0, 1, 1, 1]), 6, groups=3).tolist()
+        >>> np.bincount(random_groups(7, groups=3)).tolist()
+        [3, 2, 2]
+    """
+    return np.random.default_rng(seed).permutation(np.arange(n) % max(min(groups, n), 1))
+
+
+def stratified_folds(codes: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
+    """(n,) the fold of each row, 0 .. min(folds, n) - 1, assigned in turn, class by class.
+
+    Each fold holds nearly the same share of every class.
+
+    Example:
+        >>> stratified_folds(np.array([0, 0, 0, 1, 1, 1]), folds=3).tolist()
         [0, 1, 2, 0, 1, 2]
     """
-    order = np.arange(n) if codes is None else np.argsort(codes, kind="stable")
-    dealt = np.empty(n, dtype=np.int64)
-    dealt[order] = np.arange(n) % max(min(groups, n), 1)
+    dealt = np.empty(codes.size, dtype=np.int64)
+    dealt[np.argsort(codes, kind="stable")] = np.arange(codes.size) % max(min(folds, codes.size), 1)
     return dealt
 
 

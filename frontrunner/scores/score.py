@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from frontrunner.scores.influence import Influence
 from frontrunner.scores.scoring_input import ScoringInput
-from frontrunner.statistics import Floats
 
 Task: TypeAlias = Literal["classification", "multi-label", "regression"]
 Needs: TypeAlias = Literal["statistics", "features", "source_probabilities"]
@@ -30,14 +30,13 @@ class Estimate:
     Attributes:
         value: higher is better.
         raw: the number as its paper defines it; equals `value` unless lower is better there.
-        replicates: computes (G,) the value without each group of rows (see `intervals`); None where no rows are at
-            hand.
+        influence: computes how much each row adds to the value; None where no rows are at hand.
         optimism: by how much the value is expected to be too high because the same examples are fitted and scored.
     """
 
     value: float
     raw: float
-    replicates: Callable[[], Floats] | None
+    influence: Callable[[], Influence] | None
     optimism: float = 0.0
 
 
@@ -52,7 +51,8 @@ class ScoreValue(BaseModel):
     value: float = Field(description="The score; higher is better.")
     low: float | None = Field(
         default=None,
-        description="Lower end of its 95% interval over the draw of examples; None where no rows could be resampled.",
+        description="Lower end of its 95% interval over draws of as many examples, class counts drawn with them (or "
+        "held, where `within_classes` was asked for); None where no rows are at hand.",
     )
     high: float | None = Field(default=None, description="Upper end of the same interval.")
     raw: float | None = Field(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from frontrunner.errors import IncompatibleStatistics, InvalidFeatures, NothingToSeparate, ScoreNotApplicable
 from frontrunner.inputs import as_probabilities, as_target_matrix, encode_labels
-from frontrunner.scores.sampling import deal_into_groups, stratified_sample
+from frontrunner.scores.sampling import GROUPS, Draw, random_groups, stratified_sample
 from frontrunner.shard import Shard
 from frontrunner.statistics import FeatureStatistics, Floats
 
@@ -36,14 +36,12 @@ class Rows:
         features: (m, D) float64.
         codes: (m,) class of each, 0 .. C - 1 over the classes that occur; None for real targets.
         outputs: (m, C) one-hot labels or real targets, float64.
-        groups: (m,) the group that each is left out with, from `deal_into_groups`.
     """
 
     index: NDArray[np.int64]
     features: Floats
     codes: NDArray[np.int64] | None
     outputs: Floats
-    groups: NDArray[np.int64]
 
 
 class ScoringInput:
@@ -52,15 +50,17 @@ class ScoringInput:
     Args:
         statistics: sums over all examples.
         shards: the same examples, in order; without any, only scores of sums can be computed.
+        draw: what intervals are over: `examples` drawn anew, class counts with them, or `within_classes`, counts held.
 
     Raises:
         NothingToSeparate: no example, no target, a single class, or targets that are all constant.
         IncompatibleStatistics: the shards do not hold the examples that the sums are over.
     """
 
-    def __init__(self, statistics: FeatureStatistics, shards: Sequence[Shard]) -> None:
+    def __init__(self, statistics: FeatureStatistics, shards: Sequence[Shard], draw: Draw = "examples") -> None:
         self.statistics = statistics
         self.shards = shards
+        self.draw = draw
         self.columns = occurring_columns(statistics)
         self._rows: dict[int, Rows] = {}
         self._shared: dict[Callable[[ScoringInput], Any], Any] = {}
@@ -120,7 +120,12 @@ class ScoringInput:
     @cached_property
     def groups(self) -> NDArray[np.int64]:
         """(n,) the group that each example is left out with."""
-        return deal_into_groups(self.codes, self.n)
+        return random_groups(self.n)
+
+    @property
+    def group_count(self) -> int:
+        """Number of groups."""
+        return min(GROUPS, self.n)
 
     def rows(self, largest: int) -> Rows:
         """All rows, or a stratified, seeded sample of `largest` of them. Calls for the same number share one copy.
@@ -177,7 +182,7 @@ class ScoringInput:
         self._require_all(start)
         codes = None if self.codes is None else self.codes[index]
         outputs = targets if codes is None else np.eye(self.class_count)[codes]
-        return Rows(index, features, codes, outputs, self.groups[index])
+        return Rows(index, features, codes, outputs)
 
     def _require_rows(self) -> None:
         if not self.has_rows:

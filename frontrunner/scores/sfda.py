@@ -6,13 +6,16 @@ small, and changes the shrinkage k. Here s is the eigenvalue.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
-from scipy.sparse.linalg import eigsh
+from scipy.sparse.linalg import LinearOperator, eigsh
 from scipy.special import softmax
 
-from frontrunner.scores.intervals import leave_group_out_of_mean
+from frontrunner.scores.influence import Influence
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.statistics import Floats
@@ -28,6 +31,15 @@ def _largest_eigenvalue(covariance: Floats) -> float:
         return float(np.linalg.eigvalsh(covariance)[-1])
     start = np.ones(covariance.shape[0])
     return float(eigsh(covariance, k=1, v0=start, return_eigenvectors=False)[0])
+
+
+def _leading_direction(within: Floats) -> Floats:
+    """(D,) the unit vector along which rows (m, D) about their class means vary most."""
+    dimension = within.shape[1]
+    if dimension <= _DENSE_BELOW:
+        return np.asarray(np.linalg.eigh(within.T @ within)[1][:, -1])
+    product = LinearOperator((dimension, dimension), matvec=lambda v: within.T @ (within @ v), dtype=np.float64)
+    return np.asarray(eigsh(product, k=1, v0=np.ones(dimension), tol=1e-6)[1][:, 0])
 
 
 def _within(features: Floats, codes: NDArray[np.int64], means: Floats) -> Floats:
@@ -52,36 +64,129 @@ def adaptive_shrinkage(features: Floats, codes: NDArray[np.int64]) -> float:
     return max(float(np.exp(-5.0 * max(largest, 0.0))), SMALLEST_SHRINKAGE)
 
 
-def _fisher_posterior(features: Floats, codes: NDArray[np.int64], shrinkage: float) -> Floats:
-    """(m, C) p(y | x) of the regularised Fisher discriminant fitted to rows (m, D), for the same rows."""
-    counts = np.bincount(codes).astype(np.float64)
-    means = _means(features, codes, counts)
-    covariance = _within(features, codes, means)
-    scale = float(np.trace(covariance)) / covariance.shape[0]
-    # Where classes have no spread, the plain distance to their means decides.
-    floor = 1e-12 * float((features**2).mean()) or 1.0
-    covariance *= 1.0 - shrinkage
-    covariance[np.diag_indices_from(covariance)] += max(shrinkage * scale, floor if scale <= floor else 0.0)
-    directions = cho_solve(cho_factor(covariance, lower=True, overwrite_a=True), means.T)
-    bias = np.log(counts / codes.size) - 0.5 * np.einsum("cd,dc->c", means, directions)
-    return np.asarray(softmax(features @ directions + bias, axis=1))
+@dataclass(frozen=True)
+class _Discriminant:
+    """A regularised Fisher discriminant of m rows, and how its predictions for them hang on each of the rows.
 
-
-def self_challenging_posterior(features: Floats, codes: NDArray[np.int64], shrinkage: float) -> Floats:
-    """(m,) p(y_i | x_i) after confidence mixing; its mean is the score.
-
-    Args:
-        features: (m, D).
-        codes: (m,) classes 0 .. C - 1, each of which occurs.
-        shrinkage: k, from `adaptive_shrinkage`.
+    Attributes:
+        features: (m, D) the rows.
+        codes: (m,) their classes.
+        counts: (C,).
+        means: (C, D).
+        shrinkage: k.
+        variance: tr(S_W) / D.
+        factor: of the covariance (1 - k) S_W + k tr(S_W)/D I, from `cho_factor`.
+        directions: (D, C) the inverse of that covariance times the means.
+        posterior: (m, C) p(y | x).
     """
-    counts = np.bincount(codes).astype(np.float64)
-    own = np.arange(codes.size), codes
-    sure = softmax(_fisher_posterior(features, codes, shrinkage), axis=1)[own][:, None]
-    means = _means(features, codes, counts)
-    others = (means.sum(axis=0) - means) / (counts.size - 1)
-    mixed = sure * features + (1.0 - sure) * others[codes]
-    return np.asarray(_fisher_posterior(mixed, codes, shrinkage)[own])
+
+    features: Floats
+    codes: NDArray[np.int64]
+    counts: Floats
+    means: Floats
+    shrinkage: float
+    variance: float
+    factor: tuple[Floats, bool]
+    directions: Floats
+    posterior: Floats
+
+    @classmethod
+    def of(cls, features: Floats, codes: NDArray[np.int64], shrinkage: float) -> Self:
+        """Fitted to rows (m, D)."""
+        counts = np.bincount(codes).astype(np.float64)
+        means = _means(features, codes, counts)
+        covariance = _within(features, codes, means)
+        variance = float(np.trace(covariance)) / covariance.shape[0]
+        # Where classes have no spread, the plain distance to their means decides.
+        floor = 1e-12 * float((features**2).mean()) or 1.0
+        covariance *= 1.0 - shrinkage
+        covariance[np.diag_indices_from(covariance)] += max(shrinkage * variance, floor if variance <= floor else 0.0)
+        factor = cho_factor(covariance, lower=True, overwrite_a=True)
+        directions = cho_solve(factor, means.T)
+        bias = np.log(counts / codes.size) - 0.5 * np.einsum("cd,dc->c", means, directions)
+        posterior = softmax(features @ directions + bias, axis=1)
+        return cls(features, codes, counts, means, shrinkage, variance, factor, directions, posterior)
+
+    def pulled_back(self, by_logit: Floats) -> tuple[Floats, Floats, float]:
+        """What a quantity with the derivative `by_logit` (m, C) by the discriminants changes by.
+
+        Returns:
+            (m,) the derivative by each row's weight in the fit, (m, D) by the rows, and by the shrinkage.
+        """
+        m, dimension = self.features.shape
+        kept, own, within = 1.0 - self.shrinkage, self.counts[self.codes], self.features - self.means[self.codes]
+        by_bias = by_logit.sum(axis=0)
+        by_direction = self.features.T @ by_logit - 0.5 * self.means.T * by_bias
+        pulled = np.asarray(cho_solve(self.factor, by_direction))
+        by_mean = (pulled - 0.5 * self.directions * by_bias).T
+        # The derivative by the covariance is -(pulled directions' + directions pulled') / 2, never formed.
+        trace = -float(np.einsum("dc,dc->", pulled, self.directions))
+        along, across = within @ self.directions, within @ pulled
+        stretch = -np.einsum("mc,mc->m", along, across)
+        by_shrinkage = self.variance * trace - float(stretch.sum()) / m
+        round_part = self.shrinkage * trace / dimension
+        by_scatter = kept * stretch + round_part * np.einsum("md,md->m", within, within)
+        by_weight = (by_scatter - by_scatter.mean()) / m + np.einsum("md,md->m", within, by_mean[self.codes]) / own
+        by_weight += by_bias[self.codes] / own - by_bias.sum() / m
+        by_row = by_logit @ self.directions.T + (by_mean / self.counts[:, None])[self.codes]
+        by_row -= kept / m * (across @ self.directions.T + along @ pulled.T) - 2 * round_part / m * within
+        return by_weight, by_row, by_shrinkage
+
+
+@dataclass(frozen=True)
+class SelfChallenging:
+    """Two discriminants and the confidence mixing between them.
+
+    Attributes:
+        first: of the rows.
+        sure: (m, C) the softmax of the first posterior.
+        others: (C, D) the mean of the other classes' means.
+        second: of the mixed rows, with the same shrinkage.
+    """
+
+    first: _Discriminant
+    sure: Floats
+    others: Floats
+    second: _Discriminant
+
+    @classmethod
+    def of(cls, features: Floats, codes: NDArray[np.int64], shrinkage: float) -> Self:
+        """Of rows (m, D) with classes 0 .. C - 1, each of which occurs; `shrinkage` from `adaptive_shrinkage`."""
+        first = _Discriminant.of(features, codes, shrinkage)
+        sure = softmax(first.posterior, axis=1)
+        others = (first.means.sum(axis=0) - first.means) / (first.counts.size - 1)
+        own = sure[np.arange(codes.size), codes][:, None]
+        return cls(
+            first, sure, others, _Discriminant.of(own * features + (1.0 - own) * others[codes], codes, shrinkage)
+        )
+
+    @property
+    def terms(self) -> Floats:
+        """(m,) p(y_i | x_i); its mean is the score."""
+        return np.asarray(self.second.posterior[np.arange(self.second.codes.size), self.second.codes])
+
+    def influence(self) -> Floats:
+        """(m,) the derivative of the score by each row's weight, up to a constant: as a term, and in both fits."""
+        first, codes, terms = self.first, self.first.codes, self.terms
+        m, classes = self.sure.shape
+        one_hot = np.eye(classes)[codes]
+        in_second, by_mixed, by_shrinkage = self.second.pulled_back(
+            terms[:, None] * (one_hot - self.second.posterior) / m
+        )
+        own = self.sure[np.arange(m), codes][:, None]
+        by_other = one_hot.T @ ((1.0 - own) * by_mixed)
+        by_mean = (by_other.sum(axis=0) - by_other) / (classes - 1)
+        by_sure = np.einsum("md,md->m", by_mixed, first.features - self.others[codes])[:, None]
+        by_posterior = by_sure * own * (one_hot - self.sure)
+        by_logit = first.posterior * (by_posterior - (first.posterior * by_posterior).sum(axis=1, keepdims=True))
+        in_first, _, by_first_shrinkage = first.pulled_back(by_logit)
+        within = first.features - first.means[codes]
+        in_mixing = np.einsum("md,md->m", within, by_mean[codes]) / first.counts[codes]
+        found = terms / m + in_second + in_mixing + in_first
+        if first.shrinkage > SMALLEST_SHRINKAGE:
+            along = within @ _leading_direction(within)
+            found -= 5.0 * first.shrinkage * (by_shrinkage + by_first_shrinkage) * along**2 / m
+        return np.asarray(found)
 
 
 def estimate(data: ScoringInput) -> Estimate:
@@ -116,9 +221,9 @@ def estimate(data: ScoringInput) -> Estimate:
     codes = np.asarray(rows.codes)
     # A common offset does not change the score, but it costs digits.
     features = rows.features - rows.features.mean(axis=0)
-    terms = self_challenging_posterior(features, codes, adaptive_shrinkage(features, codes))
-    value = float(terms.mean())
-    return Estimate(value, value, lambda: leave_group_out_of_mean(terms, rows.groups))
+    fitted = SelfChallenging.of(features, codes, adaptive_shrinkage(features, codes))
+    value = float(fitted.terms.mean())
+    return Estimate(value, value, lambda: Influence(fitted.influence(), rows.index))
 
 
 SCORE = Score(

@@ -146,6 +146,10 @@ class Spectrum(Protocol):
         """(D, C) the weights (G + t[c] I)^-1 b of each column."""
         ...
 
+    def solve(self, right: Floats, t: Floats) -> Floats:
+        """(D, C) (G + t[c] I)^-1 r for each column r of `right` (D, C) in the span of the rows."""
+        ...
+
     def leverages(self, features: Floats, t: Floats) -> Floats:
         """(m, k) f'(G + t[k] I)^-1 f for rows `features` (m, D) at every one of `t` (k,)."""
         ...
@@ -256,6 +260,10 @@ class Eigenbasis:
         squared = self.squared_singular_values[:, None]
         return np.asarray(self.vectors @ (np.sqrt(squared) / (t + squared) * self.projections))
 
+    def solve(self, right: Floats, t: Floats) -> Floats:
+        """(D, C) (G + t[c] I)^-1 r for each column r of `right` (D, C) in the span of the rows."""
+        return np.asarray(self.vectors @ (self.vectors.T @ right / (t + self.squared_singular_values[:, None])))
+
     def leverages(self, features: Floats, t: Floats) -> Floats:
         """(m, k) f'(G + t[k] I)^-1 f for rows `features` (m, D); |f|^2/t[k] for the part of f outside the span of F."""
         inside = (features @ self.vectors) ** 2
@@ -324,7 +332,14 @@ class Tridiagonal:
 
     def posterior_mean(self, t: Floats) -> Floats:
         """(D, C) the weights (G + t[c] I)^-1 b of each column, `t` (C,), rotated back from T's basis."""
-        solved = np.stack([self._solve(s, self.rotated_cross[:, c]) for c, s in enumerate(t)], axis=1)
+        return self._solve_rotated(self.rotated_cross, t)
+
+    def solve(self, right: Floats, t: Floats) -> Floats:
+        """(D, C) (G + t[c] I)^-1 r for each column r of `right` (D, C)."""
+        return self._solve_rotated(_rotate(self.reflectors, self.reflector_scales, self.first.apply(right), "T"), t)
+
+    def _solve_rotated(self, right: Floats, t: Floats) -> Floats:
+        solved = np.stack([self._solve(s, right[:, c]) for c, s in enumerate(t)], axis=1)
         return self.first.apply(_rotate(self.reflectors, self.reflector_scales, solved, "N"))
 
     def leverages(self, features: Floats, t: Floats) -> Floats:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
-from frontrunner.scores.intervals import leave_group_out
+from frontrunner.scores.influence import Influence
 from frontrunner.scores.score import CLASSIFICATION, Estimate, Score
 from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.statistics import Floats
@@ -43,21 +43,31 @@ def _regularised_gram(features: Floats) -> Floats:
     return np.asarray(gram)
 
 
-def _left_out(features: Floats) -> tuple[Floats, Floats]:
+def _left_out(features: Floats, *, centred: bool) -> tuple[Floats, Floats]:
     """(n,) how much smaller 2 R(F) is without each row, and (D,) A^-1 times the mean row, A = I + F'F / (n eps).
 
-    The difference is -log(1 - h) less the mean leverage; the second term is due to the smaller n in n eps.
+    The difference is -log(1 - w h) less the mean leverage; the second term is due to the smaller n in n eps.
+
+    Args:
+        features: (n, D).
+        centred: whether F is centred by its own mean. The mean moves as well when a row leaves, so the scatter loses
+            w = n / (n - 1) of the row's product with itself, not w = 1. For D > n this decides: h is nearly 1 there.
     """
     n, dimension = features.shape
+    weight = n / max(n - 1, 1) if centred else 1.0
     factor = cho_factor(_regularised_gram(features), lower=True, overwrite_a=True)
     if n < dimension:
         # A^-1 F' = F' (I + K)^-1, and 1 - h is the diagonal of (I + K)^-1 itself.
         inverse = cho_solve(factor, np.eye(n))
-        unseen = np.diagonal(inverse)
-        return -np.log(unseen) - (1.0 - unseen.mean()), features.T @ inverse.mean(axis=1)
+        diagonal = np.diagonal(inverse)
+        # 1 - w h, as a difference of 1/n where F is centred: h itself has lost these digits.
+        unseen = np.maximum(weight * (diagonal - 1 / n) if centred else diagonal, np.finfo(np.float64).tiny)
+        return -np.log(unseen) - (1.0 - diagonal.mean()), features.T @ inverse.mean(axis=1)
     white = solve_triangular(factor[0], features.T, lower=True, check_finite=False)
-    leverage = np.minimum(np.einsum("dn,dn->n", white, white) / (n * EPSILON), 1 - 1e-12)
-    return -np.log1p(-leverage) - leverage.mean(), cho_solve(factor, features.mean(axis=0))
+    leverage = np.einsum("dn,dn->n", white, white) / (n * EPSILON)
+    return -np.log1p(-np.minimum(weight * leverage, 1 - 1e-12)) - leverage.mean(), cho_solve(
+        factor, features.mean(axis=0)
+    )
 
 
 def estimate(data: ScoringInput) -> Estimate:
@@ -88,21 +98,17 @@ def estimate(data: ScoringInput) -> Estimate:
     members = [np.flatnonzero(rows.codes == c) for c in range(data.class_count)]
     value = _coding_rate(features) - float(np.mean([_coding_rate(features[of]) for of in members]))
 
-    def replicates() -> Floats:
+    def influence() -> Influence:
         n, classes = features.shape[0], data.class_count
-        influence = _left_out(features)[0]
+        changes = _left_out(features, centred=True)[0]
         for of in members:
-            moved, along_mean = _left_out(features[of])
-            influence[of] -= moved / classes
+            moved, along_mean = _left_out(features[of], centred=False)
+            changes[of] -= moved / classes
             # The row also changes the overall mean, which centres every class.
-            influence += 2 * (features @ along_mean) / (n * EPSILON * classes)
-        # Any row that is left out lowers its class's rate a little. That part depends on how many rows there are, not
-        # on which were drawn, and groups differ in size: subtract it.
-        for of in members:
-            influence[of] -= influence[of].mean()
-        return leave_group_out(value, influence / 2, rows.groups)
+            changes += 2 * (features @ along_mean) / (n * EPSILON * classes)
+        return Influence(changes / 2, rows.index)
 
-    return Estimate(value, value, replicates)
+    return Estimate(value, value, influence)
 
 
 SCORE = Score(

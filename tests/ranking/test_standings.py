@@ -45,9 +45,9 @@ def output(**values: ScoreValue) -> StepOutput:
     )
 
 
-def test_overlapping_intervals_are_called_ties_and_others_are_not():
+def test_a_lead_within_what_the_draw_of_examples_changes_is_a_tie_and_a_clear_one_is_not():
     finished = [
-        (described("near"), output(logme=scored(0.85))),
+        (described("near"), output(logme=scored(0.99, noise=(0.01, -0.01, 0.0)))),
         (described("best"), output(logme=scored(1.0))),
         (described("far"), output(logme=scored(0.5))),
     ]

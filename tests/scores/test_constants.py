@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from frontrunner import FeatureStatistics, scores
 from frontrunner.scores.parc import row_correlations
-from frontrunner.scores.sampling import GROUPS, SEED, stratified_sample
+from frontrunner.scores.sampling import GROUPS, SEED, stratified_folds, stratified_sample
 from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.scores.sfda import adaptive_shrinkage
 from tests.scores.inputs import separable
@@ -172,17 +172,19 @@ def test_parc_is_scipys_spearman_over_pairs_of_numpys_correlations() -> None:
     np.testing.assert_allclose(1 - row_correlations(features), parc_distances(features), atol=1e-12)
 
 
-def test_parc_without_a_group_correlates_the_ranks_of_the_pairs_that_are_left() -> None:
+def test_parc_without_a_row_correlates_the_ranks_of_the_pairs_that_are_left() -> None:
     data = separable(96, 7, 3)
-    labels, groups = data["labels"], groups_of(data)
+    labels, shard = data["labels"], scores.shard_of(**data)
     first, second = np.triu_indices(96, 1)
     ranks = rankdata(np.round(parc_distances(data["features"])[first, second], 12))
     different = labels[first] != labels[second]
     expected = []
-    for group in range(GROUPS):
-        left = (groups[first] != group) & (groups[second] != group)
+    for row in range(96):
+        left = (first != row) & (second != row)
         expected.append(100 * np.corrcoef(ranks[left], different[left])[0, 1])
-    np.testing.assert_allclose(replicates("parc", data), expected, rtol=1e-9)
+    influence = scores.describe("parc").estimate(ScoringInput(shard.statistics(), [shard])).influence
+    assert influence is not None
+    np.testing.assert_allclose(influence().changes, (np.mean(expected) - expected) * 95 / 96, rtol=1e-9, atol=1e-9)
 
 
 def test_parc_without_a_pair_is_zero() -> None:
@@ -245,9 +247,9 @@ def test_a_sample_of_real_targets_is_numpys_choice_without_replacement() -> None
     assert stratified_sample(None, 20, 20).tolist() == list(range(20))
 
 
-def test_rows_are_dealt_in_turn_class_by_class_into_thirty_two_groups() -> None:
+def test_rows_are_dealt_in_turn_class_by_class_into_folds() -> None:
     labels = np.random.default_rng(0).integers(5, size=100)
     expected = np.empty(100, dtype=int)
     for place, row in enumerate(sorted(range(100), key=lambda row: (labels[row], row))):
-        expected[row] = place % 32
-    assert groups_of({"features": np.ones((100, 1)), "labels": labels}).tolist() == expected.tolist()
+        expected[row] = place % 5
+    assert stratified_folds(labels, 5).tolist() == expected.tolist()

@@ -100,7 +100,7 @@ def test_replicates_are_right_where_source_classes_have_less_than_an_example_eac
     groups = ScoringInput(shard.statistics(), [shard]).groups
     found = np.array(evaluated(name, labels, predictions).replicates)
     exact = np.array([evaluated(name, labels[groups != g], predictions[groups != g]).value for g in range(GROUPS)])
-    assert standard_error(found) == pytest.approx(standard_error(exact), rel=0.035)
+    assert standard_error(found) == pytest.approx(standard_error(exact), rel=0.06)
     np.testing.assert_allclose(found - found.mean(), exact - exact.mean(), atol=error * exact.std())
 
 

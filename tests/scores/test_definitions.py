@@ -169,7 +169,7 @@ def test_lda_leaves_each_row_out_exactly() -> None:
     data = separable(36, 5, 3)
     _, scored = statistics_and_input(data)
     rows, features, labels, n = scored.rows(36), data["features"], data["labels"], 36
-    found = leave_one_out_discriminants(Scatter.of(scored.statistics), rows)
+    found, _ = leave_one_out_discriminants(Scatter.of(scored.statistics), rows)
     within = Scatter.of(scored.statistics).within()
     a = oracle_approximating_intensity(within, n)
     target = np.trace(within) / n / 5

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from frontrunner import logme, scores
 from frontrunner.scores import fixed_point_evidence, logme_from_statistics, maximise_evidence
 from frontrunner.scores.parc import row_correlations
-from frontrunner.scores.sfda import adaptive_shrinkage, self_challenging_posterior
+from frontrunner.scores.sfda import SelfChallenging, adaptive_shrinkage
 from tests.scores.inputs import CLASSIFICATION_ORACLES, EXPECTED, oracle
 
 SOLVERS = [maximise_evidence, fixed_point_evidence]
@@ -99,7 +99,7 @@ def test_sfda_differs_from_its_reference_by_an_unfinished_power_iteration(name: 
     features, labels = data["features"].astype(np.float64), data["labels"]
     theirs = _three_rounds_of_power_iteration(features, labels)
     assert theirs > adaptive_shrinkage(features, labels)
-    assert self_challenging_posterior(features, labels, theirs).mean() == pytest.approx(expected, rel=1e-9)
+    assert SelfChallenging.of(features, labels, theirs).terms.mean() == pytest.approx(expected, rel=1e-9)
     assert scores.score("sfda", features, labels) == pytest.approx(expected, rel=1e-3)
 
 
