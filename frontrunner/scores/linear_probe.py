@@ -68,9 +68,8 @@ def estimate(data: ScoringInput) -> Estimate:
             held = folds == fold
             predicted = _fit_and_predict(model, strength, features[~held], codes[~held], features[held])
             correct[held] = predicted == codes[held]
-        if correct.sum() < best.sum():
-            break  # weaker penalties fit the noise, and take longest
-        best, chosen = correct, strength
+        if correct.sum() >= best.sum():
+            best, chosen = correct, strength
     return prediction_quality(1.0 - best[:, None], rows, leverage=_mean_leverage(codes.size, data.dimension, chosen))
 
 
@@ -133,5 +132,5 @@ SCORE = Score(
     lowest=0.0,
     highest=1.0,
     largest_sample=LARGEST_SAMPLE,
-    version=2,
+    version=3,
 )

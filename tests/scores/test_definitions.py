@@ -9,7 +9,7 @@ import pytest
 from scipy.linalg import solve
 from scipy.stats import multivariate_normal
 from sklearn.covariance import ledoit_wolf_shrinkage
-from sklearn.linear_model import RidgeClassifier, RidgeCV
+from sklearn.linear_model import LogisticRegression, RidgeClassifier, RidgeCV
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -280,3 +280,19 @@ def test_leverages_between_nodes_are_right_to_a_thousandth_and_no_nodes_are_wast
     squared = np.exp(np.linspace(-20, 40, 300))[:, None]
     worst = float(np.abs((squared / (squared + nodes)) @ weights - squared / (squared + t)).max())
     assert 1e-5 < worst < 1e-3
+
+
+def test_the_linear_probe_tries_every_penalty_though_a_weaker_one_did_worse() -> None:
+    # What the columns share is noise, and drowns the signal until the penalty is weak.
+    generator = np.random.default_rng(1)
+    own = generator.normal(size=(200, 12))
+    features = 8.0 * generator.normal(size=(200, 1)) + own
+    labels = (own @ generator.normal(size=12) > 0).astype(int)
+    standard = (features - features.mean(axis=0)) / features.std(axis=0)
+    accuracies = [
+        float((cross_val_predict(LogisticRegression(C=c, max_iter=2000), standard, labels, cv=5) == labels).mean())
+        for c in (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+    ]
+    assert min(accuracies[1:3]) < accuracies[0]
+    assert accuracies[-1] > 0.8
+    assert scores.score("linear_probe", features, labels) == pytest.approx(accuracies[-1], abs=0.05)
