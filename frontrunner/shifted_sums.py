@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg.blas import dsyr2, dsyrk
 from scipy.sparse import csr_array
 
-from frontrunner.inputs import Floats, require_finite
+from frontrunner.errors import InvalidFeatures
+from frontrunner.inputs import Floats, as_probabilities, as_target_matrix, encode_labels, require_finite
 
 # Rows converted to float64 at once: 1024 x 2048 features are 16 MiB, and larger blocks make dsyrk no faster.
 ROWS_PER_BLOCK = 1024
@@ -55,7 +56,54 @@ def gram_about(gram: Floats, shifted_sum: Floats, n: int, moved: Floats) -> Floa
     return np.asarray(dsyr2(1.0, shifted_sum + n / 2 * moved, moved, lower=1, a=gram))
 
 
-def sums_about(matrix: NDArray[Any], shift: Floats, outputs: Any) -> dict[str, Floats]:
+def sums_of_batch(
+    matrix: NDArray[Any],
+    shift: Floats,
+    labels: ArrayLike | None,
+    targets: ArrayLike | None,
+    source_probabilities: ArrayLike | None,
+) -> dict[str, Any]:
+    """All sums of one batch about `shift` (D,) except for the Gram matrix, by the statistic's name, after all checks.
+
+    Raises:
+        InvalidFeatures: shapes or types do not fit together, or both labels and targets are given.
+        FeaturesNotFinite: NaN, infinity, or squares beyond float64.
+    """
+    n = matrix.shape[0]
+    if labels is not None and targets is not None:
+        raise InvalidFeatures("give labels (classification) or targets (regression), not both")
+    if source_probabilities is not None and labels is None:
+        raise InvalidFeatures("source_probabilities need labels beside them")
+
+    sums: dict[str, Any] = {"n": n, "shift": shift}
+    target_sum = target_square_sum = np.zeros(0)
+    codes: NDArray[np.int64] | None = None
+    real = np.zeros((n, 0))
+    if labels is not None:
+        sums["classes"], codes = encode_labels(labels)
+        target_sum = np.bincount(codes, minlength=len(sums["classes"])).astype(np.float64)
+        target_square_sum = target_sum.copy()
+    elif targets is not None:
+        real = as_target_matrix(targets)
+        target_sum = real.sum(axis=0)
+        target_square_sum = np.einsum("nk,nk->k", real, real)
+        require_finite(target_square_sum, "targets")
+    length = real.shape[0] if codes is None else codes.shape[0]
+    if length != n:
+        raise InvalidFeatures(f"{n} feature rows but {length} {'targets' if codes is None else 'labels'}")
+
+    outputs = real if codes is None else _one_hot(codes, target_sum.size)
+    sums |= {"target_sum": target_sum, "target_square_sum": target_square_sum, **_sums_about(matrix, shift, outputs)}
+
+    if source_probabilities is not None and codes is not None:
+        probabilities = as_probabilities(source_probabilities, n)
+        counts = np.zeros((probabilities.shape[1], target_sum.size))
+        np.add.at(counts, (probabilities.argmax(axis=1), codes), 1.0)
+        sums |= {"source_joint": np.asarray((outputs.T @ probabilities).T), "source_counts": counts}
+    return sums
+
+
+def _sums_about(matrix: NDArray[Any], shift: Floats, outputs: Any) -> dict[str, Floats]:
     """The sums that are linear in the rows or weigh them by their squared norms, by the statistic's name.
 
     Args:
@@ -87,7 +135,7 @@ def sums_about(matrix: NDArray[Any], shift: Floats, outputs: Any) -> dict[str, F
     }
 
 
-def one_hot(codes: NDArray[np.int64], columns: int) -> Any:
+def _one_hot(codes: NDArray[np.int64], columns: int) -> Any:
     """(n, columns) sparse one-hot rows of `codes` (n,)."""
     n = codes.shape[0]
     return csr_array((np.ones(n), codes, np.arange(n + 1)), shape=(n, columns))

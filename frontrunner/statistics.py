@@ -14,24 +14,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.linalg.blas import dsymv
 
-from frontrunner.errors import IncompatibleStatistics, InvalidFeatures
+from frontrunner.errors import IncompatibleStatistics
 from frontrunner.files import whole_file
 from frontrunner.inputs import (
     Floats,
     Label,
     as_feature_matrix,
-    as_probabilities,
-    as_target_matrix,
     encode_labels,
-    require_finite,
 )
-from frontrunner.shifted_sums import add_gram, gram_about, mean_of, one_hot, sums_about
+from frontrunner.shifted_sums import add_gram, gram_about, mean_of, sums_of_batch
 
 __all__ = ["FeatureStatistics", "Floats", "Label", "as_feature_matrix", "encode_labels"]
 
@@ -185,7 +182,8 @@ class FeatureStatistics:
                 f"statistics differ in feature dimension: {self.dimension} and {matrix.shape[1]}"
             )
         shift = self.shift if self.n else mean_of(matrix)
-        part = _of_batch(matrix, shift, labels, targets, source_probabilities)
+        part = FeatureStatistics()
+        vars(part).update(sums_of_batch(matrix, shift, labels, targets, source_probabilities))
         if part.n == 0:
             return self
         # Everything has been checked by now, so the Gram matrix may grow in place: one D x D in all.
@@ -271,48 +269,6 @@ class FeatureStatistics:
 
     def _become(self, other: FeatureStatistics) -> None:
         vars(self).update(vars(other))
-
-
-def _of_batch(
-    matrix: NDArray[Any],
-    shift: Floats,
-    labels: ArrayLike | None,
-    targets: ArrayLike | None,
-    source_probabilities: ArrayLike | None,
-) -> FeatureStatistics:
-    """All sums of one batch about `shift` (D,) except for the Gram matrix, after all checks."""
-    n = matrix.shape[0]
-    if labels is not None and targets is not None:
-        raise InvalidFeatures("give labels (classification) or targets (regression), not both")
-    if source_probabilities is not None and labels is None:
-        raise InvalidFeatures("source_probabilities need labels beside them")
-
-    part = FeatureStatistics()
-    part.n, part.shift = n, shift
-    codes: NDArray[np.int64] | None = None
-    real = np.zeros((n, 0))
-    if labels is not None:
-        part.classes, codes = encode_labels(labels)
-        part.target_sum = np.bincount(codes, minlength=len(part.classes)).astype(np.float64)
-        part.target_square_sum = part.target_sum.copy()
-    elif targets is not None:
-        real = as_target_matrix(targets)
-        part.target_sum = real.sum(axis=0)
-        part.target_square_sum = np.einsum("nk,nk->k", real, real)
-        require_finite(part.target_square_sum, "targets")
-    length = real.shape[0] if codes is None else codes.shape[0]
-    if length != n:
-        raise InvalidFeatures(f"{n} feature rows but {length} {'targets' if codes is None else 'labels'}")
-
-    outputs = real if codes is None else one_hot(codes, part.target_sum.size)
-    vars(part).update(sums_about(matrix, shift, outputs))
-
-    if source_probabilities is not None and codes is not None:
-        probabilities = as_probabilities(source_probabilities, n)
-        part.source_joint = np.asarray((outputs.T @ probabilities).T)
-        part.source_counts = np.zeros_like(part.source_joint)
-        np.add.at(part.source_counts, (probabilities.argmax(axis=1), codes), 1.0)
-    return part
 
 
 def _about(statistics: FeatureStatistics, shift: Floats) -> FeatureStatistics:

@@ -21,9 +21,10 @@ import numpy as np
 
 from frontrunner.scores.influence import Influence
 from frontrunner.scores.leave_one_out import leave_one_out
+from frontrunner.scores.moments import Moments
 from frontrunner.scores.score import EVERY_TASK, Estimate, Score
 from frontrunner.scores.scoring_input import INTERVAL_ROWS, ScoringInput, occurring_columns
-from frontrunner.scores.spectrum import Eigenbasis, Moments, Spectrum, decompose
+from frontrunner.scores.spectrum import Eigenbasis, Spectrum, decompose
 from frontrunner.statistics import FeatureStatistics, Floats
 
 # t is searched from s_2^2 e^-30 to s_1^2 e^+30: where the rank is n the supremum may lie at t -> 0. Below, the second

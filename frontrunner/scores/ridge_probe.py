@@ -14,9 +14,10 @@ import numpy as np
 from frontrunner.scores.baseline import losses_of, prediction_quality
 from frontrunner.scores.leave_one_out import leave_one_out
 from frontrunner.scores.logme import maximise_evidence, moments_of
+from frontrunner.scores.moments import Moments
 from frontrunner.scores.score import EVERY_TASK, Estimate, Score
 from frontrunner.scores.scoring_input import Rows, ScoringInput, require_varying_targets
-from frontrunner.scores.spectrum import Eigenbasis, Moments, Spectrum, decompose
+from frontrunner.scores.spectrum import Eigenbasis, Spectrum, decompose
 from frontrunner.statistics import Floats
 
 LARGEST_SAMPLE = 4096

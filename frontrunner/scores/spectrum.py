@@ -11,11 +11,6 @@ and the eigenvalues s_i^2 of G. Two classes compute this:
 - `Eigenbasis`, for n <= D: from the n x n Gram matrix of the rows where rows are at hand, else from F'F. Here the
   supremum may lie at t -> 0. Sums of z_i^2 t/(t + s_i^2), z_i = (V'B)_i / s_i, keep their digits there, whereas
   y'y - b'x would cancel.
-
-G = S + n m m' with the scatter S about the mean m. Where the mean is far larger than the spread, one eigenvalue is far
-larger than the others, and they would drown in its rounding. So G is first rotated by a reflector that puts the mean
-(for rows: the vector of ones) on the first axis: its large number then stands alone in the first place, and reduction
-from the first column on leaves the others their digits.
 """
 
 from __future__ import annotations
@@ -27,78 +22,13 @@ from typing import Protocol, Self
 
 import numpy as np
 from scipy.linalg import lapack
-from scipy.linalg.blas import dger, dsymv, dsyr2
 
 from frontrunner.errors import InvalidFeatures
+from frontrunner.scores.moments import Moments, Reflector, mean_first
 from frontrunner.scores.symmetric import eigen, tridiagonalise
 from frontrunner.statistics import Floats
 
 _ROWS_AT_ONCE = 1024
-
-
-@dataclass(frozen=True)
-class Moments:
-    """The second moments to decompose: scatter and means for LogME, scatter alone for a model with an intercept.
-
-    Attributes:
-        n: number of examples.
-        scatter_lower: (D, D) S = sum (f - m)(f - m)', lower triangle; not written to. G is S + n m m'.
-        scatter_cross: (D, C) sum (f - m) y'. B is that plus n m a'.
-        mean: (D,) m; zero for a model with an intercept.
-        target_mean: (C,) a; zero for a model with an intercept.
-        target_square: (C,) y'y, positive.
-    """
-
-    n: int
-    scatter_lower: Floats
-    scatter_cross: Floats
-    mean: Floats
-    target_mean: Floats
-    target_square: Floats
-
-
-@dataclass(frozen=True)
-class Reflector:
-    """Householder's reflector H = I - 2 v v' of unit v that takes a vector a to `sign` |a| times the first axis.
-
-    Attributes:
-        vector: (k,) v; zero for a = 0, where H is the identity.
-        sign: 1 or -1.
-    """
-
-    vector: Floats
-    sign: float
-
-    @classmethod
-    def to_first_axis(cls, vector: Floats) -> Self:
-        """The reflector of `vector` (k,).
-
-        Example:
-            >>> reflector = Reflector.to_first_axis(np.array([3.0, 4.0]))
-            >>> np.abs(reflector.apply(np.array([[3.0], [4.0]]))[:, 0]).round(12).tolist()
-            [5.0, 0.0]
-        """
-        length = float(np.linalg.norm(vector))
-        if length == 0:
-            return cls(np.zeros_like(vector), 1.0)
-        # Away from the first axis, so that the difference does not cancel.
-        sign = -1.0 if vector[0] > 0 else 1.0
-        direction = vector / length
-        direction[0] -= sign
-        return cls(direction / np.linalg.norm(direction), sign)
-
-    def apply(self, columns: Floats) -> Floats:
-        """H X for X (k, m); a copy in Fortran order."""
-        copy = np.array(columns, dtype=np.float64, order="F")
-        if copy.size == 0:
-            return copy
-        return np.asarray(dger(-2.0, self.vector, self.vector @ columns, a=copy, overwrite_a=1))
-
-    def apply_to_both_sides(self, lower: Floats) -> Floats:
-        """H A H for a symmetric A (k, k) given by its lower triangle; a copy in Fortran order, lower triangle."""
-        along = dsymv(1.0, lower, self.vector, lower=1)
-        half = along - float(self.vector @ along) * self.vector
-        return np.asarray(dsyr2(-2.0, self.vector, half, lower=1, a=np.asfortranarray(lower)))
 
 
 @dataclass(frozen=True)
@@ -196,7 +126,7 @@ class Eigenbasis:
     @classmethod
     def of_moments(cls, moments: Moments) -> Self:
         """From G; eigenvalues below max(n, D) machine epsilons of the largest are null directions."""
-        reflector, lower, cross = _mean_first(moments)
+        reflector, lower, cross = mean_first(moments)
         values, vectors = eigen(lower)
         rank = _rank(values, float(np.trace(moments.scatter_lower)), max(moments.n, values.size), moments.n)
         squared, vectors = values[::-1][:rank], vectors[:, ::-1][:, :rank]
@@ -302,7 +232,7 @@ class Tridiagonal:
     @classmethod
     def of_moments(cls, moments: Moments) -> Self:
         """By Householder's reduction of G, O(D^3)."""
-        first, lower, cross = _mean_first(moments)
+        first, lower, cross = mean_first(moments)
         diagonal, off_diagonal, reflectors, scales, values = tridiagonalise(lower)
         rotated = _rotate(reflectors, scales, cross, "T")
         squared = np.maximum(values[::-1], 0.0)
@@ -361,22 +291,6 @@ class Tridiagonal:
         return np.asarray(solved)
 
 
-def _require_no_zero_target(target_square: Floats) -> None:
-    if (target_square <= 0).any():
-        raise InvalidFeatures("a target column is zero for every example; its evidence has no maximum")
-
-
-def _mean_first(moments: Moments) -> tuple[Reflector, Floats, Floats]:
-    """The reflector that puts the mean on the first axis, and G (D, D), lower triangle, and B (D, C) after it."""
-    reflector = Reflector.to_first_axis(moments.mean)
-    length = float(np.linalg.norm(moments.mean))
-    lower = reflector.apply_to_both_sides(moments.scatter_lower)
-    cross = reflector.apply(moments.scatter_cross)
-    lower[0, 0] += moments.n * length**2
-    cross[0] += moments.n * length * reflector.sign * moments.target_mean
-    return reflector, lower, cross
-
-
 def _rotate(reflectors: Floats, scales: Floats, columns: Floats, trans: str) -> Floats:
     """Q'columns ("T") or Q columns ("N") for `columns` (D, k), which may be written over; the first row stays."""
     rotated = np.asfortranarray(columns, dtype=np.float64)
@@ -400,3 +314,8 @@ def _rest(target_square: Floats, projections: Floats, full_row_rank: bool) -> Fl
     if full_row_rank:
         return np.zeros_like(target_square)
     return np.asarray(np.maximum(target_square - (projections**2).sum(axis=0), 0.0))
+
+
+def _require_no_zero_target(target_square: Floats) -> None:
+    if (target_square <= 0).any():
+        raise InvalidFeatures("a target column is zero for every example; its evidence has no maximum")
