@@ -10,10 +10,13 @@ from rich.console import Console
 
 from frontrunner.commands.common import (
     HubOption,
+    ImageOption,
     InputOption,
     JsonOption,
     LabelOption,
+    SplitOption,
     TaskOption,
+    TextOption,
     dataset_options,
     print_json,
     refusals,
@@ -29,7 +32,10 @@ def source(
     ] = 5000,
     task: TaskOption = None,
     label: LabelOption = None,
+    text: TextOption = None,
+    image: ImageOption = None,
     input: InputOption = None,  # noqa: A002 - the option's name
+    split: SplitOption = None,
     json: JsonOption = False,
 ) -> None:
     """Keep statistics of CHECKPOINT on its source DATASET: the discrepancy is then measured from them."""
@@ -37,7 +43,7 @@ def source(
         from frontrunner.display import progress_bars
         from frontrunner.ranking import register_source
 
-        options = dataset_options(task, label, input)
+        options = dataset_options(task, label, input, text=text, image=image, split=split)
         with progress_bars(Console(stderr=True), quiet=json) as progress:
             kept = register_source(
                 checkpoint, dataset, hub=hub, options=options, max_examples=max_examples, progress=progress

@@ -10,9 +10,12 @@ from rich.console import Console
 
 from frontrunner.commands.common import (
     HubOption,
+    ImageOption,
     InputOption,
     JsonOption,
     LabelOption,
+    SplitOption,
+    TextOption,
     dataset_options,
     print_json,
     refusals,
@@ -32,7 +35,10 @@ def distance(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the samples.")] = 0,
     beta: Annotated[float, typer.Option("--beta", min=1e-6, help="Weight of information against loss.")] = 0.05,
     label: LabelOption = None,
+    text: TextOption = None,
+    image: ImageOption = None,
     input: InputOption = None,  # noqa: A002 - the option's name
+    split: SplitOption = None,
     json: JsonOption = False,
 ) -> None:
     """Print what each task adds for one who knows another: from the row's to the column's, not symmetric."""
@@ -43,7 +49,7 @@ def distance(
         from frontrunner.ranking import TaskDistanceRequest, compare_datasets
 
         request = TaskDistanceRequest(checkpoint=checkpoint, beta=beta, max_examples=max_examples, seed=seed)
-        options = dataset_options(None, label, input)
+        options = dataset_options(None, label, input, text=text, image=image, split=split)
         with progress_bars(Console(stderr=True), quiet=json) as progress:
             found = compare_datasets(datasets, checkpoint, hub=hub, request=request, options=options, progress=progress)
         if json:

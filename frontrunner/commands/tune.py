@@ -11,6 +11,7 @@ from rich.console import Console
 
 from frontrunner.commands.common import (
     HubOption,
+    ImageOption,
     InputOption,
     JsonOption,
     LabelOption,
@@ -18,6 +19,8 @@ from frontrunner.commands.common import (
     MaxLatencyOption,
     MaxMemoryOption,
     MaxParametersOption,
+    SplitOption,
+    TextOption,
     constraints,
     dataset_options,
     print_json,
@@ -74,7 +77,10 @@ def tune(
     ] = True,
     out: Annotated[Path | None, typer.Option("--out", help="Copy the tuned model into this new folder.")] = None,
     label: LabelOption = None,
+    text: TextOption = None,
+    image: ImageOption = None,
     input: InputOption = None,  # noqa: A002 - the option's name
+    split: SplitOption = None,
     json: JsonOption = False,
 ) -> None:
     """Tune checkpoints on DATASET into one model. Interrupted, the same command goes on where it stopped."""
@@ -102,7 +108,7 @@ def tune(
             raise typer.BadParameter(f"{out} exists already", param_hint="--out")
         if out is not None and not request.method.exports_plain_models:
             raise typer.BadParameter(f"{request.method.name} makes no plain model", param_hint="--out")
-        options = dataset_options(None, label, input)
+        options = dataset_options(None, label, input, text=text, image=image, split=split)
         with progress_bars(Console(stderr=True), quiet=json) as progress:
             output = tune_here(dataset, request, hub=hub, top=top, source=source, options=options, progress=progress)
         if out is not None:

@@ -10,29 +10,14 @@ import timm
 import timm.data
 import torch
 import transformers
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from timm.models import save_for_hf
 
 from frontrunner import errors
-from frontrunner.data import open_dataset
 from frontrunner.hub import describe_directory
-from frontrunner.hub.describing.variants import variants
-from frontrunner.hub.opening.checkpoint import Checkpoint, ForwardOutput
-from frontrunner.hub.opening.images import ImagePreparation
 from frontrunner.hub.opening.open import open_checkpoint
-from frontrunner.hub.opening.self_test import with_self_test
-from frontrunner.ranking import RankingRequest, rank
-from frontrunner.settings import Settings
+from tests.hub.vision_models import EYES, each, pixels_of, same, vit
 
-EYES = {
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "image_size": 32,
-    "patch_size": 8,
-}
 WORDS = {
     "vocab_size": 64,
     "hidden_size": 32,
@@ -41,47 +26,6 @@ WORDS = {
     "intermediate_size": 64,
     "max_position_embeddings": 16,
 }
-
-
-@pytest.fixture
-def images():
-    generator = np.random.default_rng(0)
-    return [Image.fromarray(generator.integers(0, 255, (*size, 3), dtype=np.uint8)) for size in ((40, 50), (60, 36))]
-
-
-@pytest.fixture
-def saved(tmp_path):
-    """Writes a model of transformers with a processor to 32 x 32 pixels."""
-
-    def write(module, name="it", processor=None):
-        torch.manual_seed(0)
-        with torch.no_grad():
-            for value in module.parameters():
-                value.add_(torch.randn_like(value), alpha=0.1)
-        module.eval().save_pretrained(tmp_path / name)
-        processor = processor or transformers.ViTImageProcessor(size={"height": 32, "width": 32})
-        processor.save_pretrained(tmp_path / name)
-        return tmp_path / name
-
-    return write
-
-
-def pixels_of(folder, images):
-    processor = transformers.AutoImageProcessor.from_pretrained(folder)
-    return [processor(images=image, return_tensors="pt")["pixel_values"] for image in images]
-
-
-@torch.no_grad()
-def each(module, pixels, read):
-    return torch.cat([read(module(pixel_values=image)) for image in pixels]).numpy()
-
-
-def same(a, b):
-    np.testing.assert_allclose(a, b, rtol=0, atol=1e-4 * np.abs(b).max())
-
-
-def vit(**how):
-    return transformers.ViTModel(transformers.ViTConfig(**EYES), **how)
 
 
 def test_a_missing_pooling_layer_is_never_drawn_at_random_and_the_class_token_is_read(saved, images):
@@ -223,120 +167,3 @@ def test_a_model_saved_without_pooling_is_pooled_and_says_so(tmp_path, images, a
         hidden = module(torch.stack([transform(image) for image in images]))
     same(opened.features(images), (hidden[:, 0] if architecture == "test_vit" else hidden.mean((2, 3))).numpy())
     assert "saved without pooling" in opened.provenance.notes[0]
-
-
-def variant(folder, choice):
-    (found,) = variants(describe_directory(folder), choice)
-    return found
-
-
-@pytest.mark.parametrize("layer", [1, 2, 3])
-def test_a_layer_of_a_vision_transformer_is_its_first_layers_and_the_closing_normalisation(saved, images, layer):
-    module = vit()
-    folder = saved(module)
-    with torch.no_grad():
-        hidden = torch.cat(
-            [
-                module.layernorm(module(pixel_values=image, output_hidden_states=True).hidden_states[layer])
-                for image in pixels_of(folder, images)
-            ]
-        ).numpy()
-    if layer == 3:
-        last = each(module, pixels_of(folder, images), lambda output: output.last_hidden_state)
-        same(open_checkpoint(variant(folder, "layer=3")).features(images), last[:, 0])
-        return
-    same(open_checkpoint(variant(folder, f"layer={layer}")).features(images), hidden[:, 0])
-    same(open_checkpoint(variant(folder, f"layer={layer},pooling=mean")).features(images), hidden.mean(1))
-
-
-def test_stages_of_a_convolutional_network_are_its_layers(saved, images):
-    config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16, 32, 64], depths=[1, 1, 1, 1])
-    module = transformers.ResNetForImageClassification(config)
-    folder = saved(module)
-    with torch.no_grad():
-        outputs = [
-            module.resnet(pixel_values=image, output_hidden_states=True).hidden_states
-            for image in pixels_of(folder, images)
-        ]
-    for stage in (1, 3):
-        expected = torch.cat([hidden[stage].mean((2, 3)) for hidden in outputs]).numpy()
-        same(open_checkpoint(variant(folder, f"layer={stage}")).features(images), expected)
-    assert len(variants(describe_directory(folder), "layer=each")) == 4
-    with pytest.raises(errors.CheckpointUnreadable, match="different widths"):
-        open_checkpoint(variant(folder, "layer=mean"))
-    with pytest.raises(errors.UnknownVariant, match="1 to 4"):
-        variant(folder, "layer=5")
-
-
-@pytest.mark.parametrize(("architecture", "layers"), [("test_vit", 6), ("test_resnet", 4), ("test_efficientnet", 5)])
-def test_layers_of_timms_models_are_counted_and_read(tmp_path, images, architecture, layers):
-    module = timm.create_model(architecture).eval()
-    save_for_hf(module, tmp_path / "it", safe_serialization=True)
-    described = describe_directory(tmp_path / "it")
-    assert described.layers == layers
-    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(module), is_training=False)
-    pixels = torch.stack([transform(image) for image in images])
-    seen = {}
-    second = {"test_vit": "blocks.1", "test_resnet": "layer2", "test_efficientnet": "blocks.1"}[architecture]
-    part = module.get_submodule(second)
-    part.register_forward_hook(lambda _module, _arguments, output: seen.update(it=output))
-    with torch.no_grad():
-        module(pixels)
-        hidden = module.norm(seen["it"])[:, 1:].mean(1) if architecture == "test_vit" else seen["it"].mean((2, 3))
-    found = variant(tmp_path / "it", "layer=2,pooling=mean")
-    same(open_checkpoint(found).features(images), hidden.numpy())
-    assert found.parameters < described.parameters
-    assert found.digest != described.digest
-
-
-def test_a_class_token_that_is_not_there_is_not_read(tmp_path):
-    save_for_hf(timm.create_model("test_resnet"), tmp_path / "it", safe_serialization=True)
-    with pytest.raises(errors.CheckpointUnreadable, match="no class token"):
-        open_checkpoint(variant(tmp_path / "it", "pooling=cls"))
-    with pytest.raises(errors.UnknownVariant, match="pooling=mean or cls"):
-        variant(tmp_path / "it", "pooling=last")
-
-
-class _Depends(torch.nn.Module):
-    def forward(self, pixels):
-        return pixels.flatten(1)[:, :4] - pixels.mean()
-
-
-def checkpoint(hub, forward):
-    prepare = lambda image: torch.from_numpy(np.asarray(image.resize((8, 8)), dtype=np.float32)).permute(2, 0, 1)  # noqa: E731
-    return Checkpoint(describe_directory(hub / "vit"), _Depends(), ImagePreparation(prepare), forward, 4)
-
-
-def test_features_that_depend_on_the_batch_are_read_one_at_a_time(hub, images):
-    module = _Depends()
-    opened = with_self_test(checkpoint(hub, lambda pixels: ForwardOutput(module(pixels), None)))
-    assert (opened.provenance.one_at_a_time, opened.provenance.self_test) == (True, 0.0)
-    np.testing.assert_array_equal(opened.features(images)[1:], opened.features(images[1:]))
-
-
-def test_features_that_change_from_reading_to_reading_are_refused(hub):
-    def forward(pixels):
-        return ForwardOutput(torch.rand(len(pixels), 4), None)
-
-    with pytest.raises(errors.CheckpointUnreadable, match="reading one example twice"):
-        with_self_test(checkpoint(hub, forward))
-
-
-def test_the_self_test_and_what_is_read_instead_stand_in_a_ranking_also_where_features_were_cached(
-    saved, colours, tmp_path
-):
-    saved(vit(add_pooling_layer=False), "hub/vit")
-    found = [
-        rank(
-            colours,
-            hub=tmp_path / "hub",
-            settings=Settings(home=tmp_path / "home", packages=False),
-            request=RankingRequest(max_examples=40, baselines=False),
-        ).ranking[0]
-        for _ in range(2)
-    ]
-    assert found[1].forward_examples == 0
-    assert found[0].reading == found[1].reading
-    assert found[0].reading.self_test < 1e-4
-    assert "the class token is read" in found[0].reading.notes[0]
-    assert open_dataset(colours).modality == "image"
