@@ -38,6 +38,14 @@ def test_a_checkpoint_is_opened_by_id_by_folder_and_by_description(hub, form):
     assert same(weights(opened), weights(frontrunner.open_checkpoint(describe_directory(folder))))
 
 
+@pytest.mark.parametrize("name", ["resnet", "vit", "mobilenet"])
+def test_an_opening_draws_nothing_that_others_draw_by_a_seed(hub, name):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    frontrunner.open_checkpoint(hub / name)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_a_folder_is_meant_where_no_hub_knows_the_name(hub, monkeypatch):
     monkeypatch.chdir(hub)
     assert frontrunner.open_checkpoint("resnet").description.id == "local:resnet"

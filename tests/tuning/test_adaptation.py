@@ -155,7 +155,8 @@ def test_by_default_gradients_are_reversed_as_strongly_as_in_the_methods_source(
         weight = dict(method.module.student.backbone())["blocks.0.mlp.fc1.weight"]
         batch = Batch(rows, images.plain(rows), images.labels, others.plain(rows), 0.5)
         found.append(torch.autograd.grad(method.loss(batch).parts[part], weight)[0])
-    torch.testing.assert_close(found[0], strongest * found[1], rtol=1e-3, atol=1e-8)
+    scale = float(found[1].abs().max())
+    torch.testing.assert_close(found[0], strongest * found[1], rtol=1e-3, atol=1e-3 * strongest * scale)
 
 
 def test_the_critics_learn_at_the_rate_of_the_head_and_the_one_of_dann_has_a_hidden_layer_of_256(tmp_path, vit):
