@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from frontrunner.discrepancy.head import head_discrepancy
+from frontrunner.scores.baseline import losses_of
 from frontrunner.scores.leave_one_out import leave_one_out
 from frontrunner.scores.logme import evidence_of
 from frontrunner.scores.registry import shard_of
@@ -107,10 +108,10 @@ def leave_one_out_risk(data: ScoringInput) -> float:
         0.125
     """
     spectrum, evidence = data.once(evidence_of)
-    rows = data.rows(data.n if data.n <= data.dimension else LARGEST_SAMPLE)
+    rows = data.fitted_rows(LARGEST_SAMPLE)
     residual, unseen = leave_one_out(spectrum, rows, evidence.alpha / evidence.beta)
-    error = residual / unseen
+    losses = losses_of(rows.outputs - residual / unseen, rows)
     if rows.codes is not None:
-        return float(((rows.outputs - error).argmax(axis=1) != rows.codes).mean())
+        return float(losses.mean())
     variance = np.maximum(rows.outputs.var(axis=0), np.finfo(np.float64).tiny)
-    return float(np.minimum(error**2 / variance, 1.0).mean())
+    return float(np.minimum(losses / variance, 1.0).mean())

@@ -6,6 +6,7 @@ Any of them can order a ranking.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -24,9 +25,18 @@ PUBLISHED_RISK_BOUND = "published_risk_bound"
 # The criteria that depend on where the discrepancy is measured from.
 OF_DISCREPANCY = frozenset({DISCREPANCY, RISK_BOUND, PUBLISHED_RISK_BOUND})
 
-_RISK_RANGE = "below 0; the raw value is at least 0, the lower the better, and above 1 says nothing of the risk itself"
-_RISK_COST = "LogME, and D^2 for each of at most 4,096 rows"
-
+_RISK = ScoreDescription(
+    name=RISK_BOUND,
+    title="Risk bound",
+    citation="McAllester 1999; He & Tao 2021, Theorem 2 with twice the KL divergence",
+    needs="features",
+    tasks=EVERY_TASK,
+    range="below 0; the raw value is at least 0, the lower the better, and above 1 says nothing of the risk itself",
+    cost="LogME, and D^2 for each of at most 4,096 rows",
+    explanation="Leave-one-out error of a linear head plus the PAC-Bayes gap of its distance from the start.",
+    largest_sample=LARGEST_SAMPLE,
+    version=VERSION,
+)
 _OWN = (
     ScoreDescription(
         name=DISCREPANCY,
@@ -39,29 +49,13 @@ _OWN = (
         explanation="How little the data move a linear head from where it starts; near is not yet good.",
         version=VERSION,
     ),
-    ScoreDescription(
-        name=RISK_BOUND,
-        title="Risk bound",
-        citation="McAllester 1999; He & Tao 2021, Theorem 2 with twice the KL divergence",
-        needs="features",
-        tasks=EVERY_TASK,
-        range=_RISK_RANGE,
-        cost=_RISK_COST,
-        explanation="Leave-one-out error of a linear head plus the PAC-Bayes gap of its distance from the start.",
-        largest_sample=LARGEST_SAMPLE,
-        version=VERSION,
-    ),
-    ScoreDescription(
+    _RISK,
+    replace(
+        _RISK,
         name=PUBLISHED_RISK_BOUND,
         title="Risk bound, published",
         citation="He & Tao 2021, Corollary 1",
-        needs="features",
-        tasks=EVERY_TASK,
-        range=_RISK_RANGE,
-        cost=_RISK_COST,
         explanation="Leave-one-out error of a linear head plus the gap as published, which grows with the head's size.",
-        largest_sample=LARGEST_SAMPLE,
-        version=VERSION,
     ),
 )
 _KNOWN: dict[str, ScoreDescription] = {known.name: known for known in (*scores.registered(), *_OWN)}

@@ -233,7 +233,7 @@ def estimate(data: ScoringInput) -> Estimate:
     spectrum, evidence = data.once(evidence_of)
 
     def influence() -> Influence:
-        rows = data.rows(data.n if data.n <= data.dimension else INTERVAL_ROWS)
+        rows = data.fitted_rows(INTERVAL_ROWS)
         residual, unseen = leave_one_out(spectrum, rows, evidence.alpha / evidence.beta)
         without = _without_each_row(spectrum.n, evidence, residual, unseen)
         # Without the only example of a class its column is gone.

@@ -39,7 +39,7 @@ def penalties_of(data: ScoringInput) -> Floats:
 def _decomposition(data: ScoringInput) -> tuple[Rows, Spectrum]:
     """The rows to predict, centred, and the spectrum of all rows."""
     n, mean = data.n, data.statistics.mean
-    rows = data.rows(n if n <= data.dimension else LARGEST_SAMPLE)
+    rows = data.fitted_rows(LARGEST_SAMPLE)
     target_mean = data.statistics.target_sum[data.columns] / n
     centred = replace(rows, features=rows.features - mean, outputs=rows.outputs - target_mean)
     if n <= data.dimension:

@@ -139,6 +139,14 @@ class ScoringInput:
             self._rows[size] = self._read(stratified_sample(self.codes, self.n, size))
         return self._rows[size]
 
+    def fitted_rows(self, largest: int) -> Rows:
+        """The rows whose fit by LogME's model is looked at: all where n <= D, since they span its space, else a sample.
+
+        Raises:
+            ScoreNotApplicable: no rows are at hand.
+        """
+        return self.rows(self.n if self.n <= self.dimension else largest)
+
     def feature_blocks(self) -> Iterator[NDArray[np.floating]]:
         """The features shard by shard, (b, D), in the type they are stored in.
 

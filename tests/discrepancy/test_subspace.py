@@ -96,14 +96,20 @@ def test_all_outputs_give_the_gauss_newton_matrix_of_the_full_jacobian(network, 
     np.testing.assert_allclose(found.noise_covariance, np.cov(gradients.T, bias=True), rtol=1e-3, atol=1e-4)
 
 
-def test_all_labels_give_the_classifiers_exact_fisher(network, examples) -> None:  # type: ignore[no-untyped-def]
-    inputs, _ = examples
+def of_all_labels(network: nn.Module, inputs: torch.Tensor) -> tuple[nn.Linear, Curvature]:
+    """A seeded classifier and the curvature that it gives without draws."""
     torch.manual_seed(3)
     classifier = nn.Linear(WIDTH, CLASSES)
     source, _ = measure_curvature(
         network, [(inputs, None)], source=ClassifierHead(classifier), target=None, dimension=D, draws=None
     )
     assert source is not None
+    return classifier, source
+
+
+def test_all_labels_give_the_classifiers_exact_fisher(network, examples) -> None:  # type: ignore[no-untyped-def]
+    inputs, _ = examples
+    classifier, source = of_all_labels(network, inputs)
     outputs = np.einsum("cd,ndv->ncv", classifier.weight.detach().numpy(), jacobians(network, inputs))
     p = classifier(network.eval()(inputs)).softmax(1).detach().numpy()
     hessian = np.einsum("nc,ce->nce", p, np.eye(CLASSES)) - np.einsum("nc,ne->nce", p, p)
@@ -124,12 +130,7 @@ def test_without_draws_the_sources_noise_is_that_of_all_labels_weighted_by_their
     network, examples
 ) -> None:
     inputs, _ = examples
-    torch.manual_seed(3)
-    classifier = nn.Linear(WIDTH, CLASSES)
-    source, _ = measure_curvature(
-        network, [(inputs, None)], source=ClassifierHead(classifier), target=None, dimension=D, draws=None
-    )
-    assert source is not None
+    classifier, source = of_all_labels(network, inputs)
     gradients, p = per_label_gradients(network, inputs, classifier)
     mean = np.einsum("nl,nlv->v", p, gradients) / N
     np.testing.assert_allclose(mean, 0.0, atol=1e-6)
