@@ -21,6 +21,8 @@ from rich.text import Text
 
 from frontrunner.data import DatasetReport
 from frontrunner.errors import ModalityMismatch
+from frontrunner.evidence.own_hub import HubEvaluation
+from frontrunner.evidence.quality import Figure
 from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
 from frontrunner.hub.describing.listing import CatalogueMatches
 from frontrunner.progress import SILENT, Progress, Silent, Stage
@@ -116,6 +118,41 @@ def show_ranking(ranking: Ranking, console: Console) -> None:
             continue
         console.print(f"skipped {entry.checkpoint}: {entry.reason} \\[{entry.code}]", soft_wrap=True, highlight=False)
     console.print(ranking.summary, style="bold", soft_wrap=True, highlight=False)
+
+
+def show_evaluation(found: HubEvaluation, console: Console) -> None:
+    """Scores by how well they order the checkpoints, what is no truth, and which to trust."""
+    runs = f"{found.seeds} seeds" if found.seeds > 1 else "one seed"
+    table = Table(
+        title=f"{', '.join(found.datasets)}: {found.checkpoints} checkpoints, {found.adaptation} adaptation, {runs}",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("score", overflow="fold")
+    for title in ("tau_w", "Kendall", "points lost", "of first 3"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for line in found.scores:
+        table.add_row(
+            line.score,
+            _figure(line.weighted_tau, 2),
+            _figure(line.kendall, 2),
+            _figure(line.regret, 1),
+            _figure(line.regret_of_three, 1),
+        )
+    console.print(table)
+    if found.noise_ceiling is not None:
+        console.print(f"two seeds of the truth agree with tau_w {found.noise_ceiling:.2f}", highlight=False)
+    for reason in dict.fromkeys(
+        f"{left.checkpoint} left out: {left.reason} \\[{left.code}]" for left in found.left_out
+    ):
+        console.print(reason, soft_wrap=True, highlight=False)
+    console.print(found.summary, style="bold", soft_wrap=True, highlight=False)
+
+
+def _figure(figure: Figure, digits: int) -> str:
+    spread = "" if figure.error is None else f" ± {figure.error:.{digits}f}"
+    return f"{figure.mean:.{digits}f}{spread}"
 
 
 def show_checkpoints(

@@ -1,0 +1,68 @@
+"""`frontrunner evaluate`: which score to trust on one's own hub and data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from frontrunner.commands.common import (
+    HubOption,
+    ImageOption,
+    JsonOption,
+    LabelOption,
+    SplitOption,
+    TextOption,
+    dataset_options,
+    print_json,
+    refusals,
+)
+
+
+def evaluate(
+    datasets: Annotated[list[Path], typer.Argument(help="Labelled images or texts; see docs/datasets.md.")],
+    hub: HubOption = None,
+    adaptation: Annotated[
+        str, typer.Option("--adaptation", help="full, probe or lora: how checkpoints adapt.")
+    ] = "full",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each checkpoint on each dataset.")] = 3,
+    max_examples: Annotated[
+        int, typer.Option("--max-examples", min=8, help="At most so many training examples of each dataset.")
+    ] = 400,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Of each run.")] = 6,
+    image_size: Annotated[int, typer.Option("--image-size", min=16, help="Images: pixels a side in training.")] = 128,
+    label: LabelOption = None,
+    text: TextOption = None,
+    image: ImageOption = None,
+    split: SplitOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Adapt every checkpoint to DATASETS and see which score orders them best. Costs a training each; resumes."""
+    with refusals():
+        from frontrunner.display import progress_bars, show_evaluation
+        from frontrunner.evidence.own_hub import evaluate_hub
+        from frontrunner.evidence.runs import ADAPTATIONS, Protocol
+
+        chosen = next((name for name in ADAPTATIONS if name == adaptation), None)
+        if chosen is None:
+            raise typer.BadParameter(
+                f"'{adaptation}' is not one of {', '.join(ADAPTATIONS)}", param_hint="--adaptation"
+            )
+        protocol = Protocol(image_size=image_size, examples=max_examples, epochs=epochs)
+        options = dataset_options(None, label, None, text=text, image=image, split=split)
+        with progress_bars(Console(stderr=True), quiet=json) as progress:
+            found = evaluate_hub(
+                datasets,
+                hub=hub,
+                adaptation=chosen,
+                protocol=protocol,
+                seeds=seeds,
+                options=options,
+                progress=progress,
+            )
+        if json:
+            print_json(found)
+        else:
+            show_evaluation(found, Console())

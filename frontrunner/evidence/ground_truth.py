@@ -1,0 +1,207 @@
+"""Ground truth: checkpoints really adapted to datasets, one run at a time, with what the product tunes with."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from frontrunner.data import DatasetReference
+from frontrunner.errors import FrontrunnerError, TuningDiverged
+from frontrunner.evidence.runs import METHOD_OF, Adaptation, MeasuredRun, Protocol, RunKey
+from frontrunner.evidence.tables import Table
+from frontrunner.hub import CheckpointDescription, HubAccess
+from frontrunner.progress import SILENT, Progress
+from frontrunner.tuning.request import TuningPayload, TuningRequest, tuning_payload
+
+if TYPE_CHECKING:
+    from frontrunner.tuning.run import Fitted
+
+_LIBRARIES = ("torch", "timm", "transformers")
+
+
+@dataclass(frozen=True)
+class RefusedRun:
+    """A run that cannot be made, which no table keeps: a later version may be able to.
+
+    Attributes:
+        key: which run.
+        code, reason: of the error.
+    """
+
+    key: RunKey
+    code: str
+    reason: str
+
+
+def wanted_runs(
+    adaptations: Sequence[Adaptation],
+    datasets: Iterable[str],
+    checkpoints: Iterable[str],
+    seeds: Iterable[int],
+) -> list[RunKey]:
+    """Every run of a table, in an order in which an end at any moment leaves whole datasets.
+
+    Example:
+        >>> [key.checkpoint for key in wanted_runs(["full"], ["pets"], ["local:a", "local:b"], [0])]
+        ['local:a', 'local:b']
+    """
+    checkpoints, datasets = list(checkpoints), list(datasets)
+    return [
+        RunKey(adaptation, dataset, checkpoint, seed)
+        for seed in seeds
+        for dataset in datasets
+        for adaptation in adaptations
+        for checkpoint in checkpoints
+    ]
+
+
+def measure_missing(
+    wanted: Iterable[RunKey],
+    protocol: Protocol,
+    table: Table[MeasuredRun],
+    datasets: dict[str, DatasetReference],
+    checkpoints: dict[str, CheckpointDescription],
+    folder: Path,
+    *,
+    progress: Progress = SILENT,
+    access: HubAccess | None = None,
+) -> Iterator[MeasuredRun | RefusedRun]:
+    """Measure the runs that the table lacks and add each as soon as it is over; an interrupted one goes on.
+
+    Args:
+        wanted: the runs; the first seed of a pair comes before its others, which take its learning rate.
+        protocol: how each is made.
+        table: holds what is finished, and takes what is measured.
+        datasets, checkpoints: by the names that `wanted` uses.
+        folder: what unfinished runs keep.
+        progress: hears of what `tuning.run.fit` tells.
+        access: how checkpoints that lie on a hub are reached; as the environment says by default.
+
+    Yields:
+        The runs that were measured now, and those that cannot be made.
+    """
+    for key in wanted:
+        dataset, checkpoint = datasets[key.dataset], checkpoints[key.checkpoint]
+        # A dataset or checkpoint that has changed since is another one.
+        same = (protocol, dataset.digest, checkpoint.digest)
+        rows = (run for run in table if (run.protocol, run.dataset_digest, run.checkpoint_digest) == same)
+        found = {run.key: run for run in rows}
+        if key in found:
+            continue
+        others = [run for run in found.values() if run.key._replace(seed=key.seed) == key]
+        rate = next((run.learning_rate for run in sorted(others, key=lambda run: run.seed)), None)
+        try:
+            run = measure_run(
+                key,
+                protocol,
+                dataset,
+                checkpoint,
+                folder,
+                learning_rate=rate,
+                progress=progress,
+                access=access,
+            )
+        except FrontrunnerError as error:
+            yield RefusedRun(key, error.code, error.reason)
+        else:
+            table.add(run)
+            yield run
+
+
+def measure_run(
+    key: RunKey,
+    protocol: Protocol,
+    dataset: DatasetReference,
+    checkpoint: CheckpointDescription,
+    folder: Path,
+    *,
+    learning_rate: float | None = None,
+    progress: Progress = SILENT,
+    access: HubAccess | None = None,
+) -> MeasuredRun:
+    """Adapt one checkpoint to one dataset and measure it on the test split.
+
+    Args:
+        key: which run.
+        protocol: how it is made.
+        dataset, checkpoint: what `key` names.
+        folder: where it keeps its state until it is over.
+        learning_rate: None to look for it.
+        progress, access: as for `measure_missing`.
+
+    Raises:
+        FrontrunnerError: the checkpoint cannot be adapted to the dataset this way.
+    """
+    from frontrunner.tuning.run import fit
+
+    payload = payload_of(key, protocol, dataset, checkpoint, folder, learning_rate)
+    try:
+        measured = _measured(fit(payload, progress, access=access))
+    except TuningDiverged:
+        measured = {"status": "diverged"}
+    run = MeasuredRun.model_validate(
+        key._asdict()
+        | protocol.model_dump()
+        | measured
+        | {
+            "dataset_digest": dataset.digest,
+            "checkpoint_digest": checkpoint.digest,
+            "versions": " ".join(f"{library} {version(library)}" for library in _LIBRARIES),
+            "finished": datetime.now(UTC).replace(microsecond=0),
+        }
+    )
+    shutil.rmtree(payload.work_dir, ignore_errors=True)
+    return run
+
+
+def payload_of(
+    key: RunKey,
+    protocol: Protocol,
+    dataset: DatasetReference,
+    checkpoint: CheckpointDescription,
+    folder: Path,
+    learning_rate: float | None,
+) -> TuningPayload:
+    """The run as a tuning. Every epoch is trained; validation only chooses among their weights."""
+    request = TuningRequest.model_validate(
+        {
+            "method": METHOD_OF[key.adaptation],
+            "student": checkpoint.id,
+            "epochs": protocol.epochs,
+            "patience": protocol.epochs,
+            "batch_size": protocol.batch_size,
+            "learning_rate": learning_rate,
+            "image_size": protocol.image_size,
+            "max_examples": protocol.examples,
+            "seed": key.seed,
+            "onnx": False,
+        }
+    )
+    return tuning_payload(request, dataset, {checkpoint.id: checkpoint}, folder)
+
+
+def _measured(fitted: Fitted) -> dict[str, object]:
+    import torch
+
+    on_gpu = torch.cuda.is_available()
+    found: dict[str, object] = {
+        "learning_rate": fitted.schedule.learning_rate,
+        "best_epoch": fitted.reached.best_epoch,
+        "train_examples": len(fitted.data.data.train),
+        "seconds": round(fitted.reached.seconds, 1),
+        "device": torch.cuda.get_device_name() if on_gpu else f"cpu, {torch.get_num_threads()} threads",
+    }
+    if fitted.reached.ended == "diverged":
+        return found | {"status": "diverged"}
+    metrics = fitted.metrics()
+    return found | {
+        "status": "completed",
+        "accuracy": round(metrics.accuracy.value, 6),
+        "log_loss": round(metrics.log_loss, 6),
+        "test_examples": metrics.examples,
+    }
