@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from frontrunner.allocation import freed_memory_kept
 from frontrunner.data.dataset import Key, TextInputs
 from frontrunner.errors import CheckpointError, CheckpointUnreadable
 from frontrunner.extraction.cache import Extracted
@@ -68,15 +69,16 @@ class FeatureReader:
         features = np.empty((len(keys), self._checkpoint.feature_dimension), dtype=np.float32)
         probabilities: NDArray[np.float32] | None = None
         done = 0
-        for batch in self._checkpoint.preparation.batches(self._inputs, keys, self._device):
-            read, predicted = self._forward(batch)
-            features[batch.positions] = read
-            if predicted is not None:
-                if probabilities is None:
-                    probabilities = np.empty((len(keys), predicted.shape[1]), dtype=np.float32)
-                probabilities[batch.positions] = predicted
-            done += len(batch.positions)
-            progress.advance(Stage.READ, done, len(keys), of=name)
+        with freed_memory_kept():
+            for batch in self._checkpoint.preparation.batches(self._inputs, keys, self._device):
+                read, predicted = self._forward(batch)
+                features[batch.positions] = read
+                if predicted is not None:
+                    if probabilities is None:
+                        probabilities = np.empty((len(keys), predicted.shape[1]), dtype=np.float32)
+                    probabilities[batch.positions] = predicted
+                done += len(batch.positions)
+                progress.advance(Stage.READ, done, len(keys), of=name)
         if not np.isfinite(features).all():
             raise CheckpointUnreadable(f"{name} gives features that are NaN or infinite")
         if probabilities is not None and not np.isfinite(probabilities).all():

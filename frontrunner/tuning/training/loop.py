@@ -25,12 +25,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
+from frontrunner.allocation import freed_memory_kept
 from frontrunner.errors import TuningDiverged
 from frontrunner.progress import SILENT, Progress, Stage
 from frontrunner.tuning.examples.examples import Examples, Views
 from frontrunner.tuning.randomness import CROPS, NOISE, ORDER, UNLABELLED, epoch_order, generator_at, seeded
 from frontrunner.tuning.result import CurvePoint
-from frontrunner.tuning.training.allocation import freed_memory_kept
 from frontrunner.tuning.training.method import Batch, Method
 from frontrunner.tuning.training.state import Reached, StateFile
 
