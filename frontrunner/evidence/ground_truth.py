@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -138,25 +139,63 @@ def measure_run(
         FrontrunnerError: the checkpoint cannot be adapted to the dataset this way.
     """
     from frontrunner.tuning.run import fit
+    from frontrunner.tuning.training.loop import OPTIMISERS
+    from frontrunner.tuning.training.sweep import RATES
 
-    payload = payload_of(key, protocol, dataset, checkpoint, folder, learning_rate)
-    try:
-        measured = _measured(fit(payload, progress, access=access))
-    except TuningDiverged:
-        measured = {"status": "diverged"}
-    run = MeasuredRun.model_validate(
-        key._asdict()
-        | protocol.model_dump()
-        | measured
-        | {
-            "dataset_digest": dataset.digest,
-            "checkpoint_digest": checkpoint.digest,
-            "versions": " ".join(f"{library} {version(library)}" for library in _LIBRARIES),
-            "finished": datetime.now(UTC).replace(microsecond=0),
-        }
-    )
-    shutil.rmtree(payload.work_dir, ignore_errors=True)
-    return run
+    def train(rate: float) -> MeasuredRun:
+        payload = payload_of(key, protocol, dataset, checkpoint, folder, rate)
+        try:
+            measured = _measured(fit(payload, progress, access=access))
+        except TuningDiverged:
+            measured = {"status": "diverged", "learning_rate": rate}
+        shutil.rmtree(payload.work_dir, ignore_errors=True)
+        return MeasuredRun.model_validate(key._asdict() | protocol.model_dump() | measured | provenance)
+
+    rates = (learning_rate,) if learning_rate else RATES[OPTIMISERS[checkpoint.modality]]
+    provenance = {
+        "dataset_digest": dataset.digest,
+        "checkpoint_digest": checkpoint.digest,
+        "versions": " ".join(f"{library} {version(library)}" for library in _LIBRARIES),
+        "finished": datetime.now(UTC).replace(microsecond=0),
+    }
+    return best_of_rates(train, rates)
+
+
+def best_of_rates(train: Callable[[float], MeasuredRun], rates: Sequence[float]) -> MeasuredRun:
+    """The run with the lowest validation loss, looked for from the middle of the rates, first downwards.
+
+    Each rate is trained to the end: short trials, which a tuning makes, now and then choose a rate that ruins it. The
+    search ends where the loss rises; its seconds are those of all runs.
+
+    Args:
+        train: a run at a rate.
+        rates: ascending.
+
+    Example:
+        >>> losses = {0.0003: 0.5, 0.001: 0.9, 0.003: 0.7}
+        >>> made = MeasuredRun.model_construct
+        >>> run = best_of_rates(lambda rate: made(learning_rate=rate, validation_loss=losses[rate]), list(losses))
+        >>> run.learning_rate
+        0.0003
+    """
+    middle = len(rates) // 2
+    best = first = train(rates[middle])
+    seconds = first.seconds or 0.0
+    for way in (rates[:middle][::-1], rates[middle + 1 :]):
+        if best is not first:  # the optimum lies on the other side
+            break
+        for rate in way:
+            found = train(rate)
+            seconds += found.seconds or 0.0
+            if not _is_better(found, best):
+                break
+            best = found
+    return best.model_copy(update={"seconds": round(seconds, 1)})
+
+
+def _is_better(found: MeasuredRun, best: MeasuredRun) -> bool:
+    losses = [math.inf if run.validation_loss is None else run.validation_loss for run in (found, best)]
+    return losses[0] < losses[1]
 
 
 def payload_of(
@@ -189,11 +228,13 @@ def _measured(fitted: Fitted) -> dict[str, object]:
     import torch
 
     on_gpu = torch.cuda.is_available()
+    best = fitted.reached.best_value
     found: dict[str, object] = {
         "learning_rate": fitted.schedule.learning_rate,
         "best_epoch": fitted.reached.best_epoch,
         "train_examples": len(fitted.data.data.train),
-        "seconds": round(fitted.reached.seconds, 1),
+        "validation_loss": None if best is None else round(-best[1], 6),
+        "seconds": fitted.reached.seconds,
         "device": torch.cuda.get_device_name() if on_gpu else f"cpu, {torch.get_num_threads()} threads",
     }
     if fitted.reached.ended == "diverged":

@@ -52,8 +52,9 @@ class MeasuredRun(BaseModel):
         accuracy: share of the test split that is right, in [0, 1].
         log_loss: on the test split, nats.
         learning_rate: of the backbone, at its height.
+        validation_loss: on the held-out part of the training examples, nats; the rate was chosen by it.
         best_epoch: whose weights were measured.
-        seconds: of sweep and training.
+        seconds: of training, at all rates that were tried.
         versions: of the libraries that trained.
     """
 
@@ -67,6 +68,7 @@ class MeasuredRun(BaseModel):
     accuracy: float | None = None
     log_loss: float | None = None
     learning_rate: float | None = None
+    validation_loss: float | None = None
     best_epoch: int | None = None
     train_examples: int | None = None
     test_examples: int | None = None

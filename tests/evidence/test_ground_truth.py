@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from frontrunner.data import DatasetReference, open_dataset
-from frontrunner.evidence.ground_truth import RefusedRun, measure_missing, wanted_runs
+from frontrunner.evidence.ground_truth import RefusedRun, best_of_rates, measure_missing, wanted_runs
 from frontrunner.evidence.runs import MeasuredRun, Protocol
 from frontrunner.evidence.tables import Table
 from frontrunner.hub import CheckpointDescription, describe_directory
@@ -75,3 +75,29 @@ def test_what_was_found_by_hand_is_what_the_table_holds(pair, tmp_path: Path) ->
         predicted = module(report.plain(torch.arange(len(report)))).argmax(dim=1)
     assert run.accuracy == pytest.approx(float((predicted == report.labels).float().mean()), abs=1e-6)
     assert run.learning_rate == 0.001
+
+
+@pytest.mark.parametrize(
+    ("losses", "tried"),
+    [
+        ((0.4, 0.5, 0.6, 0.7), [2, 1, 0]),
+        ((0.5, 0.4, 0.6, 0.7), [2, 1, 0]),
+        ((0.7, 0.6, 0.5, 0.4), [2, 1, 3]),
+        ((0.7, 0.6, 0.4, 0.5), [2, 1, 3]),
+        ((None, 0.3, None, None), [2, 1, 0]),
+        ((None, None, None, None), [2, 1, 3]),
+    ],
+)
+def test_rates_are_searched_downwards_first_and_no_further_than_the_loss_falls(losses, tried):
+    rates, order = (0.1, 0.2, 0.3, 0.4), []
+
+    def train(rate: float) -> MeasuredRun:
+        order.append(rates.index(rate))
+        return MeasuredRun.model_construct(learning_rate=rate, validation_loss=losses[rates.index(rate)], seconds=1.0)
+
+    found = best_of_rates(train, rates)
+    assert order == tried
+    assert found.seconds == len(tried)
+    known = [loss for loss in losses if loss is not None]
+    if known:
+        assert found.validation_loss == min(known)
