@@ -24,7 +24,7 @@ def _class_variances(data: ScoringInput, scatter: Scatter) -> tuple[Floats, Floa
     total = float(scatter.norms.sum()) / data.n / data.dimension
     rounding = scatter.rounding / data.n
     pooled = float(counts @ own) / data.n
-    borrowed = (counts < 1.5) | (own <= rounding)
+    borrowed = (counts < 2) | (own <= rounding)
     variances = np.where(borrowed, pooled, own)
     if total <= rounding:
         return np.ones_like(own), np.zeros_like(own)
@@ -87,12 +87,12 @@ def estimate(data: ScoringInput) -> Estimate:
         along = np.einsum("md,md->m", x, means[codes])[:, None] - along
         moved = distance[codes] - 2 * along / others[:, None] + (square / others**2)[:, None]
         narrower = (counts * variances[codes] - counts / others * square / dimension) / others
-        alone = (own[codes] == 0) | (counts < 2.5)
+        alone = (own[codes] == 0) | (counts < 3)
         narrower = np.where(alone, variances[codes], np.maximum(narrower, variances.min() * _SMALLEST_VARIANCE))
         without = _coefficients(np.maximum(moved, 0.0), narrower[:, None], variances, dimension)
         without[np.arange(codes.size), codes] = 0.0
         changes = without.sum(axis=1) - coefficient.sum(axis=1)[codes]
-        return Influence(np.where(counts > 1.5, changes, 0.0), rows.index, whole=True)
+        return Influence(changes, rows.index, whole=True)
 
     return Estimate(value, value, influence if data.has_rows else None)
 

@@ -56,7 +56,9 @@ def standard_error(replicates: Floats) -> float:
 
 
 def degrees_of_freedom(replicates: Floats) -> float:
-    """2 G / (k - 1), 1 to G - 1, with the kurtosis k of G replicates: the fewer, the more a few rows decide.
+    """2 G / (k - 1), at most G - 1, with the kurtosis k of G replicates: the fewer, the more a few rows decide.
+
+    It is above 2 where that is below G - 1, as k is at most G - 2 + 1 / (G - 1).
 
     With this number the variance of a chi-squared variable is that of the replicates' variance (Satterthwaite 1946).
 
@@ -66,9 +68,12 @@ def degrees_of_freedom(replicates: Floats) -> float:
     """
     groups = replicates.shape[0]
     square = (replicates - replicates.mean()) ** 2
-    spread = float((square**2).mean()) - (variance := float(square.mean())) ** 2
-    most = float(groups - 1)
-    return min(most, max(2 * groups * variance**2 / spread, 1.0)) if spread > 0 else most
+    variance, most = float(square.mean()), float(groups - 1)
+    if variance == 0:
+        return most
+    # Squares are divided before they are squared again, which for tiny replicates would leave nothing.
+    kurtosis = float(((square / variance) ** 2).mean())
+    return min(most, 2 * groups / (kurtosis - 1)) if kurtosis > 1 else most
 
 
 def probability_first_beats_second(first: ScoreValue, second: ScoreValue) -> float | None:
@@ -132,7 +137,7 @@ def _two_sided(best: ScoreValue, other: ScoreValue) -> float:
     ahead = probability_first_beats_second(best, other)
     if ahead is None:
         return 1.0 if best.value == other.value else 0.0
-    return 2 * (1 - max(ahead, 0.5))
+    return 2 * (1 - ahead)
 
 
 def jackknife_over_shards(

@@ -62,7 +62,8 @@ def leave_one_out_discriminants(scatter: Scatter, rows: Rows) -> tuple[Floats, f
     own = np.arange(codes.size), codes
     inner = square - along - along[own][:, None] + among[codes]
     own_distance = distance[own]
-    grown = np.where(counts > 1.5, counts / np.maximum(counts - 1, 1), 0.0)[codes]
+    # The only row of a class is its mean, at distance zero from it: whatever it is multiplied by.
+    grown = (counts / np.maximum(counts - 1, 1))[codes]
     taken = (1 - intensity) / n * grown
     left = np.maximum(1 - taken * own_distance, 1e-12)
     distance = distance + (taken / left)[:, None] * inner**2
@@ -70,7 +71,7 @@ def leave_one_out_discriminants(scatter: Scatter, rows: Rows) -> tuple[Floats, f
     # Frequencies are those of all examples. Without the row its class would be one short: features that tell nothing
     # would then be scored below chance, at zero for classes of equal size.
     discriminants = np.log(counts) - 0.5 * distance
-    discriminants[own] = np.where(counts[codes] > 1.5, discriminants[own], -np.inf)
+    discriminants[own] = np.where(counts[codes] > 1, discriminants[own], -np.inf)
     return discriminants, float((taken * own_distance).mean())
 
 

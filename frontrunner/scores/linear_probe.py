@@ -61,16 +61,16 @@ def estimate(data: ScoringInput) -> Estimate:
     folds = stratified_folds(codes, FOLDS)
     features = _rotated(rows.features)
     models = {fold: _model() for fold in range(int(folds.max()) + 1)}
-    best, chosen = np.zeros(codes.size, dtype=bool), STRENGTHS[0]
-    for strength in STRENGTHS:
-        correct = np.empty_like(best)
+    correct = {strength: np.empty(codes.size, dtype=bool) for strength in STRENGTHS}
+    for strength, found in correct.items():
         for fold, model in models.items():
             held = folds == fold
             predicted = _fit_and_predict(model, strength, features[~held], codes[~held], features[held])
-            correct[held] = predicted == codes[held]
-        if correct.sum() >= best.sum():
-            best, chosen = correct, strength
-    return prediction_quality(1.0 - best[:, None], rows, leverage=_mean_leverage(codes.size, data.dimension, chosen))
+            found[held] = predicted == codes[held]
+    # Of penalties that do equally well, the weakest.
+    chosen = max(STRENGTHS, key=lambda strength: (np.count_nonzero(correct[strength]), strength))
+    leverage = _mean_leverage(codes.size, data.dimension, chosen)
+    return prediction_quality(1.0 - correct[chosen][:, None], rows, leverage=leverage)
 
 
 def _mean_leverage(m: int, dimension: int, strength: float) -> float:

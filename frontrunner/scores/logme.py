@@ -6,9 +6,10 @@ smooth function of u = log t for each output column:
     L(u) = -n/2 (log(2 pi Q/n) + 1) - 1/2 sum log(1 + s_i^2 / t)
 
 `maximise_evidence` searches it on a grid for all columns at once and refines the best point by Newton's method.
-`fixed_point_evidence` is MacKay's iteration (Theorem 1 of the JMLR paper), run to convergence; it reaches the same
-stationary point. Published code stops that iteration at a relative change of 1e-3 or after 11 rounds. Its fixed-point
-version also drops the (D - rank)/2 log alpha part of the determinant, and so returns wrong values for n < D.
+`fixed_point_evidence` is MacKay's iteration (Theorem 1 of the JMLR paper), run to convergence. It reaches the same
+maximum where there is only one; with few rows there may be several, and it stops at one of them. Published code stops
+that iteration at a relative change of 1e-3 or after 11 rounds. Its fixed-point version also drops the
+(D - rank)/2 log alpha part of the determinant, and so returns wrong values for n < D.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Evidence:
 def maximise_evidence(spectrum: Spectrum) -> Evidence:
     """The maximum of the evidence L(u) over u = log t, for every column at once.
 
-    Features that are all zero give beta = n / y'y and alpha at the upper end of the search.
+    Features that are all zero give beta = n / y'y; any alpha is as good there, and alpha / beta is e^-30.
 
     Args:
         spectrum: of features (n, D) and C target columns, from `spectrum.decompose`.
@@ -87,9 +88,10 @@ def maximise_evidence(spectrum: Spectrum) -> Evidence:
 
 
 def fixed_point_evidence(spectrum: Spectrum) -> Evidence:
-    """The same maximum by MacKay's fixed point: alpha = gamma / w'w, beta = (n - gamma) / |F w - y|^2.
+    """A maximum by MacKay's fixed point: alpha = gamma / w'w, beta = (n - gamma) / |F w - y|^2.
 
-    Iterates to a relative change in t of 1e-8, within the same range of t as the search.
+    Where the evidence has several maxima, this need not be the highest; `maximise_evidence` finds that. Iterates to
+    a relative change in t of 1e-8, within the same range of t as the search.
 
     Args:
         spectrum: of features (n, D) and C target columns, from `spectrum.decompose`.
@@ -107,7 +109,7 @@ def fixed_point_evidence(spectrum: Spectrum) -> Evidence:
         with np.errstate(divide="ignore", invalid="ignore"):
             moved = gamma * at.residual * t / (at.slope * free)
         moved = np.clip(np.where(np.isnan(moved), high, moved), low, high)
-        change = np.abs(np.log(moved / t)).max(initial=0.0)
+        change = np.abs(np.log(moved / t)).max()
         t = moved
         if change < _TOLERANCE:
             break
@@ -238,8 +240,7 @@ def estimate(data: ScoringInput) -> Estimate:
         without = _without_each_row(spectrum.n, evidence, residual, unseen)
         # Without the only example of a class its column is gone.
         gone = (rows.outputs == 1.0) & (data.statistics.target_sum[data.columns] == 1.0) & data.is_classification
-        remain = np.maximum((~gone).sum(axis=1), 1)
-        return Influence(-np.where(gone, 0.0, without).sum(axis=1) / remain, rows.index, whole=True)
+        return Influence(-np.where(gone, 0.0, without).sum(axis=1) / (~gone).sum(axis=1), rows.index, whole=True)
 
     return Estimate(evidence.score, evidence.score, influence if data.has_rows else None)
 
@@ -270,12 +271,13 @@ def _newton(spectrum: Spectrum, floor: Floats, start: Floats, low: Floats, high:
         total = np.maximum(at.total, floor)
         slope = -0.5 * n * at.slope / total + 0.5 * kept.sum(axis=0)
         curvature = -0.5 * n * (at.curvature / total - (at.slope / total) ** 2) - 0.5 * (kept * lost).sum(axis=0)
+        # A step downhill, where L is not concave, leaves this bracket as well.
         low, high = np.where(slope > 0, u, low), np.where(slope > 0, high, u)
         with np.errstate(divide="ignore", invalid="ignore"):
             step = u - slope / curvature
-        inside = (curvature < 0) & (step >= low) & (step <= high)
+        inside = (step >= low) & (step <= high)
         moved = np.where(inside, step, 0.5 * (low + high))
-        change = np.abs(moved - u).max(initial=0.0)
+        change = np.abs(moved - u).max()
         u = moved
         if change < _TOLERANCE:
             break

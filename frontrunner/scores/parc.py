@@ -32,7 +32,7 @@ def row_correlations(features: Floats) -> Floats:
     standard = np.divide(centred, spread, out=np.zeros_like(centred), where=varying)
     standard -= standard.mean(axis=1, keepdims=True)
     norm = np.linalg.norm(standard, axis=1, keepdims=True)
-    largest = float(norm.max(initial=0.0))
+    largest = float(norm.max())
     standard = np.divide(standard, norm, out=np.zeros_like(standard), where=norm > 1e-12 * largest)
     return np.asarray(standard @ standard.T)
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from frontrunner.errors import InvalidFeatures
 from frontrunner.inputs import Label, as_feature_matrix, require_finite
 from frontrunner.scores.logme import Evidence, maximise_evidence, moments_of
+from frontrunner.scores.scoring_input import occurring_columns
 from frontrunner.scores.spectrum import Spectrum, decompose
 from frontrunner.statistics import FeatureStatistics, Floats
 
@@ -90,7 +91,7 @@ def posterior(statistics: FeatureStatistics) -> Posterior:
     evidence = maximise_evidence(spectrum)
     classes = statistics.classes
     if classes is not None:
-        classes = tuple(c for c, count in zip(classes, statistics.target_sum, strict=True) if count > 0.5)
+        classes = tuple(c for c, occurs in zip(classes, occurring_columns(statistics), strict=True) if occurs)
     return Posterior(evidence, spectrum.posterior_mean(evidence.alpha / evidence.beta), classes, spectrum)
 
 

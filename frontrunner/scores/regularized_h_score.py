@@ -36,11 +36,12 @@ def ledoit_wolf_intensity(statistics: FeatureStatistics) -> float:
     trace = float(np.trace(lower))
     if trace <= rounding_of(statistics) * dimension:
         return 1.0
+    # Both times n^2. The first is a difference of sums of D squares.
     squares = _squared_norm(lower)
-    spread = squares / n**2 - trace**2 / n**2 / dimension
-    if spread <= np.finfo(np.float64).eps * squares / n**2:
+    spread = squares - trace**2 / dimension
+    if spread <= dimension * np.finfo(np.float64).eps * squares:
         return 0.0
-    noise = (float(statistics.about(statistics.mean).norm_fourth_sum[0]) / n - squares / n**2) / n
+    noise = float(statistics.about(statistics.mean).norm_fourth_sum[0]) - squares / n
     return float(np.clip(noise / spread, 0.0, 1.0))
 
 
@@ -56,13 +57,12 @@ def _intensity_influence(intensity: float, total_lower: Floats, x: Floats, n: in
     if intensity == 0.0:  # the end of its range, or a covariance that no intensity changes
         return np.zeros_like(square)
     trace = float(np.trace(total_lower))
-    squares = _squared_norm(total_lower)
-    spread = squares / n**2 - trace**2 / n**2 / dimension
+    spread = _squared_norm(total_lower) - trace**2 / dimension
     along = 2 * np.einsum("md,dm->m", x, dsymm(1.0, total_lower, x.T, lower=1))
     # The row changes the mean by x / n, and so sum |f - mean|^4 by -4 times the mean of |x|^2 x.
     fourth = square**2 - 4 * x @ (square @ x / square.size)
-    noise = fourth / n**2 - along / n**3
-    return np.asarray((noise - intensity * (along / n**2 - 2 * trace * square / n**2 / dimension)) / spread)
+    noise = fourth - along / n
+    return np.asarray((noise - intensity * (along - 2 * trace * square / dimension)) / spread)
 
 
 def estimate(data: ScoringInput) -> Estimate:
@@ -138,5 +138,5 @@ SCORE = Score(
     explanation="The H-score with a shrunken covariance: it stays meaningful with few examples and many features.",
     estimate=estimate,
     lowest=0.0,
-    version=2,
+    version=3,
 )

@@ -29,6 +29,8 @@ _SMALLEST_PENALTY = 1e-6
 def penalties_of(data: ScoringInput) -> Floats:
     """(C,) the ridge penalty of maximal evidence of each column: alpha/beta of a model with an intercept.
 
+    It is 1 where no feature varies, and there any penalty would do.
+
     Raises:
         ScoreNotApplicable: no rows are at hand.
         InvalidFeatures: a target column is the same for every example.
@@ -104,7 +106,7 @@ def estimate(data: ScoringInput) -> Estimate:
     mean_without = mean if data.is_classification else mean - centred.outputs / (data.n - 1)
     predicted = mean_without + by_features / alone
 
-    losses, seen = losses_of(predicted, rows), np.clip(1.0 - unseen, 0.0, 1.0 - 1 / data.n)
+    losses, seen = losses_of(predicted, rows), 1.0 - unseen
     if data.is_classification:
         return prediction_quality(losses, rows, leverage=float(seen.mean()))
 

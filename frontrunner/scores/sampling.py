@@ -30,7 +30,7 @@ def random_groups(n: int, groups: int = GROUPS, seed: int = SEED) -> NDArray[np.
         >>> np.bincount(random_groups(7, groups=3)).tolist()
         [3, 2, 2]
     """
-    return np.random.default_rng(seed).permutation(np.arange(n) % max(min(groups, n), 1))
+    return np.random.default_rng(seed).permutation(np.arange(n) % min(groups, n))
 
 
 def stratified_folds(codes: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
@@ -43,7 +43,7 @@ def stratified_folds(codes: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
         [0, 1, 2, 0, 1, 2]
     """
     dealt = np.empty(codes.size, dtype=np.int64)
-    dealt[np.argsort(codes, kind="stable")] = np.arange(codes.size) % max(min(folds, codes.size), 1)
+    dealt[np.argsort(codes, kind="stable")] = np.arange(codes.size) % min(folds, codes.size)
     return dealt
 
 
@@ -79,7 +79,7 @@ def _quotas(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """Rows per class, summing to `size`: one each where they fit, the rest by largest remainder."""
     floor = np.minimum(counts, 1) if np.count_nonzero(counts) <= size else np.zeros_like(counts)
     spare = counts - floor
-    share = (size - floor.sum()) * spare / max(spare.sum(), 1)
+    share = (size - floor.sum()) * spare / spare.sum()
     quota = np.floor(share).astype(np.int64)
     missing = int(size - floor.sum() - quota.sum())
     quota[np.argsort(quota - share, kind="stable")[:missing]] += 1

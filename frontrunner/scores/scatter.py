@@ -170,8 +170,8 @@ class LeftOut:
         along_own = self.along[np.arange(self.own.size), self.own]
         inner = self.leverage - along_own
         within = self.leverage - 2 * along_own + self.own_square + weight * inner**2 / left
-        # The only row of a class equals the class's mean and adds nothing to W.
-        grown = np.where(self.counts > 1.5, self.counts / np.maximum(self.counts - 1, 1), 0.0)
+        # The only row of a class equals the class's mean: `within` is 0, and any factor will do.
+        grown = self.counts / np.maximum(self.counts - 1, 1)
         between = weight * (self.along**2 @ class_counts) / left
         total = n / (n - 1) * self.leverage / left
         return np.where(alone, 0.0, total - between - grown * within)

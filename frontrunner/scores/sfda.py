@@ -60,8 +60,8 @@ def adaptive_shrinkage(features: Floats, codes: NDArray[np.int64]) -> float:
         codes: (m,) classes 0 .. C - 1, each of which occurs.
     """
     within = _within(features, codes, _means(features, codes, np.bincount(codes).astype(np.float64)))
-    largest = _largest_eigenvalue(within) if within.any() else 0.0
-    return max(float(np.exp(-5.0 * max(largest, 0.0))), SMALLEST_SHRINKAGE)
+    largest = max(_largest_eigenvalue(within), 0.0) if within.any() else 0.0
+    return max(float(np.exp(-5.0 * largest)), SMALLEST_SHRINKAGE)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class _Discriminant:
         # Where classes have no spread, the plain distance to their means decides.
         floor = 1e-12 * float((features**2).mean()) or 1.0
         covariance *= 1.0 - shrinkage
-        covariance[np.diag_indices_from(covariance)] += max(shrinkage * variance, floor if variance <= floor else 0.0)
+        covariance[np.diag_indices_from(covariance)] += floor if variance <= floor else shrinkage * variance
         factor = cho_factor(covariance, lower=True, overwrite_a=True)
         directions = cho_solve(factor, means.T)
         bias = np.log(counts / codes.size) - 0.5 * np.einsum("cd,dc->c", means, directions)
@@ -111,7 +111,8 @@ class _Discriminant:
         """What a quantity with the derivative `by_logit` (m, C) by the discriminants changes by.
 
         Returns:
-            (m,) the derivative by each row's weight in the fit, (m, D) by the rows, and by the shrinkage.
+            (m,) the derivative by each row's weight in the fit, up to a constant; (m, D) that by the rows; that by the
+            shrinkage.
         """
         m, dimension = self.features.shape
         kept, own, within = 1.0 - self.shrinkage, self.counts[self.codes], self.features - self.means[self.codes]
@@ -126,8 +127,7 @@ class _Discriminant:
         by_shrinkage = self.variance * trace - float(stretch.sum()) / m
         round_part = self.shrinkage * trace / dimension
         by_scatter = kept * stretch + round_part * np.einsum("md,md->m", within, within)
-        by_weight = (by_scatter - by_scatter.mean()) / m + np.einsum("md,md->m", within, by_mean[self.codes]) / own
-        by_weight += by_bias[self.codes] / own - by_bias.sum() / m
+        by_weight = by_scatter / m + (np.einsum("md,md->m", within, by_mean[self.codes]) + by_bias[self.codes]) / own
         by_row = by_logit @ self.directions.T + (by_mean / self.counts[:, None])[self.codes]
         by_row -= kept / m * (across @ self.directions.T + along @ pulled.T) - 2 * round_part / m * within
         return by_weight, by_row, by_shrinkage

@@ -294,7 +294,7 @@ class Tridiagonal:
 def _rotate(reflectors: Floats, scales: Floats, columns: Floats, trans: str) -> Floats:
     """Q'columns ("T") or Q columns ("N") for `columns` (D, k), which may be written over; the first row stays."""
     rotated = np.asfortranarray(columns, dtype=np.float64)
-    if rotated.shape[1] == 0 or rotated.shape[0] == 1:
+    if rotated.shape[0] == 1:
         return rotated
     lower = np.asfortranarray(rotated[1:])
     work = int(lapack.dormqr("L", trans, reflectors, scales, lower, -1)[1][0])
@@ -305,7 +305,7 @@ def _rotate(reflectors: Floats, scales: Floats, columns: Floats, trans: str) -> 
 def _rank(ascending: Floats, spread: float, size: int, most: int) -> int:
     """The number of eigenvalues of G that are above rounding, at most `most`; `spread` is the trace of the scatter."""
     # Where the mean makes the largest eigenvalue, the others are rounded by the scatter's size, not by that one's.
-    cut = size * np.finfo(np.float64).eps * max(min(ascending[-1], spread), 0.0)
+    cut = size * np.finfo(np.float64).eps * min(ascending[-1], spread)
     return min(int((ascending > cut).sum()), most)
 
 

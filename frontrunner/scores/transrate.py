@@ -54,7 +54,7 @@ def _left_out(features: Floats, *, centred: bool) -> tuple[Floats, Floats]:
             w = n / (n - 1) of the row's product with itself, not w = 1. For D > n this decides: h is nearly 1 there.
     """
     n, dimension = features.shape
-    weight = n / max(n - 1, 1) if centred else 1.0
+    weight = n / (n - 1) if centred else 1.0
     factor = cho_factor(_regularised_gram(features), lower=True, overwrite_a=True)
     if n < dimension:
         # A^-1 F' = F' (I + K)^-1, and 1 - h is the diagonal of (I + K)^-1 itself.

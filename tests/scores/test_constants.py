@@ -116,15 +116,41 @@ def unequal(seed: int, n: int = 240) -> dict[str, Any]:
     return {"features": generator.normal(size=(n, 10)) + 0.4 * labels[:, None], "labels": labels}
 
 
-# Half and twice each of these strengths give another accuracy.
+def crowded(seed: int, n: int = 120) -> dict[str, Any]:
+    """Copies of one column that tells two classes apart, and fewer of each of many that do not: only shrink them."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(2, size=n)
+    signal = generator.normal(size=(n, 1)) + 2.0 * labels[:, None] - 1.0
+    noise = generator.normal(size=(n, 40))
+    return {"features": np.hstack([np.repeat(signal, 100, axis=1), np.repeat(noise, 8, axis=1)]), "labels": labels}
+
+
+# Half and twice each of these strengths give another accuracy, or another leverage.
 @pytest.mark.parametrize(
     ("data", "strength"),
-    [(noisy(1), 1e-3), (noisy(4), 1e-2), (unequal(1), 1e-1), (unequal(8), 1.0), (noisy(3, n=60, dimension=90), 1e-2)],
+    [
+        (crowded(11), 1e-4),
+        (noisy(1), 1e-3),
+        (noisy(4), 1e-2),
+        (unequal(1), 1e-1),
+        (unequal(8), 1.0),
+        (noisy(3, n=60, dimension=90), 1e-2),
+    ],
 )
 def test_the_linear_probe_has_the_accuracy_of_scikit_learns_logistic_regression_at_the_best_penalty(
     data: dict[str, Any], strength: float
 ) -> None:
-    assert scores.score("linear_probe", **data) == pytest.approx(probe_accuracy(**data, strength=strength), abs=1e-12)
+    shard = scores.shard_of(**data)
+    found = scores.describe("linear_probe").estimate(ScoringInput(shard.statistics(), [shard]))
+    assert found.value == pytest.approx(probe_accuracy(**data, strength=strength), abs=1e-12)
+    # The changes of rows that are right and of those that are wrong differ by 1/n, and more by the rows' leverage: that
+    # of equal eigenvalues, which sum to n D, times p(1 - p) of a quarter.
+    n, dimension = data["features"].shape
+    rank = min(n, dimension)
+    eigenvalue = n * dimension / rank / 4
+    leverage = rank / n * eigenvalue / (eigenvalue + 1 / strength)
+    assert found.influence is not None
+    assert np.ptp(found.influence().changes) * n == pytest.approx(np.sqrt(1 + leverage), rel=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(70, 9), (70, 90)])
