@@ -151,7 +151,7 @@ def test_other_random_starts_widen_the_interval_by_the_variance_between_them() -
     assert standard_error(found) == pytest.approx(np.std([0.3, *starts], ddof=1), rel=1e-12)
 
 
-def test_one_group_that_decides_leaves_one_degree_of_freedom() -> None:
+def test_one_group_that_decides_leaves_two_degrees_of_freedom() -> None:
     alone = np.zeros(32)
     alone[7] = 1.0
     # The kurtosis of one of 32 is (31^3 + 1) / (32 * 31) - by hand 30.03 - and 64 / 29.03 is 2.2.
