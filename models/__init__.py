@@ -9,6 +9,7 @@ from models.dataset import DatasetRow
 from models.delivery import DeliveryRow
 from models.event import EventRow
 from models.feature import FeatureRow
+from models.history import HistoryRow
 from models.idempotency import IdempotencyRow
 from models.job import JobRow
 from models.role import RoleRow
@@ -26,6 +27,7 @@ __all__ = [
     "DeliveryRow",
     "EventRow",
     "FeatureRow",
+    "HistoryRow",
     "IdempotencyRow",
     "JobRow",
     "RoleRow",

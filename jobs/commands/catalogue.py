@@ -40,7 +40,7 @@ def search(
             max_parameters=max_parameters,
             max_flops=max_flops,
         )
-        database = _database()
+        database = service_database()
         refresh_catalogue(database, get_settings())
         with database.read_transaction() as session:
             rows = search_catalogue(session, wanted, limit=limit)
@@ -72,7 +72,7 @@ def sync(
         from frontrunner.hub.finding.sync import lists_of
         from jobs.catalogue import store_listed
 
-        database = _database()
+        database = service_database()
         stored = 0
         hubs = hubs_of(HubAccess.of(get_settings()))
         for listed in lists_of(hubs, None if hub == "all" else hub, pattern=pattern, limit=limit):
@@ -82,7 +82,7 @@ def sync(
         typer.echo(f"the catalogue knows {stored:,} checkpoints of these lists")
 
 
-def _database() -> Database:
+def service_database() -> Database:
     """The service's database; the embedded one is made where there is none yet, a server's is left as it is."""
     from migrations import upgrade
     from models import Database

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel
 
 from frontrunner.progress import Progress, Stage
 from frontrunner.tuning import Tuning, TuningOutput, TuningPayload
-from jobs.kinds.kind import JobState, NewJob, NewStep, OneStepKind
+from jobs.kinds.kind import Counts, JobState, NewJob, NewStep, OneStepKind
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 
 class TuningJob(BaseModel):
@@ -75,6 +78,13 @@ class TuningKind(OneStepKind[TuningJob, TuningPayload, TuningOutput]):
         from frontrunner.tuning.run import run_tuning
 
         return run_tuning(payload, progress)
+
+    def record(self, session: Session, job_id: str, payload: TuningPayload, output: TuningOutput) -> Counts:
+        """What the student reached, as a row of the history."""
+        from jobs.history import record_tuning  # a runner needs no tables
+
+        record_tuning(session, job_id, payload, output)
+        return {}
 
     def folder(self, payload: TuningPayload) -> Path:
         """The payload's own folder."""

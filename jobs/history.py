@@ -1,0 +1,109 @@
+"""Past results in the database: imported from files, and added by every tuning that ends well."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from frontrunner.evidence.history import PastResult
+from frontrunner.hub.describing.listing import family_of
+from frontrunner.tuning import TuningOutput, TuningPayload
+from models import HistoryRow
+
+FROM_FILE, FROM_TUNING = "file", "tuning"
+# Rows of one statement: each has twenty values, and SQLite takes 32,766.
+_BATCH = 500
+
+
+def import_results(session: Session, results: Iterable[PastResult]) -> int:
+    """Write results of a file; returns how many were new.
+
+    A result that is there already, word for word, is not written again; one that a file holds twice counts twice, as
+    two runs may end alike.
+    """
+    seen: Counter[str] = Counter()
+    rows = []
+    for result in results:
+        said = result.model_dump_json()
+        seen[said] += 1
+        digest = hashlib.sha256(f"{FROM_FILE}\n{seen[said]}\n{said}".encode()).hexdigest()
+        rows.append(result.model_dump() | {"id": digest, "source": FROM_FILE, "diverged": False})
+    return _insert(session, rows)
+
+
+def record_tuning(session: Session, job_id: str, payload: TuningPayload, output: TuningOutput) -> None:
+    """Write what the student of a tuning reached; the same tuning done again says nothing new.
+
+    Models that are made of several checkpoints are no result of one of them and leave no row.
+    """
+    student, request, metrics = payload.student, payload.request, output.metrics
+    if student is None:
+        return
+    result = PastResult(
+        model=student.id,
+        dataset=payload.dataset.name,
+        accuracy=metrics.accuracy.value,
+        protocol=_protocol(payload, output),
+        family=family_of(student.architecture),
+        parameters=student.parameters or None,
+        input_size=student.input_size,
+        dataset_size=output.train_examples + output.validation_examples or None,
+        dataset_classes=len(metrics.classes),
+    )
+    row = result.model_dump() | {
+        "id": hashlib.sha256(f"{FROM_TUNING}\n{payload.identity}".encode()).hexdigest(),
+        "source": FROM_TUNING,
+        "job_id": job_id,
+        "dataset_digest": payload.dataset.digest,
+        "diverged": output.ended == "diverged",
+        "learning_rate": output.learning_rate,
+        "seed": request.seed,
+    }
+    _insert(session, [row])
+
+
+def past_results(session: Session) -> list[PastResult]:
+    """Every result that did not diverge, oldest first."""
+    rows = session.scalars(select(HistoryRow).where(~HistoryRow.diverged).order_by(HistoryRow.added_at, HistoryRow.id))
+    return [PastResult.model_validate({name: getattr(row, name) for name in PastResult.model_fields}) for row in rows]
+
+
+def find_results(
+    session: Session, *, model: str | None = None, dataset: str | None = None, limit: int = 100
+) -> Sequence[HistoryRow]:
+    """Rows of a checkpoint, of a dataset, or of both, newest first; one more than `limit` where there are more."""
+    query = select(HistoryRow)
+    if model is not None:
+        query = query.where(HistoryRow.model == model)
+    if dataset is not None:
+        query = query.where(HistoryRow.dataset == dataset)
+    return session.scalars(query.order_by(HistoryRow.added_at.desc(), HistoryRow.id).limit(limit + 1)).all()
+
+
+def _protocol(payload: TuningPayload, output: TuningOutput) -> str:
+    """What has to be alike for results to be compared: learning rate and seed are each run's own."""
+    request = payload.request
+    parts = [request.method.name, f"epochs {request.epochs}", f"examples {request.max_examples}"]
+    if request.image_size is not None:
+        parts.append(f"image_size {request.image_size}")
+    if output.metrics.split != "test":
+        parts.append(f"measured on {output.metrics.split}")
+    if payload.teachers and request.method.teachers_needed:
+        parts.append("teachers " + " ".join(teacher.id for teacher in payload.teachers))
+    return ", ".join(parts)[:500]
+
+
+def _insert(session: Session, rows: Sequence[dict[str, object]]) -> int:
+    """Write the rows whose ids are not there; how many those were."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    written = 0
+    for start in range(0, len(rows), _BATCH):
+        statement = insert(HistoryRow).values(list(rows[start : start + _BATCH]))
+        new = statement.on_conflict_do_nothing(index_elements=["id"]).returning(HistoryRow.id)
+        written += len(session.scalars(new).all())
+    return written
