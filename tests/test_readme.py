@@ -31,9 +31,9 @@ def test_frontrunner_commands_run(tmp_path, colours, hub, zip_of):
     (tmp_path / "leaves.zip").write_bytes(zip_of(class_images(3, 12, seed=5)).read_bytes())
     (tmp_path / "checkpoints").symlink_to(hub)
     shown = "\n".join(blocks("sh"))
-    named = "rank|tune|datasets|checkpoints|scores|tasks"
+    named = "rank|tune|evaluate|datasets|checkpoints|scores|tasks"
     commands = re.findall(rf"^frontrunner ((?:{named})\b.*?)(?: +#.*)?$", shown, re.M)
-    assert len(commands) == 7
+    assert len(commands) == 8
     for command in commands:
         subprocess.run(
             [sys.executable, "-m", "frontrunner.cli", *command.split()],
