@@ -270,6 +270,12 @@ class MethodUnsuited(TuningError):
     code = "method_unsuited"
 
 
+class ExtraMissing(TuningError):
+    """What the method needs is a library that is not installed here: an extra of the package brings it."""
+
+    code = "extra_missing"
+
+
 class SourceUnfit(TuningError):
     """The method learns from a labelled source dataset, which is missing or has other classes than the target."""
 

@@ -151,7 +151,9 @@ def measure_run(
         shutil.rmtree(payload.work_dir, ignore_errors=True)
         return MeasuredRun.model_validate(key._asdict() | protocol.model_dump() | measured | provenance)
 
-    rates = (learning_rate,) if learning_rate else RATES[OPTIMISERS[checkpoint.modality]]
+    method = TuningRequest.model_validate({"method": METHOD_OF[key.adaptation]}).method
+    usual = method.rates or RATES[method.optimiser or OPTIMISERS[checkpoint.modality]]
+    rates = (learning_rate,) if learning_rate else usual
     provenance = {
         "dataset_digest": dataset.digest,
         "checkpoint_digest": checkpoint.digest,

@@ -37,7 +37,7 @@ def take_best(request: TuningRequest, ranked: Sequence[CheckpointDescription], t
     """
     method, constraints = request.method, request.constraints
     # Students, and networks that are taken apart, must be in the form that is written: so are all candidates.
-    suited = [found for found in ranked if has_tuned_form(found) and constraints.of_licences().allows(found)]
+    suited = [found for found in ranked if has_tuned_form(found, method) and constraints.of_licences().allows(found)]
     within = [found for found in suited if constraints.allows(found)]
     if method.made_of_teachers:
         suited = within

@@ -21,6 +21,7 @@ from frontrunner.tuning.examples.examples import Examples
 from frontrunner.tuning.examples.images import Images
 from frontrunner.tuning.networks.classifier import Classifier, NewHead
 from frontrunner.tuning.networks.image_classifier import ImageClassifier, at_size
+from frontrunner.tuning.networks.new_heads import image_classifier
 from frontrunner.tuning.networks.reading import read_plain
 from frontrunner.tuning.networks.text_classifier import TextClassifier
 
@@ -76,11 +77,11 @@ class TuningContext(Generic[OptionsT_co]):
         return open_checkpoint(description, self.access, progress=self.progress)
 
     def open_at_size(self, description: CheckpointDescription) -> Checkpoint:
-        """A timm checkpoint as pretrained, reading images of the training's size.
+        """A checkpoint as pretrained, reading images of the training's size.
 
         Raises:
             CheckpointError: it cannot be opened, or not be reached.
-            StudentUnsupported: not timm's, or it does not read images of that size.
+            StudentUnsupported: it does not read images of that size.
         """
         return at_size(self.open(description), self.images.image_size)
 
@@ -102,7 +103,7 @@ class TuningContext(Generic[OptionsT_co]):
         return self._image_classifier(description, place)
 
     def _image_classifier(self, description: CheckpointDescription, place: int) -> ImageClassifier:
-        return ImageClassifier.of(
+        return image_classifier(
             self.open(description),
             NewHead(self.classes, self.seed, place),
             self.images.image_size,

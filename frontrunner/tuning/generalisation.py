@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import math
 import operator
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from frontrunner.discrepancy import DiscrepancyReport, HeadMargins, SGDNoise, generalisation_report, tuned_discrepancy
 from frontrunner.discrepancy.subspace import ClassifierHead, GaussianHead, measure_curvature, projected_shift
@@ -20,8 +18,9 @@ from frontrunner.scores.posterior import posterior
 from frontrunner.statistics import FeatureStatistics, Floats
 from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.examples.images import Images
-from frontrunner.tuning.networks.classifier import Classifier
+from frontrunner.tuning.networks.classifier import Classifier, NewHead
 from frontrunner.tuning.networks.image_classifier import ImageClassifier
+from frontrunner.tuning.networks.new_heads import image_classifier, own_linear_classifier
 from frontrunner.tuning.options import MethodOptions
 from frontrunner.tuning.result import GapOutput, GeneralisationOutput
 from frontrunner.tuning.training.loop import Schedule
@@ -102,21 +101,6 @@ def _margins(features: Floats, labels: NDArray[np.int64], head: nn.Linear) -> He
     return HeadMargins.of(features, labels, head.weight.detach().numpy().T, biases)
 
 
-class _Backbone(nn.Module):
-    """A classifier's network as a map to features, its head left out of the parameters."""
-
-    def __init__(self, network: Any, normalise: nn.Module) -> None:
-        super().__init__()
-        network.reset_classifier(0)
-        self.network = network
-        self.normalise = normalise
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        hidden = self.network.forward_features(self.normalise(pixels))
-        features: Tensor = self.network.forward_head(hidden, pre_logits=True)
-        return features
-
-
 def _discrepancy(
     tuned: Classifier, context: TuningContext[MethodOptions], schedule: Schedule, statistics: FeatureStatistics
 ) -> DiscrepancyReport:
@@ -124,9 +108,9 @@ def _discrepancy(
     train = context.train
     if not (isinstance(tuned, ImageClassifier) and isinstance(train, Images)):
         raise StudentUnsupported("curvature is measured of models of images")
-    network: Any = context.open_at_size(tuned.description).module
-    own = network.get_classifier()
-    if not isinstance(own, nn.Linear):
+    opened = context.open_at_size(tuned.description)
+    own = own_linear_classifier(opened, train.image_size)
+    if own is None:
         raise StudentUnsupported(
             f"{tuned.description.id} has no linear classifier of its own, whose curvature is needed"
         )
@@ -135,8 +119,8 @@ def _discrepancy(
     rows = torch.arange(min(len(train), _CURVATURE_EXAMPLES))
     labels = torch.tensor([codes[int(label)] for label in train.labels[rows]])
     batches = [(train.plain(rows), labels)]
-    before = _Backbone(network, tuned.normalise)
-    after = _Backbone(copy.deepcopy(tuned.network), tuned.normalise)
+    before = image_classifier(opened, NewHead(context.classes, context.seed), train.image_size).features_alone()
+    after = tuned.features_alone()
     source, _ = measure_curvature(before, batches, source=ClassifierHead(own), target=None, dimension=_DIMENSION)
     target = GaussianHead(model.mean, model.evidence.beta)
     _, reached = measure_curvature(after, batches, source=None, target=target, dimension=_DIMENSION)

@@ -13,7 +13,9 @@ from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from frontrunner.data.dataset import Modality
+from frontrunner.hub.describing.description import Library
 
+Optimiser: TypeAlias = Literal["sgd", "adamw"]
 Positive = Annotated[float, Field(gt=0, le=1e6)]
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 Leader = Annotated[
@@ -23,6 +25,8 @@ Leader = Annotated[
 
 IMAGES: frozenset[Modality] = frozenset({"image"})
 IMAGES_AND_TEXTS: frozenset[Modality] = frozenset({"image", "text"})
+TIMM: frozenset[Library] = frozenset({"timm"})
+TIMM_AND_TRANSFORMERS: frozenset[Library] = frozenset({"timm", "transformers"})
 
 
 class _Options(BaseModel):
@@ -35,7 +39,10 @@ class _Options(BaseModel):
         needs_source: it learns from a labelled source dataset, and reads the target's examples without their labels.
         modalities: what its checkpoints may read. Only methods that ask nothing of a network but features and logits
             can tune models of texts.
+        forms: the libraries whose networks it can tune. Some methods ask for what timm alone says of an architecture.
         exports_plain_models: its result is one model, or several, in their libraries' own form.
+        optimiser: what it is trained by; None for the usual one of what the checkpoints read.
+        rates: learning rates that a sweep tries; none for the usual ones of the optimiser.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,7 +52,10 @@ class _Options(BaseModel):
     needs_one_architecture: ClassVar[bool] = False
     needs_source: ClassVar[bool] = False
     modalities: ClassVar[frozenset[Modality]] = IMAGES_AND_TEXTS
+    forms: ClassVar[frozenset[Library]] = TIMM_AND_TRANSFORMERS
     exports_plain_models: ClassVar[bool] = True
+    optimiser: ClassVar[Optimiser | None] = None
+    rates: ClassVar[tuple[float, ...]] = ()
 
 
 class FinetuneOptions(_Options):
@@ -58,6 +68,22 @@ class LinearProbeOptions(_Options):
     """The backbone stands still and only the head is trained."""
 
     name: Literal["linear_probe"] = "linear_probe"
+
+
+class LoRAOptions(_Options):
+    """LoRA: the backbone stands still, and low-rank adapters beside its linear layers learn with the head."""
+
+    optimiser = "adamw"
+    # Ten times those of full fine-tuning: adapters start from nothing, as heads do.
+    rates = (0.0003, 0.001, 0.003, 0.01)
+
+    name: Literal["lora"] = "lora"
+    rank: int = Field(default=8, ge=1, le=1024, description="r: of an adapter's product B A.")
+    alpha: int = Field(default=16, ge=1, le=65_536, description="The product counts alpha / r times.")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="Share of an adapter's inputs left out in training.")
+    layers: Literal["attention", "all"] = Field(
+        default="attention", description="Which linear layers of the backbone: those of its attention, or every one."
+    )
 
 
 class L2SPOptions(_Options):
@@ -82,6 +108,7 @@ class DeltaOptions(_Options):
     """DELTA: feature maps stay near the pretrained ones, channels that matter for the labels most of all."""
 
     modalities = IMAGES
+    forms = TIMM
 
     name: Literal["delta"] = "delta"
     strength: Weight = Field(default=0.01, description="lambda: of the attention-weighted distance of feature maps.")
@@ -111,6 +138,7 @@ class DiscriminativeOptions(_Options):
     """Learning rates that decay from the last layer to the first."""
 
     modalities = IMAGES
+    forms = TIMM
 
     name: Literal["discriminative"] = "discriminative"
     decay: float = Field(default=0.8, gt=0, le=1, description="Rate of a layer over that of the layer after it.")
@@ -219,6 +247,7 @@ class MDDOptions(_Options):
 MethodOptions: TypeAlias = Annotated[
     FinetuneOptions
     | LinearProbeOptions
+    | LoRAOptions
     | L2SPOptions
     | EWCOptions
     | DeltaOptions

@@ -54,8 +54,8 @@ class TuningRequest(BaseModel):
         default=None,
         gt=0,
         le=10,
-        description="Of the backbone, at its height; the head learns ten times faster. By default a sweep of "
-        "short trials picks it.",
+        description="Of the backbone, at its height; the head learns ten times faster. Of `lora` that of adapters and "
+        "head. By default a sweep of short trials picks it.",
     )
     image_size: int | None = Field(
         default=None,
@@ -145,13 +145,32 @@ class TuningPayload(BaseModel):
         return self.folder / self.identity[:32]
 
 
-# The library in whose form a tuned model is written, by what it reads.
-TUNED_FORM = {"image": "timm", "text": "transformers"}
+# The libraries in whose form a tuned model is written: that of the checkpoint that it was, by what it reads.
+TUNED_FORMS: dict[str, frozenset[str]] = {
+    "image": frozenset({"timm", "transformers"}),
+    "text": frozenset({"transformers"}),
+}
 
 
-def has_tuned_form(checkpoint: CheckpointDescription) -> bool:
-    """Whether the checkpoint's weights can be tuned, and not only learned from."""
-    return TUNED_FORM.get(checkpoint.modality) == checkpoint.library
+def has_tuned_form(checkpoint: CheckpointDescription, method: MethodOptions) -> bool:
+    """Whether the checkpoint's weights can be tuned by the method, and not only learned from."""
+    return _lacks_form(checkpoint) is None and checkpoint.library in method.forms
+
+
+def _lacks_form(checkpoint: CheckpointDescription) -> str | None:
+    """Why a model that was this checkpoint has no form to be written in; None where it has one."""
+    forms = TUNED_FORMS.get(checkpoint.modality, frozenset())
+    if checkpoint.library not in forms:
+        return (
+            f"{checkpoint.id} is in the form of {checkpoint.library}; {checkpoint.modality} checkpoints are tuned in "
+            f"that of {' and '.join(sorted(forms))} only"
+        )
+    if checkpoint.library == "transformers" and checkpoint.image_pooling is not None:
+        return (
+            f"{checkpoint.id} is read at a layer, or with another pooling than its own, which has no form in a tuned "
+            "model; name the checkpoint itself"
+        )
+    return None
 
 
 def require_tunable(dataset: Dataset | DatasetReport, method: MethodOptions) -> None:
@@ -166,7 +185,7 @@ def require_tunable(dataset: Dataset | DatasetReport, method: MethodOptions) -> 
         raise InvalidDataset(
             f"{dataset.name} is a {dataset.task} dataset; tuning is for classification: one class per example"
         )
-    if dataset.modality not in TUNED_FORM:
+    if dataset.modality not in TUNED_FORMS:
         raise ModalityMismatch(f"{dataset.name} holds {dataset.modality}; tuning is for images and texts")
     _require_modality(method, dataset.modality)
 
@@ -200,9 +219,9 @@ def tuning_payload(
 
     Raises:
         TeachersMissing: the method needs more teachers.
-        StudentUnsupported: no checkpoint is named to tune, or its library cannot be tuned here.
+        StudentUnsupported: no checkpoint is named to tune, or what it would become has no form to be written in.
         ModalityMismatch: the checkpoints do not read the same, or neither images nor texts.
-        MethodUnsuited: the method does not tune what they read.
+        MethodUnsuited: the method does not tune what they read, or not in their library's form.
         ArchitecturesDiffer: the method needs teachers of one architecture.
         ConstraintViolated: a checkpoint does not keep within the request's limits.
         SourceUnfit: an adaptation without a source, or a source that the method does not use.
@@ -214,7 +233,7 @@ def tuning_payload(
         dataset=dataset, student=student, teachers=teachers, source=source, request=request, folder=folder
     )
     for found in payload.checkpoints:
-        if found.modality not in TUNED_FORM:
+        if found.modality not in TUNED_FORMS:
             raise ModalityMismatch(f"{found.id} reads {found.modality}; tuning is for images and texts")
         if found.modality != payload.modality:
             raise ModalityMismatch(f"{found.id} reads {found.modality}, {payload.checkpoints[0].id} {payload.modality}")
@@ -267,12 +286,23 @@ def _require_modality(method: MethodOptions, modality: str) -> None:
 
 
 def _require_forms(payload: TuningPayload) -> None:
-    """What becomes the tuned model must be in the form that is written."""
+    """What becomes the tuned model must be in a form that is written, and that the method can take apart."""
+    method = payload.request.method
     for found in payload.teachers if payload.student is None else (payload.student,):
-        if not has_tuned_form(found):
-            raise StudentUnsupported(
-                f"{found.id} is in {found.library}'s form; weights of {found.modality} checkpoints are tuned in "
-                f"the form of {TUNED_FORM[found.modality]} only"
+        reason = _lacks_form(found)
+        if reason is not None:
+            raise StudentUnsupported(reason)
+        if found.library not in method.forms:
+            suited = ", ".join(
+                sorted(
+                    name
+                    for name, options in METHODS.items()
+                    if found.library in options.forms and found.modality in options.modalities
+                )
+            )
+            raise MethodUnsuited(
+                f"{method.name} asks for the stages and layers that {' or '.join(sorted(method.forms))} names; "
+                f"{found.id} is in the form of {found.library}: for it there are {suited}"
             )
 
 

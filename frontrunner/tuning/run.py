@@ -100,14 +100,15 @@ def fit(payload: TuningPayload, progress: Progress = SILENT, *, access: HubAcces
     schedule = _schedule(payload, method, data)
     folder = StateFolder(payload.work_dir, payload.identity)
     short = trial(schedule, n)
-    sweeps = 0 if payload.request.learning_rate else len(RATES[schedule.optimiser]) * short.epochs
+    rates = payload.request.method.rates or RATES[schedule.optimiser]
+    sweeps = 0 if payload.request.learning_rate else len(rates) * short.epochs
     if payload.request.budget_s is not None:
         epochs = affordable_epochs(method, data, schedule, payload.request.budget_s, sweeps, folder, progress)
         schedule = replace(schedule, epochs=epochs)
     swept, total = sweeps * n, (sweeps + schedule.epochs) * n
     found: dict[str, list[float] | None] = {}
     if sweeps:
-        found = sweep(method, data, short, folder, Part(progress, Stage.TRAIN, before=0, total=total))
+        found = sweep(method, data, short, folder, Part(progress, Stage.TRAIN, before=0, total=total), rates=rates)
         schedule = replace(schedule, learning_rate=best_rate(found))
     part = Part(progress, Stage.TRAIN, before=swept, total=total)
     reached = train(method, data, schedule, folder.state("state.pt"), part)
@@ -148,7 +149,7 @@ def _schedule(payload: TuningPayload, method: Method, data: TrainingData) -> Sch
         seed=request.seed,
         smallest_crop=request.smallest_crop,
         flip=request.flip,
-        optimiser=OPTIMISERS[payload.modality],
+        optimiser=request.method.optimiser or OPTIMISERS[payload.modality],
     )
 
 

@@ -20,6 +20,7 @@ from frontrunner.tuning import METHODS, TuningPayload, TuningRequest, tuning_pay
 from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.examples.examples import Examples
 from frontrunner.tuning.examples.images import Images
+from frontrunner.tuning.networks import new_heads
 from frontrunner.tuning.networks.classifier import NewHead
 from frontrunner.tuning.networks.image_classifier import ImageClassifier
 from frontrunner.tuning.training.loop import Schedule
@@ -130,7 +131,7 @@ def image_classifier(
 ) -> ImageClassifier:
     """A checkpoint with a new head of three classes."""
     head = NewHead(3, seed, place)
-    return ImageClassifier.of(open_checkpoint(description), head, side, hold_statistics=hold_statistics)
+    return new_heads.image_classifier(open_checkpoint(description), head, side, hold_statistics=hold_statistics)
 
 
 def schedule(**changes: Any) -> Schedule:

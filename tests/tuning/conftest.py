@@ -37,6 +37,13 @@ def vit(tmp_path_factory: pytest.TempPathFactory) -> CheckpointDescription:
 
 
 @pytest.fixture(scope="session")
+def vits(tmp_path_factory: pytest.TempPathFactory, vit: CheckpointDescription) -> tuple[CheckpointDescription, ...]:
+    """Three transformers of one architecture, for methods that convolutions do not suit."""
+    root = tmp_path_factory.mktemp("more-vits")
+    return vit, *(measured_checkpoint(root / f"vit{seed}", "test_vit", seed) for seed in (2, 3))
+
+
+@pytest.fixture(scope="session")
 def colour_task(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A zip of 30 training and 12 test images in 3 classes."""
     return coloured_zip(tmp_path_factory.mktemp("task") / "task.zip", 30, 12)

@@ -26,7 +26,7 @@ def described(
     )
 
 
-RANKED = [described("a", "vit"), described("b"), described("t", library="transformers"), described("c"), described("d")]
+RANKED = [described("a", "vit"), described("b"), described("t", library="features"), described("c"), described("d")]
 
 
 def taken(method: str, top: int = 2, **more: object) -> tuple[str | None, tuple[str, ...]]:
@@ -63,3 +63,9 @@ def test_the_student_keeps_within_the_limits_and_a_teacher_may_be_larger():
         take_best(TuningRequest(method="hub_pathway", constraints=limits), ranked, 3)
     with pytest.raises(TeachersMissing, match="got 0"):
         take_best(TuningRequest(method="finetune", constraints={"max_parameters": 1}), ranked[:2], 1)
+
+
+def test_a_method_that_asks_timm_about_layers_passes_over_checkpoints_of_transformers():
+    ranked = [described("best", library="transformers"), *RANKED]
+    assert take_best(TuningRequest(method="finetune"), ranked, 1).student == "best"
+    assert take_best(TuningRequest(method="delta"), ranked, 1).student == "a"

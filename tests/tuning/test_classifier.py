@@ -87,6 +87,6 @@ def test_a_transformer_is_set_to_the_size_of_the_images(tmp_path):
     assert classifier(images.plain(torch.arange(2))).shape == (2, 3)
 
 
-def test_checkpoints_of_other_libraries_are_refused_as_students(hub):
-    with pytest.raises(StudentUnsupported, match="transformers"):
-        image_classifier(describe_directory(hub / "mobilenet"))
+def test_a_size_that_an_architecture_does_not_read_is_named(vit):
+    with pytest.raises(StudentUnsupported, match="does not read images of 45 pixels"):
+        image_classifier(vit, side=45)

@@ -188,13 +188,10 @@ def test_models_whose_statistics_were_measured_keep_them(tmp_path, zoo, pixels):
     assert torch.equal(pathway.members[0].network.conv1[1].running_mean, before)
 
 
-def test_a_pathway_of_transformers_library_is_refused(tmp_path, zoo, hub):
-    with pytest.raises(Exception, match="only timm's can be tuned"):
-        build(
-            context(
-                HubPathwayOptions(),
-                tmp_path,
-                coloured_images(4),
-                teachers=(zoo[0], describe_directory(hub / "mobilenet")),
-            )
-        )
+def test_a_pathway_goes_through_checkpoints_of_both_libraries(tmp_path, zoo, hub):
+    """Each has its own form, and is written in it."""
+    mixed = (zoo[0], describe_directory(hub / "mobilenet"))
+    method = build(context(HubPathwayOptions(), tmp_path, coloured_images(4), teachers=mixed))
+    assert method.classify(coloured_images(4).plain(torch.arange(4))).shape == (4, 3)
+    forms = [type(model).__name__ for model in method.models().values()]
+    assert forms == ["TimmClassifier", "TransformersClassifier"]

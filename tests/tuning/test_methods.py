@@ -23,6 +23,12 @@ def options(request):
     return METHODS[request.param]()
 
 
+@pytest.fixture
+def suited(options, zoo, vits):
+    """Three checkpoints that the method can tune."""
+    return vits if options.name == "lora" else zoo
+
+
 def built(options, folder, student, teachers):
     """The method, and the ids of the checkpoints whose features it has asked for."""
     given = context(options, folder, coloured_images(N), student, teachers)
@@ -31,8 +37,8 @@ def built(options, folder, student, teachers):
     return method, read
 
 
-def test_its_model_is_made_of_what_it_says_and_it_learns_from_teachers_where_it_needs_them(tmp_path, zoo, options):
-    student, *teachers = zoo
+def test_its_model_is_made_of_what_it_says_and_it_learns_from_teachers_where_it_needs_them(tmp_path, suited, options):
+    student, *teachers = suited
     method, read = built(options, tmp_path, student, tuple(teachers))
     trained = {part.description.id for part in method.module.modules() if isinstance(part, Classifier)}
     ids = {teacher.id for teacher in teachers}
@@ -41,13 +47,13 @@ def test_its_model_is_made_of_what_it_says_and_it_learns_from_teachers_where_it_
     assert bool((trained | read) & ids) == (options.teachers_needed > 0)
 
 
-def test_it_has_plain_models_where_it_says_so(tmp_path, zoo, options):
-    method, _ = built(options, tmp_path, zoo[0], zoo[1:])
+def test_it_has_plain_models_where_it_says_so(tmp_path, suited, options):
+    method, _ = built(options, tmp_path, suited[0], suited[1:])
     assert bool(method.models()) == options.exports_plain_models
 
 
-def test_its_loss_needs_examples_of_the_target_beside_the_source_where_it_says_so(tmp_path, zoo, options):
-    method, _ = built(options, tmp_path, zoo[0], zoo[1:])
+def test_its_loss_needs_examples_of_the_target_beside_the_source_where_it_says_so(tmp_path, suited, options):
+    method, _ = built(options, tmp_path, suited[0], suited[1:])
     method.module.train()
     rows, images = torch.arange(N), coloured_images(N)
     batch = Batch(rows, images.plain(rows), images.labels, None, 0.5)
@@ -63,14 +69,14 @@ def test_it_takes_teachers_of_any_architecture_unless_it_says_that_they_must_be_
         with pytest.raises(ArchitecturesDiffer):
             built(options, tmp_path, zoo[0], (zoo[1], vit))
     else:
-        built(options, tmp_path, zoo[0], (zoo[1], vit))
+        built(options, tmp_path, vit if options.name == "lora" else zoo[0], (zoo[1], vit))
 
 
 def test_facts_are_no_part_of_what_a_request_says(options):
     adapter = TypeAdapter(MethodOptions)
     assert adapter.validate_python(adapter.dump_python(options)) == options
     stated = {name for schema in adapter.json_schema()["$defs"].values() for name in schema["properties"]}
-    assert stated.isdisjoint({"teachers_needed", "made_of_teachers", "needs_source", "modalities"})
+    assert stated.isdisjoint({"teachers_needed", "made_of_teachers", "needs_source", "modalities", "forms", "rates"})
 
 
 def test_every_class_of_options_and_every_file_of_a_method_is_a_method_that_the_guide_explains():

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from frontrunner import errors
 from frontrunner.data import DatasetOptions, DatasetReference, check_dataset, open_dataset
-from frontrunner.hub import describe_directory
 from frontrunner.settings import Settings
 from frontrunner.tuning import METHODS, TuningRequest, require_tunable
 from frontrunner.tuning.local import tune
@@ -120,9 +119,10 @@ class TestRefusedBeforeAnyTraining:
         with pytest.raises(errors.TuningError, match="has no student"):
             payload("lite_zoo_tuning", colour_task, zoo[0], zoo, tmp_path)
 
-    def test_a_student_in_transformers_form(self, tmp_path, hub, colour_task):
-        with pytest.raises(errors.StudentUnsupported, match="transformers"):
-            payload("finetune", colour_task, describe_directory(hub / "mobilenet"), (), tmp_path)
+    def test_a_student_in_a_form_that_nothing_is_written_in(self, tmp_path, zoo, colour_task):
+        foreign = zoo[0].model_copy(update={"library": "features"})
+        with pytest.raises(errors.StudentUnsupported, match="tuned in that of timm and transformers only"):
+            payload("finetune", colour_task, foreign, (), tmp_path)
 
     def test_a_student_of_another_modality(self, tmp_path, zoo, colour_task):
         text = zoo[1].model_copy(update={"modality": "text"})

@@ -39,8 +39,8 @@ ACTIVATIONS = 123_150
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_tunes_reports_and_exports(tmp_path, zoo, colour_task, name):
-    work = payload_for(name, colour_task, zoo, tmp_path)
+def test_every_method_tunes_reports_and_exports(tmp_path, zoo, vits, colour_task, name):
+    work = payload_for(name, colour_task, vits if name == "lora" else zoo, tmp_path)
     heard = Recorded()
     output = run_tuning(work, heard)
     assert TuningOutput.model_validate_json(output.model_dump_json()) == output

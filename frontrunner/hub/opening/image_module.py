@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from torch import Tensor, nn
 from transformers.models.auto.auto_factory import _get_model_class
 
 from frontrunner.errors import CheckpointUnreadable
+from frontrunner.hub.opening.image_processor import PIXELS
 from frontrunner.hub.opening.transformers_loading import load_model
 
 # What pairs of encoders call the one that reads images.
 _TOWERS = ("vision_model", "image_model", "vision_tower", "vision_encoder", "visual")
 _CLASSIFIES = "ForImageClassification"
+_INTERPOLATE = "interpolate_pos_encoding"
 
 
 def load_image_module(checkpoint: str, folder: Path, config: Any, *, classifier: bool) -> tuple[Any, list[str]]:
@@ -69,36 +72,109 @@ def _tower(checkpoint: str, module: Any, missing: list[str]) -> tuple[Any, list[
     raise CheckpointUnreadable(f"{checkpoint}: {module.config.model_type} has no image encoder that can be read alone")
 
 
-class ClassifierInput:
-    """Finds the layers that give a classifier's logits, and remembers what enters them.
+def classifying_module(module: Any) -> Any:
+    """The family's class for image classification with the module's weights: itself, where it is one.
+
+    Where it is not, the classifier's weights are random.
+
+    Raises:
+        CheckpointUnreadable: the family has no such class, or weights that it reads are not among the module's.
+    """
+    config = module.config
+    if is_classifier(config):
+        return module
+    mapping = transformers.AutoModelForImageClassification._model_mapping
+    if type(config) not in mapping:
+        raise CheckpointUnreadable(f"transformers has no classifier of images of the family {config.model_type}")
+    with torch.random.fork_rng(devices=[]):
+        whole = _get_model_class(config, mapping)(config)
+    encoder = next((part for part in whole.modules() if type(part) is type(module)), None)
+    if encoder is None:
+        raise CheckpointUnreadable(f"transformers' classifier of images of {config.model_type} reads another encoder")
+    missing = encoder.load_state_dict(module.state_dict(), strict=False).missing_keys
+    if missing:
+        raise CheckpointUnreadable(f"weights are missing, for instance {missing[:3]}")
+    return whole
+
+
+class ImageRun:
+    """Forward passes of a module over a batch: a tensor of pixels, or what it takes by name.
+
+    Positions are interpolated where a module can do so and refuses images of another size.
+
+    Attributes:
+        module: what runs.
+    """
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self._interpolates = _INTERPOLATE in inspect.signature(module.forward).parameters
+
+    def __call__(self, inputs: Any) -> Any:
+        """The module's output."""
+        given = dict(inputs) if isinstance(inputs, Mapping) else {PIXELS: inputs}
+        try:
+            return self.module(**given)
+        except ValueError:  # what families say whose positions are those of one size
+            if not self._interpolates:
+                raise
+        return self.module(**given, **{_INTERPOLATE: True})
+
+    def interpolates(self, example: Mapping[str, Tensor]) -> bool:
+        """Whether positions are interpolated for images like the example."""
+        if not self._interpolates:
+            return False
+        try:
+            self.module(**example)
+        except ValueError:
+            return True
+        return False
+
+
+def logits_in(output: Any) -> Tensor:
+    """What a classifier of images answers."""
+    # PP-LCNet calls them its last hidden state.
+    logits = getattr(output, "logits", None)
+    return torch.as_tensor(output.last_hidden_state if logits is None else logits)
+
+
+def classifier_layers(module: nn.Module, logits_of: Callable[[], Tensor]) -> list[nn.Module]:
+    """The layers of `module` that give its logits, found in one forward pass, which `logits_of` makes.
 
     It is the layer whose output the logits are; where the logits are the mean of several layers' outputs, as after
-    distillation, all of these layers, and their inputs' mean is remembered.
+    distillation, all of these layers.
+
+    Raises:
+        CheckpointUnreadable: no layer gives them.
     """
+    given: list[tuple[nn.Module, Tensor]] = []
+
+    def remember(layer: nn.Module, _arguments: Any, output: Tensor) -> None:
+        given.append((layer, output))
+
+    hooks = [
+        layer.register_forward_hook(remember) for layer in module.modules() if isinstance(layer, (nn.Linear, nn.Conv2d))
+    ]
+    try:
+        logits = logits_of()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    same = [layer for layer, output in given if output.numel() == logits.numel() and _equal(output, logits)]
+    wide = [layer for layer, output in given if output.shape == logits.shape]
+    layers = same[-1:] or wide
+    if not layers:
+        raise CheckpointUnreadable("no layer of the model gives its logits")
+    return layers
+
+
+class ClassifierInput:
+    """Remembers what enters the layers that give a classifier's logits; of several layers the inputs' mean."""
 
     def __init__(self, module: nn.Module, logits_of: Callable[[], Tensor]) -> None:
         """Look for the layers of `module` in one forward pass, which `logits_of` makes."""
         self._entered: dict[int, Tensor] = {}
-        given: list[tuple[nn.Module, Tensor]] = []
-
-        def remember(layer: nn.Module, _arguments: Any, output: Tensor) -> None:
-            given.append((layer, output))
-
-        hooks = [
-            layer.register_forward_hook(remember)
-            for layer in module.modules()
-            if isinstance(layer, (nn.Linear, nn.Conv2d))
-        ]
-        try:
-            logits = logits_of()
-        finally:
-            for hook in hooks:
-                hook.remove()
-        same = [layer for layer, output in given if output.numel() == logits.numel() and _equal(output, logits)]
-        wide = [layer for layer, output in given if output.shape == logits.shape]
-        self._layers = same[-1:] or wide
-        if not self._layers:
-            raise CheckpointUnreadable("no layer of the model gives its logits")
+        self._layers = classifier_layers(module, logits_of)
         for layer in self._layers:
             layer.register_forward_pre_hook(self._remember)
 

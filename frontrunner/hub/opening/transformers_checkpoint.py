@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,18 @@ from frontrunner.hub.describing.image_families import layer_widths
 from frontrunner.hub.describing.reading import ImagePooling, ReadingProvenance
 from frontrunner.hub.opening.checkpoint import Checkpoint, ForwardOutput
 from frontrunner.hub.opening.image_layers import Positions, features_at_layers, keep_layers, stack_of
-from frontrunner.hub.opening.image_module import ClassifierInput, image_config, is_classifier, load_image_module
+from frontrunner.hub.opening.image_module import (
+    ClassifierInput,
+    ImageRun,
+    image_config,
+    is_classifier,
+    load_image_module,
+    logits_in,
+)
 from frontrunner.hub.opening.image_processor import PIXELS, image_processor
 from frontrunner.hub.opening.images import EncodedImagePreparation, ImagePreparation
 from frontrunner.hub.opening.transformers_loading import LOCAL, transformers_errors
 
-_INTERPOLATE = "interpolate_pos_encoding"
 # Width and height of an image that shows whether a processor keeps proportions.
 _EXAMPLE = (80, 60)
 
@@ -50,11 +55,9 @@ def open_image_directory(description: CheckpointDescription, folder: Path) -> Ch
         processor = image_processor(description.id, folder, module, channels)
         example = {name: value[None] for name, value in processor(Image.new("RGB", _EXAMPLE)).items()}
         notes = ("images are read in grey",) if channels == 1 else ()
-        options: dict[str, Any] = {}
-        if _INTERPOLATE in processor.takes and not _runs(module, example):
-            options[_INTERPOLATE] = True
+        run = ImageRun(module)
+        if run.interpolates(example):
             notes = (*notes, "positions are interpolated to the size that its processor prepares")
-        run = _Run(module, options)
         forward: _BeforeClassifier | _Pooled | _AtLayer
         if classifies:
             forward = _BeforeClassifier(run, example)
@@ -73,26 +76,6 @@ def open_image_directory(description: CheckpointDescription, folder: Path) -> Ch
     return Checkpoint(description, module, preparation, forward, int(features.shape[1]), provenance)
 
 
-class _Run:
-    """Forward passes of a module over a batch: a tensor of pixels, or what it takes by name."""
-
-    def __init__(self, module: Any, options: dict[str, Any]) -> None:
-        self.module = module
-        self._options = options
-
-    def __call__(self, inputs: Any) -> Any:
-        given = dict(inputs) if isinstance(inputs, Mapping) else {PIXELS: inputs}
-        return self.module(**given, **self._options)
-
-
-def _runs(module: Any, example: dict[str, Tensor]) -> bool:
-    try:
-        module(**example)
-    except ValueError:  # what families say whose positions are those of one size
-        return False
-    return True
-
-
 class _BeforeClassifier:
     """Reads what enters the classifier, exactly the features that the checkpoint's own head sees, and its answer.
 
@@ -100,16 +83,16 @@ class _BeforeClassifier:
         notes: what to know of it.
     """
 
-    def __init__(self, run: _Run, example: dict[str, Tensor]) -> None:
+    def __init__(self, run: ImageRun, example: dict[str, Tensor]) -> None:
         self._run = run
-        self._input = ClassifierInput(run.module, lambda: _logits(run(example)))
+        self._input = ClassifierInput(run.module, lambda: logits_in(run(example)))
         config = run.module.config
-        whole = not _logits(run(example)).isnan().any()
+        whole = not logits_in(run(example)).isnan().any()
         self._classifies = whole and config.problem_type != MULTI_LABEL and config.num_labels > 1
         self.notes = () if whole else ("its classifier's weights are not in the folder: it predicts nothing",)
 
     def __call__(self, inputs: Any) -> ForwardOutput:
-        logits = _logits(self._run(inputs))
+        logits = logits_in(self._run(inputs))
         return ForwardOutput(self._input.take(), logits if self._classifies else None)
 
 
@@ -120,7 +103,7 @@ class _Pooled:
         notes: what is read in place of a pooled output whose weights are missing.
     """
 
-    def __init__(self, run: _Run, example: dict[str, Tensor], how: ImagePooling) -> None:
+    def __init__(self, run: ImageRun, example: dict[str, Tensor], how: ImagePooling) -> None:
         self._run = run
         self._positions = Positions(run.module, layer_widths(run.module.config.to_dict()))
         self._pooling: str | None = how.pooling
@@ -151,7 +134,7 @@ class _AtLayer:
 
     notes: tuple[str, ...] = ()
 
-    def __init__(self, run: _Run, layers: list[nn.Module], positions: Positions, how: ImagePooling) -> None:
+    def __init__(self, run: ImageRun, layers: list[nn.Module], positions: Positions, how: ImagePooling) -> None:
         self._run = run
         self._layers = layers
         self._positions = positions
@@ -164,7 +147,7 @@ class _AtLayer:
 
 
 def _at_layer(
-    run: _Run, example: dict[str, Tensor], how: ImagePooling, count: int, widths: tuple[int, ...]
+    run: ImageRun, example: dict[str, Tensor], how: ImagePooling, count: int, widths: tuple[int, ...]
 ) -> _Pooled | _AtLayer:
     """Reads at a layer: what closes the stack stays behind it where it fits, as it does behind layers of one width."""
     held = stack_of(run.module, count)
@@ -181,12 +164,6 @@ def _at_layer(
         keep_layers(run.module, count, how.layer)
         return _Pooled(run, example, ImagePooling(pooling=how.pooling or ("cls" if positions.class_token else "mean")))
     return _AtLayer(run, layers[: how.layer], positions, how)
-
-
-def _logits(output: Any) -> Tensor:
-    # PP-LCNet calls them its last hidden state.
-    logits = getattr(output, "logits", None)
-    return torch.as_tensor(output.last_hidden_state if logits is None else logits)
 
 
 def _pooled(output: Any) -> Tensor | None:

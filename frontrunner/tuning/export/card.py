@@ -8,14 +8,17 @@ from frontrunner.hub import CheckpointDescription
 from frontrunner.tuning.request import TuningPayload
 from frontrunner.tuning.result import CurvePoint, ExportedModel, TuningOutput
 
-# Front matter that tells a hub how to serve the model, by what it reads.
+# Front matter that tells a hub how to serve the model, by what it reads and the library in whose form it is.
 _SERVED_BY = {
-    "image": ("library_name: timm", "pipeline_tag: image-classification"),
-    "text": ("library_name: sentence-transformers", "pipeline_tag: text-classification"),
+    ("image", "timm"): ("library_name: timm", "pipeline_tag: image-classification"),
+    ("image", "transformers"): ("library_name: transformers", "pipeline_tag: image-classification"),
+    ("text", "transformers"): ("library_name: sentence-transformers", "pipeline_tag: text-classification"),
 }
 _FORMS = {
-    "image": "timm's form",
-    "text": "transformers' form; pooling and head in sentence-transformers', whose `forward` gives `logits`",
+    ("image", "timm"): "timm's form",
+    ("image", "transformers"): "transformers' form, opened by `AutoModelForImageClassification`",
+    ("text", "transformers"): "transformers' form; pooling and head in sentence-transformers', whose `forward` gives "
+    "`logits`",
 }
 # By ONNX files.
 _TAKEN = {"image": "pixels in [0, 1]", "text": "the tensors of the tokenizer in this folder"}
@@ -37,7 +40,8 @@ def write_card(payload: TuningPayload, output: TuningOutput, model: ExportedMode
     """
     parents = payload.checkpoints
     found = licence(parents)
-    front = ["---", *_SERVED_BY[payload.modality]]
+    form = payload.modality, _library(parents, model)
+    front = ["---", *_SERVED_BY[form]]
     if found:
         front.append(f"license: {found.lower()}")
     front += ["base_model:", *(f"- {_quoted(parent.id)}" for parent in parents)]
@@ -51,8 +55,14 @@ def write_card(payload: TuningPayload, output: TuningOutput, model: ExportedMode
         _curve(output.curve),
     ]
     if model is not None:
-        sections.append(_files(model, payload.modality))
+        sections.append(_files(model, payload.modality, _FORMS[form]))
     return "\n\n".join(sections) + "\n"
+
+
+def _library(parents: Sequence[CheckpointDescription], model: ExportedModel | None) -> str:
+    """The library of the parent that the model was; of a whole of several, the first one's."""
+    was = (parent for parent in parents if model is not None and parent.architecture == model.architecture)
+    return next(was, parents[0]).library
 
 
 def _results(output: TuningOutput, examples: str) -> str:
@@ -137,8 +147,7 @@ def _curve(curve: Sequence[CurvePoint]) -> str:
     return "\n".join(lines)
 
 
-def _files(model: ExportedModel, modality: str) -> str:
-    form = _FORMS[modality]
+def _files(model: ExportedModel, modality: str, form: str) -> str:
     lines = ["## Files", f"`model.safetensors` with `config.json`: {form}, {model.parameters:,} parameters."]
     if model.onnx:
         lines.append(

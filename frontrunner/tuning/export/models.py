@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
+from PIL import Image
 from safetensors.torch import save_file
 from timm.models import save_for_hf
 from torch import Tensor
@@ -24,8 +26,10 @@ from frontrunner.hub.opening.texts import TextPreparation
 from frontrunner.tuning.examples.examples import Examples, Texts
 from frontrunner.tuning.examples.images import VIEW_SHARE, Images
 from frontrunner.tuning.networks.classifier import Classifier
-from frontrunner.tuning.networks.image_classifier import ImageClassifier, Normalise
+from frontrunner.tuning.networks.image_classifier import Normalise
 from frontrunner.tuning.networks.text_classifier import TextClassifier
+from frontrunner.tuning.networks.timm_classifier import TimmClassifier
+from frontrunner.tuning.networks.transformers_classifier import TransformersClassifier
 
 _PARITY = 1e-4
 _PROBED = 2
@@ -41,8 +45,9 @@ def write_model(
 ) -> None:
     """`config.json` and `model.safetensors` of one tuned model; replaces what lies in `folder`.
 
-    Images: timm's form. Texts: transformers' form for the encoder with its tokenizer, and sentence-transformers' for
-    the pooling and the head. The folder is opened again as any checkpoint is, and must answer as the model does.
+    Images: the form that the checkpoint was in, timm's or transformers'. Texts: transformers' form for the encoder with
+    its tokenizer, and sentence-transformers' for the pooling and the head. The folder is opened again as any checkpoint
+    is, and must answer as the model does.
 
     Args:
         model: in evaluation mode, on the CPU.
@@ -61,8 +66,12 @@ def write_model(
         if isinstance(model, TextClassifier):
             _write_text_model(model, partial, classes, provenance)
         else:
-            assert isinstance(model, ImageClassifier) and isinstance(report, Images)  # noqa: S101, PT018 - the other kind
-            _write_image_model(model, partial, classes, report.image_size, provenance)
+            assert isinstance(report, Images)  # noqa: S101 - the other kind
+            if isinstance(model, TimmClassifier):
+                _write_timm_model(model, partial, classes, report.image_size, provenance)
+            else:
+                assert isinstance(model, TransformersClassifier)  # noqa: S101 - the other form
+                _write_transformers_model(model, partial, classes, report.image_size, provenance)
         _require_parity(model, open_checkpoint(describe_directory(partial), access), report)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(partial, folder)
@@ -70,8 +79,8 @@ def write_model(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write_image_model(
-    model: ImageClassifier, folder: Path, classes: Sequence[str], image_size: int, provenance: dict[str, object]
+def _write_timm_model(
+    model: TimmClassifier, folder: Path, classes: Sequence[str], image_size: int, provenance: dict[str, object]
 ) -> None:
     save_for_hf(
         model.network,
@@ -87,6 +96,42 @@ def _write_image_model(
             "crop_mode": "center",
         },
     )
+
+
+def _write_transformers_model(
+    model: TransformersClassifier, folder: Path, classes: Sequence[str], image_size: int, provenance: dict[str, object]
+) -> None:
+    network = model.plain_network()
+    config = network.config
+    config.id2label = dict(enumerate(classes))
+    config.label2id = {name: code for code, name in enumerate(classes)}
+    config.problem_type = "single_label_classification"
+    config.provenance = provenance
+    mean, deviation = model.normalise.mean.flatten().tolist(), model.normalise.deviation.flatten().tolist()
+    if hasattr(config, "pretrained_cfg"):  # of checkpoints that were brought over from elsewhere
+        config.pretrained_cfg = {
+            "input_size": [3, image_size, image_size],
+            "mean": mean,
+            "std": deviation,
+            "interpolation": "bilinear",
+            "crop_pct": VIEW_SHARE,
+            "crop_mode": "center",
+        }
+    network.save_pretrained(folder, safe_serialization=True)
+    # The views of the tuning, in words that any family's model understands.
+    transformers.CLIPImageProcessor(
+        do_resize=True,
+        size={"shortest_edge": round(image_size / VIEW_SHARE)},
+        resample=Image.Resampling.BILINEAR,
+        do_center_crop=True,
+        crop_size={"height": image_size, "width": image_size},
+        do_rescale=True,
+        rescale_factor=1 / 255,
+        do_normalize=True,
+        image_mean=mean,
+        image_std=deviation,
+        do_convert_rgb=True,
+    ).save_pretrained(folder)
 
 
 def _write_text_model(
@@ -131,7 +176,10 @@ def _logits(opened: Checkpoint, examples: Examples, rows: Tensor) -> Tensor:
             assert isinstance(opened.preparation, TextPreparation)  # noqa: S101 - a model of texts was written
             logits = opened.forward(opened.preparation.together(views.firsts, views.seconds)).source_logits
         else:
-            logits = opened.module(Normalise.of(opened)(views))
+            pixels = Normalise.of(opened)(views)
+            # timm's module itself: the head of what was an image encoder of a pair passes for a projection.
+            is_timm = opened.description.library == "timm"
+            logits = opened.module(pixels) if is_timm else opened.forward(pixels).source_logits
     if logits is None:
         raise CheckpointUnreadable(f"{opened.description.id}: the written checkpoint has no head")
     return logits

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from frontrunner.errors import StudentUnsupported
 from frontrunner.scores.posterior import Posterior, posterior
 from frontrunner.statistics import FeatureStatistics, Floats
 from frontrunner.tuning.context import TuningContext
@@ -29,6 +30,11 @@ def b_tuning(context: TuningContext[BTuningOptions]) -> Method:
     """
     options = context.options
     student = context.open_student()
+    if not student.reads_as_ranked:
+        raise StudentUnsupported(
+            f"{student.description.id} as a classifier has other features than those that rankings read, and the "
+            "linear model of these says nothing of them; try finetune or distill"
+        )
     features_of = {teacher.digest: context.extract(teacher).features for teacher in context.teachers}
     models = {digest: _model(features, context) for digest, features in features_of.items()}
     target = teachers_prediction(

@@ -48,7 +48,13 @@ def _fisher(context: TuningContext[EWCOptions], names: Sequence[str]) -> list[Te
     images = context.sample(context.options.fisher_examples)
     inputs = (normalise(images.plain(row[None])) for row in torch.arange(len(images)))
     generator = generator_at(context.seed, NOISE, 0)
-    fisher = diagonal_fisher(lambda pixels: network(pixels), weights, inputs, draws=1, generator=generator)
+
+    def logits_of(pixels: Tensor) -> Tensor:
+        logits = checkpoint.forward(pixels).source_logits
+        assert logits is not None  # noqa: S101 - asked above
+        return logits
+
+    fisher = diagonal_fisher(logits_of, weights, inputs, draws=1, generator=generator)
     mean = sum(float(part.sum()) for part in fisher) / sum(part.numel() for part in fisher)
     return [part / max(mean, 1e-30) for part in fisher]
 

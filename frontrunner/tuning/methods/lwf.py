@@ -6,14 +6,13 @@ old classifier goes on beside the new head and is dropped at the end.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 
 from frontrunner.errors import StudentUnsupported
 from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.networks.classifier import Classifier
+from frontrunner.tuning.networks.new_heads import own_linear_classifier
 from frontrunner.tuning.options import LwFOptions
 from frontrunner.tuning.training.method import Batch, Method, Outcome, cross_entropy, decaying, divergence, plain, rates
 
@@ -29,10 +28,9 @@ def lwf(context: TuningContext[LwFOptions]) -> Method:
     """Loss: cross-entropy + lambda T^2 KL(old answers || new ones), both softened by T."""
     options = context.options
     student, description = context.open_student(), context.pretrained
-    network: Any = context.open_at_size(description).module
-    old = network.get_classifier()
+    old = own_linear_classifier(context.open_at_size(description), context.images.image_size)
     recorded = context.extract(description).source_probabilities
-    if recorded is None or not isinstance(old, nn.Linear):
+    if recorded is None or old is None:
         raise StudentUnsupported(f"{description.id} has no linear classifier of its own, whose answers LwF keeps")
     # softmax(log p / T) = softmax(logits / T): the constant between them cancels.
     wanted = torch.softmax(torch.from_numpy(recorded).clamp_min(1e-30).log() / options.temperature, dim=1)

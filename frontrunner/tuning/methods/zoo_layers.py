@@ -113,6 +113,7 @@ class ZooConv2d(ZooLayer):
         like = layers[0]
         super().__init__(layers, like.in_channels, first, shared=shared)
         self.stride, self.padding, self.dilation, self.groups = like.stride, like.padding, like.dilation, like.groups
+        self.kernel_size = like.kernel_size  # what pads images before it asks for this
         self.pads_as_needed = isinstance(like, Conv2dSame)
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -45,7 +45,10 @@ class Classifier(nn.Module, ABC):
         description: the checkpoint that it was.
         network: the module of the library that it comes from.
         held: normalisation layers that stay in evaluation mode while training.
+        reads_as_ranked: whether its features, before any training, are those that rankings read of the checkpoint.
     """
+
+    reads_as_ranked = True
 
     def __init__(self, description: CheckpointDescription, network: Any) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""`ImageClassifier`: a checkpoint of images with a new head, which sees pixels as it was trained to.
+"""`ImageClassifier`: what checkpoints of images with a new head share; they see pixels as they were trained to.
 
 All networks of a tuning take pixels in [0, 1] and normalise them by themselves, so checkpoints that were trained with
 different means and deviations can look at one batch.
@@ -6,7 +6,7 @@ different means and deviations can look at one batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from frontrunner.hub.describing.description import CheckpointDescription
 from frontrunner.hub.opening.checkpoint import Checkpoint
 from frontrunner.hub.opening.images import ImagePreparation
 from frontrunner.tuning.examples.examples import Views
-from frontrunner.tuning.networks.classifier import Classifier, NewHead
+from frontrunner.tuning.networks.classifier import Classifier
 
 
 class Normalise(nn.Module):
@@ -52,8 +52,8 @@ class Normalise(nn.Module):
         return (pixels - self.mean) / self.deviation
 
 
-class ImageClassifier(Classifier):
-    """A timm network; (b, 3, S, S) in [0, 1] to logits (b, C).
+class ImageClassifier(Classifier, ABC):
+    """A network of images; (b, 3, S, S) in [0, 1] to logits (b, C). Each library has a form of its own.
 
     Held normalisation layers stay in evaluation mode while training. Those whose running statistics were never measured
     (a mean of exactly zero and one variance for all channels, as conversion tools leave behind that folded them away)
@@ -67,58 +67,27 @@ class ImageClassifier(Classifier):
         self.normalise = normalise
         self.held = [part for part in norms(network) if hold_statistics or _has_unfit_statistics(part)]
 
-    @classmethod
-    def of(
-        cls, checkpoint: Checkpoint, head: NewHead, image_size: int, *, hold_statistics: bool = False
-    ) -> ImageClassifier:
-        """An opened checkpoint, given a new head.
-
-        Args:
-            checkpoint: of images, in timm's form; its network becomes the classifier's.
-            head: what it is given.
-            image_size: side of the views, pixels; set where the architecture must know it.
-            hold_statistics: hold every normalisation layer.
-
-        Raises:
-            StudentUnsupported: not timm's, or it does not read images of that size.
-        """
-        description = checkpoint.description
-        network: Any = at_size(checkpoint, image_size).module
-        with head.seeded():
-            network.reset_classifier(head.classes)
-        classifier = cls(description, network, Normalise.of(checkpoint), hold_statistics=hold_statistics)
-        with torch.inference_mode():
-            logits = classifier.eval()(torch.zeros(1, 3, image_size, image_size))
-        if logits.shape != (1, head.classes):
-            raise StudentUnsupported(
-                f"{description.id} answers {tuple(logits.shape)} where (1, {head.classes}) is expected"
-            )
-        return classifier
-
     def inputs(self, views: Views) -> dict[str, Tensor]:
         """The pixels as they are."""
         assert isinstance(views, Tensor)  # noqa: S101 - payloads do not mix what checkpoints read
         return {"pixels": views}
 
-    def read(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Feature maps, or whatever timm's `forward_head` takes."""
-        maps: Tensor = self.network.forward_features(self.normalise(inputs["pixels"]))
-        return maps
+    @abstractmethod
+    def features_alone(self) -> nn.Module:
+        """A copy that maps pixels (b, 3, S, S) to features (b, D); its parameters are the backbone's and no others."""
 
-    def pooled(self, hidden: Tensor) -> Tensor:
-        """Features (b, D), as timm pools them before its classifier."""
-        features: Tensor = self.network.forward_head(hidden, pre_logits=True)
-        return features
+    def checked(self, classes: int, image_size: int) -> None:
+        """Refuse a network whose answer is not one row of logits for an image.
 
-    def answer(self, hidden: Tensor) -> Tensor:
-        """Logits (b, C) of timm's own head."""
-        logits: Tensor = self.network.forward_head(hidden)
-        return logits
-
-    def head_layers(self) -> list[nn.Module]:
-        """timm's classifier."""
-        head = self.network.get_classifier()
-        return list(head) if isinstance(head, (tuple, list)) else [head]
+        Raises:
+            StudentUnsupported: it is not.
+        """
+        with torch.inference_mode():
+            logits = self.eval()(torch.zeros(1, 3, image_size, image_size))
+        if logits.shape != (1, classes):
+            raise StudentUnsupported(
+                f"{self.description.id} answers {tuple(logits.shape)} where (1, {classes}) is expected"
+            )
 
 
 def norms(network: nn.Module) -> list[_BatchNorm]:
@@ -130,17 +99,16 @@ def at_size(checkpoint: Checkpoint, image_size: int) -> Checkpoint:
     """The checkpoint itself, its network set to read images of `image_size`.
 
     Raises:
-        StudentUnsupported: not timm's, or it does not read images of that size.
+        StudentUnsupported: it does not read images of that size.
     """
     description = checkpoint.description
     network: Any = checkpoint.module
-    if description.library != "timm":
-        raise StudentUnsupported(f"{description.id} is in {description.library}'s form; only timm's can be tuned")
     try:
         if hasattr(network, "set_input_size") and description.input_size != image_size:
             network.set_input_size(img_size=(image_size, image_size))
+        network.eval()
         with torch.inference_mode():
-            network.eval()(torch.zeros(1, 3, image_size, image_size))
+            checkpoint.forward(torch.zeros(1, 3, image_size, image_size))
     except (AssertionError, RuntimeError, ValueError, TypeError) as error:
         raise StudentUnsupported(f"{description.id} does not read images of {image_size} pixels: {error}") from error
     return checkpoint

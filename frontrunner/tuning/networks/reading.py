@@ -56,8 +56,7 @@ def _batches(opened: Checkpoint, examples: Examples) -> Iterator[tuple[Sequence[
     if isinstance(examples, LabelledTexts):
         return opened.preparation.batches(examples.inputs, range(len(examples)), torch.device("cpu"))
     assert isinstance(examples, Images)  # noqa: S101 - there are these two
-    if opened.description.library == "timm":
-        at_size(opened, examples.image_size)
+    at_size(opened, examples.image_size)
     normalise = Normalise.of(opened)
     pieces = torch.split(torch.arange(len(examples)), _READ_AT_ONCE)
     return ((rows.tolist(), normalise(examples.plain(rows))) for rows in pieces)

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,13 +29,13 @@ from frontrunner.allocation import freed_memory_kept
 from frontrunner.errors import TuningDiverged
 from frontrunner.progress import SILENT, Progress, Stage
 from frontrunner.tuning.examples.examples import Examples, Views
+from frontrunner.tuning.options import Optimiser
 from frontrunner.tuning.randomness import CROPS, NOISE, ORDER, UNLABELLED, epoch_order, generator_at, seeded
 from frontrunner.tuning.result import CurvePoint
 from frontrunner.tuning.training.method import Batch, Method
 from frontrunner.tuning.training.state import Reached, StateFile
 
-Optimiser: TypeAlias = Literal["sgd", "adamw"]
-# By what is read.
+# By what is read, where the method names none.
 OPTIMISERS: dict[str, Optimiser] = {"image": "sgd", "text": "adamw"}
 MOMENTUM = 0.9
 # A step of a small network takes a second: at most this much work is done again after a kill.

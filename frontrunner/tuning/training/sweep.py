@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 from frontrunner.errors import TuningDiverged
 from frontrunner.files import whole_file
 from frontrunner.progress import SILENT, Part, Progress, Stage
-from frontrunner.tuning.training.loop import Optimiser, Schedule, TrainingData, train
+from frontrunner.tuning.options import Optimiser
+from frontrunner.tuning.training.loop import Schedule, TrainingData, train
 from frontrunner.tuning.training.method import Method
 from frontrunner.tuning.training.state import StateFolder
 
@@ -46,7 +48,13 @@ def trial(schedule: Schedule, examples: int) -> Schedule:
 
 
 def sweep(
-    method: Method, data: TrainingData, schedule: Schedule, folder: StateFolder, progress: Progress = SILENT
+    method: Method,
+    data: TrainingData,
+    schedule: Schedule,
+    folder: StateFolder,
+    progress: Progress = SILENT,
+    *,
+    rates: Sequence[float] = (),
 ) -> dict[str, list[float] | None]:
     """Losses after each rate's trial, one for each validation example; None if it diverged.
 
@@ -58,11 +66,12 @@ def sweep(
         schedule: of a trial; its rate is not looked at.
         folder: of the results.
         progress: hears how many examples were trained on, over all trials.
+        rates: that are tried; the usual ones of the schedule's optimiser where none are named.
 
     Raises:
         TuningDiverged: with every rate.
     """
-    path, rates = folder.path / "trials.json", RATES[schedule.optimiser]
+    path, rates = folder.path / "trials.json", rates or RATES[schedule.optimiser]
     each = schedule.epochs * len(data.train)
     found: dict[str, list[float] | None] = json.loads(path.read_bytes()) if path.is_file() else {}
     start = copy.deepcopy(method.module.state_dict())
