@@ -21,6 +21,7 @@ from rich.text import Text
 
 from frontrunner.data import DatasetReport
 from frontrunner.errors import ModalityMismatch
+from frontrunner.evidence.outlook import Outlook
 from frontrunner.evidence.own_hub import HubEvaluation
 from frontrunner.evidence.quality import Figure
 from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
@@ -118,6 +119,8 @@ def show_ranking(ranking: Ranking, console: Console) -> None:
             continue
         console.print(f"skipped {entry.checkpoint}: {entry.reason} \\[{entry.code}]", soft_wrap=True, highlight=False)
     console.print(ranking.summary, style="bold", soft_wrap=True, highlight=False)
+    if ranking.outlook is not None:
+        _show_outlook(ranking.outlook, console)
 
 
 def show_evaluation(found: HubEvaluation, console: Console) -> None:
@@ -153,6 +156,23 @@ def show_evaluation(found: HubEvaluation, console: Console) -> None:
 def _figure(figure: Figure, digits: int) -> str:
     spread = "" if figure.error is None else f" ± {figure.error:.{digits}f}"
     return f"{figure.mean:.{digits}f}{spread}"
+
+
+def _show_outlook(found: Outlook, console: Console) -> None:
+    table = Table(title="with past results", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    longest = max(len(place.checkpoint) for place in found.places)
+    table.add_column("checkpoint", overflow="fold", min_width=min(longest, _NAME_WIDTH))
+    for title in ("expected", "best with", "tried on"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for place in found.places:
+        table.add_row(
+            place.checkpoint,
+            f"{place.expected:+.2f} ± {place.deviation:.2f}",
+            f"{place.probability_best:.2f}",
+            f"{place.past_results}",
+        )
+    console.print(table)
+    console.print(found.summary, style="bold", soft_wrap=True, highlight=False)
 
 
 def show_checkpoints(

@@ -30,6 +30,7 @@ from frontrunner.settings import get_settings
 
 if TYPE_CHECKING:
     from frontrunner.data import DatasetOptions
+    from frontrunner.evidence import History
     from frontrunner.ranking import Ranking, RankingRequest
 
 
@@ -57,6 +58,10 @@ def rank(
     baselines: Annotated[
         bool, typer.Option("--baselines/--no-baselines", help="kNN and a linear probe beside the scores.")
     ] = True,
+    history: Annotated[
+        Path | None,
+        typer.Option("--history", help="CSV of past results, which join the scores; see docs/history.md."),
+    ] = None,
     max_parameters: MaxParametersOption = None,
     max_latency_ms: MaxLatencyOption = None,
     max_memory_mb: MaxMemoryOption = None,
@@ -83,7 +88,13 @@ def rank(
             constraints=constraints(max_parameters, max_latency_ms, max_memory_mb, license),
         )
         options = dataset_options(task, label, input, text=text, image=image, split=split)
-        _print_ranking(_rank(dataset, hub, request, options, json), top, json)
+        past = None if history is None else _past(history)  # a bad file is refused before anything is read
+        ranking = _rank(dataset, hub, request, options, json)
+        if past is not None:
+            from frontrunner.evidence.outlook import outlook
+
+            ranking = ranking.model_copy(update={"outlook": outlook(ranking, past)})
+        _print_ranking(ranking, top, json)
 
 
 def demo(
@@ -101,6 +112,13 @@ def demo(
         digits = write_digits(get_settings().home / "demo" / "digits.zip")
         request = RankingRequest(max_examples=max_examples)
         _print_ranking(_rank(digits, None, request, DatasetOptions(), json), None, json)
+
+
+def _past(file: Path) -> History:
+    from frontrunner.evidence import History, public_facts, read_history
+
+    rows = read_history(file).rows
+    return History.of(rows, public_facts([row.model for row in rows]))
 
 
 def _rank(

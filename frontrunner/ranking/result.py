@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from frontrunner.data.dataset import Modality, Task
+from frontrunner.evidence.outlook import Outlook
 from frontrunner.hub import ReadingCost, ReadingProvenance, SkippedCheckpoint
 from frontrunner.ranking.request import DiscrepancyOutput, Refusal
 from frontrunner.scores import ScoreValue
@@ -93,3 +94,8 @@ class Ranking(JobResult):
     skipped: list[SkippedCheckpoint]
     summary: str = Field(description="The answer in a sentence or two.")
     provenance: Provenance
+    outlook: Outlook | None = Field(
+        default=None,
+        exclude_if=lambda outlook: outlook is None,
+        description="What past results and the scores expect together, where a history was given.",
+    )

@@ -1,0 +1,115 @@
+"""A ranking in the light of past results: what history expects, corrected by what was measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from frontrunner.evidence.combination import default_reading, learn_reading
+from frontrunner.evidence.errors import HistoryTooSmall, NothingToOrder
+from frontrunner.evidence.facts import public_facts
+from frontrunner.evidence.history import CheckpointFacts, DatasetFacts, History
+from frontrunner.evidence.prior import believe
+from frontrunner.hub.describing.listing import family_of
+
+if TYPE_CHECKING:
+    from frontrunner.ranking.result import RankedCheckpoint, Ranking
+
+_DRAWS = 10_000
+
+
+class ExpectedPlace(BaseModel):
+    """What is expected of one checkpoint once it is fine-tuned."""
+
+    checkpoint: str
+    expected: float = Field(description="Normal score of its result: 0 is the middle, 1.28 the best tenth.")
+    deviation: float = Field(description="Standard deviation of the result about it.")
+    probability_best: float = Field(description="That no other checkpoint of the ranking comes out better.")
+    past_results: int = Field(description="Datasets of the history on which it was tried; 0 rests on its facts alone.")
+
+
+class Outlook(BaseModel):
+    """The checkpoints of a ranking by what history and measured scores expect of them, best first."""
+
+    places: list[ExpectedPlace]
+    scores: tuple[str, ...] = Field(description="The measured scores that count.")
+    learned_from: int = Field(
+        description="Datasets of the history that say how these scores read results; 0: taken to correlate by 0.5."
+    )
+    summary: str
+
+
+def outlook(ranking: Ranking, history: History, *, seed: int = 0) -> Outlook:
+    """Combine a finished ranking with past results.
+
+    Ids of the history are those of the ranking, with or without what stands before their colon.
+
+    Args:
+        ranking: of classification.
+        history: past results; the scores in it teach how far the ranking's scores are to be trusted.
+        seed: of the draws behind `probability_best`.
+
+    Raises:
+        NothingToOrder: the ranking holds fewer than two checkpoints.
+    """
+    lines = ranking.ranking
+    if len(lines) < 2:
+        raise NothingToOrder(f"history can order two checkpoints or more, the ranking has {len(lines)}")
+    names = [_name_in(history, line.checkpoint) for line in lines]
+    public = public_facts([line.checkpoint for line in lines])
+    facts = [_facts(line, public.get(line.checkpoint, {})) for line in lines]
+    dataset = DatasetFacts(size=ranking.dataset.train_examples, classes=ranking.dataset.classes)
+    belief = believe(names, facts, dataset, history)
+    order = ranking.provenance.ordered_by
+    asked = tuple(dict.fromkeys((order, *ranking.provenance.scores)))
+    try:
+        reading = learn_reading(history, asked)
+    except HistoryTooSmall:
+        reading = default_reading([order])
+    measured = {
+        name: np.array([line.scores[name].value if name in line.scores else np.nan for line in lines])
+        for name in reading.scores
+    }
+    after = reading.update(belief, measured)
+    draws = np.random.default_rng(seed).normal(after.mean, after.deviation, size=(_DRAWS, len(lines)))
+    best = np.bincount(draws.argmax(axis=1), minlength=len(lines)) / _DRAWS
+    tried = dict(zip(history.models, np.isfinite(history.accuracy).sum(axis=1).tolist(), strict=True))
+    places = [
+        ExpectedPlace(
+            checkpoint=lines[i].checkpoint,
+            expected=float(after.mean[i]),
+            deviation=float(after.deviation[i]),
+            probability_best=float(best[i]),
+            past_results=tried.get(names[i], 0),
+        )
+        for i in np.argsort(-after.mean, kind="stable")
+    ]
+    return Outlook(
+        places=places,
+        scores=reading.scores,
+        learned_from=reading.datasets,
+        summary=_summary(places, lines[0].checkpoint, len(history.datasets)),
+    )
+
+
+def _summary(places: list[ExpectedPlace], leader: str, datasets: int) -> str:
+    first = places[0]
+    said = f"With {datasets} past datasets {first.checkpoint} is the best of all with probability "
+    said += f"{first.probability_best:.2f}"
+    if first.checkpoint != leader:
+        second = next(place for place in places if place.checkpoint == leader)
+        said += f"; {leader}, which leads by score alone, with {second.probability_best:.2f}"
+    unknown = sum(not place.past_results for place in places)
+    return said + (f"; {unknown} of {len(places)} were never tried before." if unknown else ".")
+
+
+def _name_in(history: History, checkpoint: str) -> str:
+    """The id under which the history knows a checkpoint; its own where it does not."""
+    short = checkpoint.partition(":")[2]
+    return short if checkpoint not in history.models and short in history.models else checkpoint
+
+
+def _facts(line: RankedCheckpoint, public: dict[str, float]) -> CheckpointFacts:
+    return CheckpointFacts(family=family_of(line.architecture), parameters=line.parameters or None, public=public)
