@@ -1,6 +1,7 @@
 """How well every score orders the pack's checkpoints: python -m benchmarks.ranking_quality [--write docs/benchmarks.md]
 
-Reads the tables that `benchmarks.ranking_quality.truth` and `.scores` fill, and trains and reads nothing. Beside the
+Reads the tables that `benchmarks.ranking_quality.truth` and `.scores` fill, and trains and reads nothing. A dataset
+counts once every checkpoint was adapted to it. Beside the
 scores stand what costs no forward pass: parameters, the number of features, and the static order, which is the mean
 place of a checkpoint on the other datasets.
 """
@@ -18,7 +19,7 @@ from benchmarks.ranking_quality.truth import TABLE as TRUTH
 from benchmarks.tuning.table import write_between_marks
 from frontrunner.evidence.history import normal_scores
 from frontrunner.evidence.quality import Figure, Quality, Truth, Values, noise_ceiling, quality, truth_of, values_of
-from frontrunner.evidence.runs import ADAPTATIONS, MeasuredRun, MeasuredScore
+from frontrunner.evidence.runs import ADAPTATIONS, Adaptation, MeasuredRun, MeasuredScore
 from frontrunner.evidence.tables import Table
 
 
@@ -34,6 +35,12 @@ def static_order(truth: Truth) -> dict[str, dict[str, float]]:
         known = {name: [found[name] for found in others if name in found] for name in names}
         order[dataset] = {name: float(np.mean(found)) for name, found in known.items() if found}
     return order
+
+
+def whole_datasets(runs: list[MeasuredRun], adaptation: Adaptation) -> Truth:
+    """The truth on the datasets that every checkpoint was adapted to; others would compare scores on other terms."""
+    checkpoints = {run.checkpoint for run in runs if run.adaptation == adaptation}
+    return truth_of(runs, adaptation, fewest=max(len(checkpoints), 3))
 
 
 def qualities(truth: Truth, values: dict[str, Values]) -> list[Quality]:
@@ -82,7 +89,7 @@ def main() -> None:
     runs = list(Table(arguments.truth, MeasuredRun))
     parts = []
     for adaptation in ADAPTATIONS:
-        truth = truth_of(runs, adaptation)
+        truth = whole_datasets(runs, adaptation)
         if truth.accuracies:
             found = qualities(truth, values | {"static order": static_order(truth)})
             parts.append(table(found, truth, f"{adaptation} adaptation"))

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.ranking_quality.__main__ import whole_datasets
 from benchmarks.ranking_quality.scores import TABLE as SCORES
 from benchmarks.ranking_quality.truth import TABLE as TRUTH
+from benchmarks.tuning.table import write_between_marks
 from frontrunner.evidence.prediction import AccuracyModel, Observation
-from frontrunner.evidence.quality import quality, truth_of
+from frontrunner.evidence.quality import quality
 from frontrunner.evidence.runs import Adaptation, MeasuredRun, MeasuredScore
 from frontrunner.evidence.tables import Table
 
@@ -45,7 +47,7 @@ def observations(runs: list[MeasuredRun], rows: list[MeasuredScore], adaptation:
         columns = values[row.dataset, row.checkpoint]
         columns[row.score] = columns[f"{row.score} accuracy"] = row.value
         columns[f"log {row.score}"] = float(np.log(max(row.value, 1e-9)))
-    truth = truth_of(runs, adaptation)
+    truth = whole_datasets(runs, adaptation)
     return [
         Observation(dataset=dataset, checkpoint=name, columns=values[dataset, name], accuracy=accuracy)
         for dataset in truth.accuracies
@@ -60,14 +62,18 @@ def main() -> None:
     parser.add_argument("--truth", type=Path, default=TRUTH)
     parser.add_argument("--scores", type=Path, default=SCORES)
     parser.add_argument("--adaptation", default="full")
+    parser.add_argument("--write", type=Path, help="A document whose table, between its marks, is replaced.")
     arguments = parser.parse_args()
     runs, rows = list(Table(arguments.truth, MeasuredRun)), list(Table(arguments.scores, MeasuredScore))
     found = observations(runs, rows, arguments.adaptation)
-    truth = truth_of(runs, arguments.adaptation)
+    truth = whole_datasets(runs, arguments.adaptation)
     datasets = list(dict.fromkeys(each.dataset for each in found))
-    print(f"{len(found)} observations on {len(datasets)} datasets: {', '.join(datasets)}")
-    print("| columns | in 90% intervals | width | median error | tau_w | points lost | between | within |")
-    print("|---|---|---|---|---|---|---|---|")
+    lines = [
+        f"{len(found)} results on {len(datasets)} datasets: {', '.join(datasets)}.",
+        "",
+        "| columns | in 90% intervals | width | median error | tau_w | points lost | between | within |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for title, columns in CANDIDATES.items():
         inside, widths, errors, orders = [], [], [], {}
         for dataset in datasets:
@@ -92,7 +98,11 @@ def main() -> None:
             f"{whole.between**0.5:.2f}",
             f"{whole.within**0.5:.2f}",
         )
-        print(f"| {title} | {' | '.join(figures)} |")
+        lines.append(f"| {title} | {' | '.join(figures)} |")
+    text = "\n".join(lines)
+    print(text)
+    if arguments.write is not None:
+        write_between_marks(arguments.write, text, "predictor")
 
 
 if __name__ == "__main__":
