@@ -20,12 +20,19 @@ from models import DatasetRow
 OPTION_FIELDS = frozenset(DatasetOptions.model_fields)
 
 
-def dataset_options(fields: dict[str, str]) -> DatasetOptions:
+def dataset_options(fields: dict[str, str], *beside: str) -> DatasetOptions:
     """The dataset options among a form's fields.
 
+    Args:
+        fields: of the form.
+        beside: fields that the form may hold as well.
+
     Raises:
-        MalformedRequest: a value is not one of those accepted.
+        MalformedRequest: a field is unknown, or a value is not one of those accepted.
     """
+    if unknown := sorted(set(fields) - OPTION_FIELDS - set(beside)):
+        known = ", ".join(("file", *sorted(OPTION_FIELDS), *beside))
+        raise MalformedRequest(f"the form has no field {', '.join(map(repr, unknown))}; it has {known}")
     try:
         return DatasetOptions.model_validate({k: v for k, v in fields.items() if k in OPTION_FIELDS and v})
     except ValidationError as error:

@@ -83,7 +83,7 @@ async def create_recommendation(
         raise MalformedRequest(f"options: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
     def accept() -> JobResource:
-        dataset, _ = accept_dataset(state, upload, dataset_options(upload.fields))
+        dataset, _ = accept_dataset(state, upload, dataset_options(upload.fields, "options"))
         return submission.accept(response, job_of_ranking(state, dataset, options.ranking, options.following(state)))
 
     return await run_in_threadpool(accept)

@@ -32,3 +32,14 @@ def test_the_document_names_every_option(client):
     forms = client.get("/openapi.json").json()["paths"]["/v1/datasets"]["post"]["requestBody"]["content"]
     fields = forms["multipart/form-data"]["schema"]["properties"]
     assert {"task", "label", "input", "text", "image", "split"} <= fields.keys()
+
+
+def test_a_field_that_the_form_does_not_have_is_refused_by_name(client):
+    for path, known in (("/v1/datasets", "text"), ("/v1/recommendations", "text, options")):
+        answer = client.post(
+            path, files={"file": ("reviews.csv", TABLE)}, data={"text": "review", "max_examples": "200"}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (400, "request_malformed")
+        assert answer.json()["detail"].startswith("the form has no field 'max_examples'; it has file, image, input")
+        assert answer.json()["detail"].endswith(known)
+    assert client.get("/v1/datasets").json()["items"] == []
