@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from frontrunner.data import DatasetOptions
-from frontrunner.data.dataset import Task
 from frontrunner.evidence.runs import MeasuredScore
 from frontrunner.hub import HubFolders, find_catalogue
 from frontrunner.progress import SILENT, Progress
@@ -16,14 +15,14 @@ from frontrunner.scores import ScoreValue
 from frontrunner.settings import Settings, get_settings
 
 
-def every_score(task: Task) -> tuple[str, ...]:
-    """The names of what can order a ranking of this task.
+def every_score() -> tuple[str, ...]:
+    """The names of what can order a ranking of classes.
 
     Example:
-        >>> "leep" in every_score("classification"), "leep" in every_score("regression")
-        (True, False)
+        >>> {"logme", "leep", "discrepancy"} <= set(every_score())
+        True
     """
-    return tuple(listed.name for listed in ScoreList.of_all().items if task in listed.tasks)
+    return tuple(listed.name for listed in ScoreList.of_all().items if "classification" in listed.tasks)
 
 
 def rank_with_every_score(
@@ -46,7 +45,7 @@ def rank_with_every_score(
     Raises:
         FrontrunnerError: as for `frontrunner.rank`.
     """
-    request = RankingRequest(scores=every_score("classification"), rank_by="logme", max_examples=examples, seed=seed)
+    request = RankingRequest(scores=every_score(), rank_by="logme", max_examples=examples, seed=seed)
     ranking = rank(dataset, hub=hub, request=request, options=options, progress=progress, settings=settings)
     versions = ranking.provenance.score_versions
     digests = {found.id: found.digest for found in find_catalogue(hub, settings or get_settings()).checkpoints}

@@ -91,19 +91,20 @@ def evaluate_hub(
     folder = folder or settings.home / "evaluations" / _name(hub)
     truth, scores = Table(folder / "truth.csv", MeasuredRun), Table(folder / "scores.csv", MeasuredScore)
     method = TuningRequest.model_validate({"method": METHOD_OF[adaptation]}).method
-    names, left = [], list[Left]()
+    current, left = set[tuple[str, str]](), list[Left]()
     for path in datasets:
         _, report = open_checked(path, options, settings, progress)
         require_tunable(report, method)
         reference = DatasetReference.of(Path(path).resolve(), report, options)
-        names.append(reference.name)
-        known = {(row.dataset_digest, row.examples) for row in scores}
-        if (reference.digest, protocol.examples) not in known:
+        checkpoints = {found.id: found for found in catalogue.checkpoints if found.modality == report.modality}
+        pairs = {(reference.digest, found.digest) for found in checkpoints.values()}
+        current |= pairs
+        known = {_pair(row) for row in scores if row.examples == protocol.examples}
+        if not pairs <= known:  # features are cached: ranked again, the others cost little
             rows = rank_with_every_score(
                 path, hub, examples=protocol.examples, options=options, progress=progress, settings=settings
             )
-            scores.add(*rows)
-        checkpoints = {found.id: found for found in catalogue.checkpoints if found.modality == report.modality}
+            scores.add(*(row for row in rows if _pair(row) not in known))
         found = measure_missing(
             wanted_runs([adaptation], [reference.name], checkpoints, range(seeds)),
             protocol,
@@ -117,14 +118,19 @@ def evaluate_hub(
         left += [
             Left(**run.key._asdict(), code=run.code, reason=run.reason) for run in found if isinstance(run, RefusedRun)
         ]
-    runs = [run for run in truth if run.protocol == protocol and run.dataset in names]
+    runs = [run for run in truth if run.protocol == protocol and _pair(run) in current]
     left += [
         Left(**run.key._asdict(), code="tuning_diverged", reason="the loss diverged")
         for run in runs
         if run.status == "diverged" and run.adaptation == adaptation
     ]
-    measured = [row for row in scores if row.dataset in names and row.examples == protocol.examples]
+    measured = [row for row in scores if row.examples == protocol.examples and _pair(row) in current]
     return _judged(truth_of(runs, adaptation), values_of(measured), left, protocol, adaptation, folder)
+
+
+def _pair(row: MeasuredRun | MeasuredScore) -> tuple[str, str]:
+    """Of which dataset and checkpoint it is; either one that has changed since is another one."""
+    return row.dataset_digest, row.checkpoint_digest
 
 
 def _judged(
@@ -138,7 +144,7 @@ def _judged(
     if not truth.accuracies:
         why = f"; {left[0].checkpoint}: {left[0].reason}" if left else ""
         raise NothingToOrder(f"no dataset has three adapted checkpoints that differ{why}")
-    qualities = [quality(score, found, truth) for score, found in values.items()]
+    qualities = [quality(score, found, truth) for score, found in values.items() if set(found) & set(truth.accuracies)]
     qualities.sort(key=lambda found: (-found.weighted_tau.mean, found.regret.mean, found.score))
     return HubEvaluation(
         adaptation=adaptation,

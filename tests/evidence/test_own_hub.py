@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from scipy.stats import weightedtau
@@ -81,6 +82,21 @@ def test_a_second_call_measures_nothing_and_says_the_same(evaluated, monkeypatch
     monkeypatch.setattr("frontrunner.evidence.own_hub.rank_with_every_score", lambda *a, **b: pytest.fail("ranked"))
     again = evaluate_hub([data], hub=root / "hub", protocol=PROTOCOL, seeds=2, settings=settings, folder=root / "out")
     assert again == found
+
+
+def test_a_checkpoint_that_joins_is_measured_alone_and_one_that_leaves_counts_no_more(evaluated):
+    root, data, settings, found = evaluated
+    write_timm_checkpoint(root / "hub" / "net3", "test_resnet", seed=9)
+    before = len(list(Table(root / "out" / "truth.csv", MeasuredRun)))
+    more = {"hub": root / "hub", "protocol": PROTOCOL, "seeds": 2, "settings": settings, "folder": root / "out"}
+    joined = evaluate_hub([data], **more)
+    assert joined.checkpoints == 4
+    runs = list(Table(root / "out" / "truth.csv", MeasuredRun))
+    assert {run.checkpoint for run in runs[before:]} == {"local:net3"}
+    rows = [row for row in Table(root / "out" / "scores.csv", MeasuredScore) if row.score == "logme"]
+    assert len(rows) == 4
+    shutil.rmtree(root / "hub" / "net3")
+    assert evaluate_hub([data], **more) == found
 
 
 def test_the_command_prints_the_table_and_json(evaluated, monkeypatch):
