@@ -9,17 +9,19 @@ place of a checkpoint on the other datasets.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.ranking_quality.scores import TABLE as SCORES
+from benchmarks.ranking_quality.truth import IMAGE_SETS, TEXT_SETS
 from benchmarks.ranking_quality.truth import TABLE as TRUTH
 from benchmarks.tuning.table import write_between_marks
 from frontrunner.evidence.history import normal_scores
 from frontrunner.evidence.quality import Figure, Quality, Truth, Values, noise_ceiling, quality, truth_of, values_of
-from frontrunner.evidence.runs import ADAPTATIONS, Adaptation, MeasuredRun, MeasuredScore
+from frontrunner.evidence.runs import ADAPTATIONS, Adaptation, MeasuredRun, MeasuredScore, Protocol
 from frontrunner.evidence.tables import Table
 
 
@@ -39,8 +41,24 @@ def static_order(truth: Truth) -> dict[str, dict[str, float]]:
 
 def whole_datasets(runs: list[MeasuredRun], adaptation: Adaptation) -> Truth:
     """The truth on the datasets that every checkpoint was adapted to; others would compare scores on other terms."""
-    checkpoints = {run.checkpoint for run in runs if run.adaptation == adaptation}
-    return truth_of(runs, adaptation, fewest=max(len(checkpoints), 3))
+    made: dict[str, set[str]] = {}
+    for run in runs:
+        if run.adaptation == adaptation:
+            made.setdefault(run.dataset, set()).add(run.checkpoint)
+    every = set().union(*made.values())
+    return truth_of([run for run in runs if made.get(run.dataset) == every], adaptation)
+
+
+def read_tables(truth: Path, scores: Path, modality: str) -> tuple[list[MeasuredRun], list[MeasuredScore]]:
+    """The runs of the usual protocol, and the scores of as many examples, of the pack's sets of one modality."""
+    protocol, sets = Protocol(), IMAGE_SETS if modality == "image" else TEXT_SETS
+    runs = [run for run in Table(truth, MeasuredRun) if run.protocol == protocol and run.dataset in sets]
+    rows = [
+        row
+        for row in Table(scores, MeasuredScore)
+        if (row.examples, row.sample) == (protocol.examples, 0) and row.dataset in sets
+    ]
+    return runs, rows
 
 
 def qualities(truth: Truth, values: dict[str, Values]) -> list[Quality]:
@@ -83,16 +101,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ranking_quality", description=__doc__)
     parser.add_argument("--truth", type=Path, default=TRUTH)
     parser.add_argument("--scores", type=Path, default=SCORES)
+    parser.add_argument("--modality", choices=("image", "text"), default="image")
     parser.add_argument("--write", type=Path, help="A document whose table, between its marks, is replaced.")
     arguments = parser.parse_args()
-    values = values_of(Table(arguments.scores, MeasuredScore))
-    runs = list(Table(arguments.truth, MeasuredRun))
+    runs, rows = read_tables(arguments.truth, arguments.scores, arguments.modality)
+    values = values_of(rows)
     parts = []
     for adaptation in ADAPTATIONS:
         truth = whole_datasets(runs, adaptation)
         if truth.accuracies:
             found = qualities(truth, values | {"static order": static_order(truth)})
             parts.append(table(found, truth, f"{adaptation} adaptation"))
+    if not parts:
+        sys.exit("no dataset is whole yet")
     text = "\n\n".join(parts)
     print(text)
     if arguments.write is not None:

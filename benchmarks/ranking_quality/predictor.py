@@ -12,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.ranking_quality.__main__ import whole_datasets
+from benchmarks.ranking_quality.__main__ import read_tables, whole_datasets
 from benchmarks.ranking_quality.scores import TABLE as SCORES
 from benchmarks.ranking_quality.truth import TABLE as TRUTH
 from benchmarks.tuning.table import write_between_marks
 from frontrunner.evidence.prediction import AccuracyModel, Observation
 from frontrunner.evidence.quality import quality
 from frontrunner.evidence.runs import Adaptation, MeasuredRun, MeasuredScore
-from frontrunner.evidence.tables import Table
 
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "probe": ("linear_probe accuracy",),
@@ -64,7 +63,7 @@ def main() -> None:
     parser.add_argument("--adaptation", default="full")
     parser.add_argument("--write", type=Path, help="A document whose table, between its marks, is replaced.")
     arguments = parser.parse_args()
-    runs, rows = list(Table(arguments.truth, MeasuredRun)), list(Table(arguments.scores, MeasuredScore))
+    runs, rows = read_tables(arguments.truth, arguments.scores, "image")
     found = observations(runs, rows, arguments.adaptation)
     truth = whole_datasets(runs, arguments.adaptation)
     datasets = list(dict.fromkeys(each.dataset for each in found))

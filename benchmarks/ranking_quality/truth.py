@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--adaptations", default="full", help=f"of {', '.join(ADAPTATIONS)}, with commas")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--datasets", default="", help="with commas; all by default")
-    parser.add_argument("--part", default="1/1", help="K/N: every N-th run, from the K-th")
+    parser.add_argument("--part", default="1/1", help="K/N: every N-th pair, from the K-th")
     for name, field in Protocol.model_fields.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=field.default)
     arguments = parser.parse_args()
@@ -77,11 +77,16 @@ def main() -> None:
     datasets, checkpoints = datasets_of_pack(arguments.modality), checkpoints_of_pack(arguments.modality)
     names = arguments.datasets.split(",") if arguments.datasets else list(datasets)
     adaptations = [name for name in ADAPTATIONS if name in arguments.adaptations.split(",")]
-    wanted = wanted_runs(adaptations, names, checkpoints, [int(seed) for seed in arguments.seeds.split(",")])
+    seeds = [int(seed) for seed in arguments.seeds.split(",")]
     part, parts = (int(number) for number in arguments.part.split("/"))
+    # A pair's seeds stay together, as the first one finds the rate of the others.
+    pairs = set(wanted_runs(adaptations, names, checkpoints, seeds[:1])[part - 1 :: parts])
+    wanted = [
+        key for key in wanted_runs(adaptations, names, checkpoints, seeds) if key._replace(seed=seeds[0]) in pairs
+    ]
     folder = Path(tempfile.gettempdir()) / "frontrunner-ground-truth"
     table = Table(arguments.table, MeasuredRun)
-    for run in measure_missing(wanted[part - 1 :: parts], protocol, table, datasets, checkpoints, folder):
+    for run in measure_missing(wanted, protocol, table, datasets, checkpoints, folder):
         print(sentence(run), flush=True)
 
 

@@ -31,8 +31,10 @@ def evaluate(
     max_examples: Annotated[
         int, typer.Option("--max-examples", min=8, help="At most so many training examples of each dataset.")
     ] = 400,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Of each run.")] = 6,
-    image_size: Annotated[int, typer.Option("--image-size", min=16, help="Images: pixels a side in training.")] = 128,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, max=1000, help="Of each run.")] = 6,
+    image_size: Annotated[
+        int, typer.Option("--image-size", min=16, max=1024, help="Images: pixels a side in training.")
+    ] = 128,
     label: LabelOption = None,
     text: TextOption = None,
     image: ImageOption = None,

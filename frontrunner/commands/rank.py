@@ -90,7 +90,7 @@ def rank(
         options = dataset_options(task, label, input, text=text, image=image, split=split)
         past = None if history is None else _past(history)  # a bad file is refused before anything is read
         ranking = _rank(dataset, hub, request, options, json)
-        if past is not None:
+        if past is not None and len(ranking.ranking) > 1:  # one alone has no order
             from frontrunner.evidence.outlook import outlook
 
             ranking = ranking.model_copy(update={"outlook": outlook(ranking, past)})

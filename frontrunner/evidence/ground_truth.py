@@ -149,7 +149,8 @@ def measure_run(
         except TuningDiverged:
             measured = {"status": "diverged", "learning_rate": rate}
         shutil.rmtree(payload.work_dir, ignore_errors=True)
-        return MeasuredRun.model_validate(key._asdict() | protocol.model_dump() | measured | provenance)
+        finished = {"finished": datetime.now(UTC).replace(microsecond=0)}
+        return MeasuredRun.model_validate(key._asdict() | protocol.model_dump() | measured | provenance | finished)
 
     method = TuningRequest.model_validate({"method": METHOD_OF[key.adaptation]}).method
     usual = method.rates or RATES[method.optimiser or OPTIMISERS[checkpoint.modality]]
@@ -158,7 +159,6 @@ def measure_run(
         "dataset_digest": dataset.digest,
         "checkpoint_digest": checkpoint.digest,
         "versions": " ".join(f"{library} {version(library)}" for library in _LIBRARIES),
-        "finished": datetime.now(UTC).replace(microsecond=0),
     }
     return best_of_rates(train, rates)
 
@@ -174,8 +174,9 @@ def best_of_rates(train: Callable[[float], MeasuredRun], rates: Sequence[float])
         rates: ascending.
 
     Example:
+        >>> import functools
         >>> losses = {0.0003: 0.5, 0.001: 0.9, 0.003: 0.7}
-        >>> made = MeasuredRun.model_construct
+        >>> made = functools.partial(MeasuredRun.model_construct, status="completed")
         >>> run = best_of_rates(lambda rate: made(learning_rate=rate, validation_loss=losses[rate]), list(losses))
         >>> run.learning_rate
         0.0003
@@ -196,8 +197,11 @@ def best_of_rates(train: Callable[[float], MeasuredRun], rates: Sequence[float])
 
 
 def _is_better(found: MeasuredRun, best: MeasuredRun) -> bool:
-    losses = [math.inf if run.validation_loss is None else run.validation_loss for run in (found, best)]
-    return losses[0] < losses[1]
+    return _loss(found) < _loss(best)
+
+
+def _loss(run: MeasuredRun) -> float:
+    return math.inf if run.status == "diverged" or run.validation_loss is None else run.validation_loss
 
 
 def payload_of(

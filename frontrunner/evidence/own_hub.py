@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field
 
 from frontrunner.data import DatasetOptions, DatasetReference
-from frontrunner.evidence.errors import NothingToOrder
+from frontrunner.evidence.errors import EvidenceError, NothingToOrder
 from frontrunner.evidence.ground_truth import RefusedRun, measure_missing, wanted_runs
 from frontrunner.evidence.measuring import rank_with_every_score
 from frontrunner.evidence.quality import Quality, Truth, Values, chance, noise_ceiling, quality, truth_of, values_of
@@ -83,6 +83,7 @@ def evaluate_hub(
     Raises:
         InvalidDataset: a dataset cannot be used.
         NoCheckpoints: no hub is given or configured.
+        EvidenceError: two different datasets of one name.
         NothingToOrder: too few runs could be made, or all checkpoints came out equal.
     """
     settings, protocol = settings or get_settings(), protocol or Protocol()
@@ -91,13 +92,15 @@ def evaluate_hub(
     folder = folder or settings.home / "evaluations" / _name(hub)
     truth, scores = Table(folder / "truth.csv", MeasuredRun), Table(folder / "scores.csv", MeasuredScore)
     method = TuningRequest.model_validate({"method": METHOD_OF[adaptation]}).method
-    current, left = set[tuple[str, str]](), list[Left]()
+    current, left = set[tuple[str, str, str, str]](), list[Left]()
     for path in datasets:
         _, report = open_checked(path, options, settings, progress)
         require_tunable(report, method)
         reference = DatasetReference.of(Path(path).resolve(), report, options)
         checkpoints = {found.id: found for found in catalogue.checkpoints if found.modality == report.modality}
-        pairs = {(reference.digest, found.digest) for found in checkpoints.values()}
+        if any(row[0] == reference.name and row[1] != reference.digest for row in current):
+            raise EvidenceError(f"two different datasets are called {reference.name}: rename one")
+        pairs = {(reference.name, reference.digest, found.id, found.digest) for found in checkpoints.values()}
         current |= pairs
         known = {_pair(row) for row in scores if row.examples == protocol.examples}
         if not pairs <= known:  # features are cached: ranked again, the others cost little
@@ -128,9 +131,9 @@ def evaluate_hub(
     return _judged(truth_of(runs, adaptation), values_of(measured), left, protocol, adaptation, folder)
 
 
-def _pair(row: MeasuredRun | MeasuredScore) -> tuple[str, str]:
+def _pair(row: MeasuredRun | MeasuredScore) -> tuple[str, str, str, str]:
     """Of which dataset and checkpoint it is; either one that has changed since is another one."""
-    return row.dataset_digest, row.checkpoint_digest
+    return row.dataset, row.dataset_digest, row.checkpoint, row.checkpoint_digest
 
 
 def _judged(
@@ -145,6 +148,8 @@ def _judged(
         why = f"; {left[0].checkpoint}: {left[0].reason}" if left else ""
         raise NothingToOrder(f"no dataset has three adapted checkpoints that differ{why}")
     qualities = [quality(score, found, truth) for score, found in values.items() if set(found) & set(truth.accuracies)]
+    if not qualities:
+        raise NothingToOrder("no checkpoint that was adapted could be scored")
     qualities.sort(key=lambda found: (-found.weighted_tau.mean, found.regret.mean, found.score))
     return HubEvaluation(
         adaptation=adaptation,

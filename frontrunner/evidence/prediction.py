@@ -29,6 +29,8 @@ Floats = NDArray[np.float64]
 _EXAMPLES = 500
 # A column beyond the range of the evidence by more than this share of it is unlike anything seen.
 _BEYOND = 0.25
+# What variances are multiplied by there: nothing is known, so a round number that shows.
+_UNLIKE = 2.0
 # Datasets without which a dataset's own variance cannot be told from the rest.
 _FEWEST_DATASETS = 3
 _DRAWS = 4000
@@ -151,13 +153,13 @@ class AccuracyModel(BaseModel):
         design = np.concatenate([np.ones((len(x), 1)), x], axis=1)
         mean, covariance = design @ np.array(self.mean), np.array(self.covariance)
         of_mean = np.einsum("np,pq,nq->n", design, covariance, design)
-        between = self.between * np.where(unlike, 2.0, 1.0)
-        variance = of_mean + between + self.within
+        variance = of_mean + self.between + self.within
         # Satterthwaite: the variance of datasets is known from few of them.
         freedom = variance**2 / (
-            (of_mean + between) ** 2 / (self.datasets - 1) + self.within**2 / max(self.observations - self.datasets, 1)
+            (of_mean + self.between) ** 2 / (self.datasets - 1)
+            + self.within**2 / max(self.observations - self.datasets, 1)
         )
-        reach = students_t.ppf(0.5 + level / 2, freedom) * np.sqrt(variance)
+        reach = students_t.ppf(0.5 + level / 2, freedom) * np.sqrt(variance * np.where(unlike, _UNLIKE, 1.0))
         best = self._probability_best(design, mean, seed)
         return [
             Prediction(

@@ -71,7 +71,7 @@ class Figure(BaseModel):
 
     mean: float
     error: float | None = Field(
-        description="Standard error over the draw of datasets and seeds; None where there is one of each."
+        description="Standard error over the draw of datasets and seeds; None with one dataset."
     )
 
 
@@ -85,7 +85,8 @@ class Quality(BaseModel):
     regret: Figure = Field(description="Points, 0 to 100, that its first pick is below the best checkpoint.")
     regret_of_three: Figure = Field(description="Points that the best of its first three is below the best checkpoint.")
     of_ceiling: float | None = Field(
-        description="Its weighted tau as a share of that between two seeds of the truth; None with one seed."
+        description="Its weighted tau as a share of that between two seeds of the truth on its datasets; None with "
+        "one seed, or where two seeds do not agree."
     )
     by_dataset: dict[str, float] = Field(description="Its weighted tau on each dataset.")
 
@@ -110,7 +111,7 @@ def quality(score: str, values: Values, truth: Truth, *, seed: int = 0) -> Quali
         raise NothingToOrder(f"{score} has no value on a dataset whose checkpoints were adapted and differ")
     predicted = {dataset: _predicted(values[dataset], truth.accuracies[dataset][0]) for dataset in shared}
     measures: list[Callable[[NDArray[np.float64], NDArray[np.float64]], float]] = [
-        lambda x, y: weighted_tau(x, y) if np.ptp(y) else 0.0,
+        _tau,
         lambda x, y: kendall_tau(x, y) if np.ptp(y) else 0.0,
         lambda x, y: 100 * regret(x, y),
         lambda x, y: 100 * regret(x, y, top=3),
@@ -129,10 +130,12 @@ def quality(score: str, values: Values, truth: Truth, *, seed: int = 0) -> Quali
         draws[:, place] = each[which.reshape(-1)]
     over = generator.integers(len(shared), size=(_DRAWS, len(shared)))
     means = draws[np.arange(_DRAWS)[:, None], over].mean(axis=1)
-    alone = len(shared) == 1 and truth.accuracies[shared[0]][1].shape[1] == 1
-    errors = [None if alone else float(error) for error in means.std(axis=0, ddof=1)]
+    # A bootstrap of n spreads by the variance over n, and not over n - 1.
+    n = len(shared)
+    spread = means.std(axis=0, ddof=1) * (n / max(n - 1, 1)) ** 0.5
+    errors = [None if n == 1 else float(error) for error in spread]
     figures = [Figure(mean=float(m), error=error) for m, error in zip(exact.mean(axis=0), errors, strict=True)]
-    ceiling = noise_ceiling(truth)
+    ceiling = noise_ceiling(truth, shared)
     return Quality(
         score=score,
         datasets=len(shared),
@@ -140,13 +143,15 @@ def quality(score: str, values: Values, truth: Truth, *, seed: int = 0) -> Quali
         kendall=figures[1],
         regret=figures[2],
         regret_of_three=figures[3],
-        of_ceiling=None if ceiling is None else figures[0].mean / ceiling,
+        of_ceiling=figures[0].mean / ceiling if ceiling is not None and ceiling > 0 else None,
         by_dataset=dict(zip(shared, exact[:, 0].tolist(), strict=True)),
     )
 
 
 def chance(values: Values, truth: Truth, *, seed: int = 0) -> float:
     """Probability that a random order of the checkpoints agrees with the truth as well as this one, by permutations.
+
+    Checkpoints change places alike on all datasets: an order that is the same everywhere is one success, not many.
 
     Args:
         values, truth, seed: as for `quality`.
@@ -155,24 +160,34 @@ def chance(values: Values, truth: Truth, *, seed: int = 0) -> float:
         At least 1 in 1,001, as no more orders are drawn.
     """
     generator = np.random.default_rng(seed)
-    reached, drawn = 0.0, np.zeros(_DRAWS)
-    for dataset, (names, accuracies) in truth.accuracies.items():
-        if dataset in values:
-            predicted, mean = _predicted(values[dataset], names), accuracies.mean(axis=1)
-            reached += weighted_tau(predicted, mean)
-            drawn += [weighted_tau(generator.permutation(predicted), mean) for _ in range(_DRAWS)]
+    shared = {dataset: names for dataset, (names, _) in truth.accuracies.items() if dataset in values}
+    every = sorted({name for names in shared.values() for name in names})
+    predicted = {dataset: _predicted(values[dataset], tuple(every)) for dataset in shared}
+    places = {dataset: [every.index(name) for name in names] for dataset, names in shared.items()}
+    results = {dataset: truth.accuracies[dataset][1].mean(axis=1) for dataset in shared}
+
+    def agreement(order: NDArray[np.int64]) -> float:
+        return sum(_tau(predicted[dataset][order[places[dataset]]], results[dataset]) for dataset in shared)
+
+    reached = agreement(np.arange(len(every)))
+    drawn = np.array([agreement(generator.permutation(len(every))) for _ in range(_DRAWS)])
     # Sums of the same numbers in another order differ in their last digits.
     return (1 + int((drawn >= reached - 1e-9).sum())) / (1 + _DRAWS)
 
 
-def noise_ceiling(truth: Truth) -> float | None:
+def noise_ceiling(truth: Truth, datasets: Iterable[str] | None = None) -> float | None:
     """The mean weighted tau between two seeds of the truth, over pairs and datasets; None with one seed.
 
     A score that knew the expected accuracy would come out above it, as it does not carry a seed's noise itself.
+
+    Args:
+        truth: what is right.
+        datasets: over which; all by default.
     """
+    found = [truth.accuracies[dataset][1] for dataset in (truth.accuracies if datasets is None else datasets)]
     taus = [
-        np.mean([weighted_tau(values[:, a], values[:, b]) for a, b in combinations(range(values.shape[1]), 2)])
-        for _, values in truth.accuracies.values()
+        np.mean([_tau(values[:, a], values[:, b]) for a, b in combinations(range(values.shape[1]), 2)])
+        for values in found
         if values.shape[1] > 1
     ]
     return float(np.mean(taus)) if taus else None
@@ -184,6 +199,11 @@ def values_of(scores: Iterable[MeasuredScore]) -> dict[str, dict[str, dict[str, 
     for row in scores:
         found[row.score][row.dataset][row.checkpoint] = row.value
     return found
+
+
+def _tau(predicted: NDArray[np.float64], measured: NDArray[np.float64]) -> float:
+    """Weighted tau; 0 where all results are equal, as they may be with one seed."""
+    return weighted_tau(predicted, measured) if np.ptp(measured) else 0.0
 
 
 def _predicted(values: Mapping[str, float], names: tuple[str, ...]) -> NDArray[np.float64]:

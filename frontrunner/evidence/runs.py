@@ -22,9 +22,11 @@ class Protocol(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    image_size: int | None = Field(default=128, ge=16, description="Pixels a side; the checkpoint's own by default.")
+    image_size: int | None = Field(
+        default=128, ge=16, le=1024, description="Pixels a side; the checkpoint's own by default."
+    )
     examples: int = Field(default=400, ge=8, description="Of the training split, the held-out part among them.")
-    epochs: int = Field(default=6, ge=1, description="Passes over the training examples; the best one counts.")
+    epochs: int = Field(default=6, ge=1, le=1000, description="Passes over the training examples; the best one counts.")
     batch_size: int = Field(default=32, ge=2)
 
 

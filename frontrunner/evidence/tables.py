@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 from pydantic import BaseModel
 
@@ -17,7 +17,8 @@ Row = TypeVar("Row", bound=BaseModel)
 class Table(Generic[Row]):
     """Rows of one kind in a CSV file with a header; an empty cell is a value that is not there.
 
-    Several processes may add rows to one file. A row that was cut off by a kill is passed over.
+    Several processes may add rows to one file. A row, or the header, that a kill has cut off is passed over, and gone
+    once the next row is added.
 
     Args:
         path: of the file, which need not exist.
@@ -39,18 +40,21 @@ class Table(Generic[Row]):
                     continue
 
     def add(self, *rows: Row) -> None:
-        """Append rows in one write."""
+        """Append rows, all or none of them."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         text = io.StringIO()
         writer = csv.DictWriter(text, list(self.kind.model_fields), lineterminator="\n")
-        handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            size = os.fstat(handle).st_size
-            if not size:
+        with self.path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            whole = _whole_lines(file)
+            if not whole:
                 writer.writeheader()
-            elif os.pread(handle, 1, size - 1) != b"\n":  # a row that was cut off
-                text.write("\n")
             writer.writerows(row.model_dump(mode="json") for row in rows)
-            os.write(handle, text.getvalue().encode())
-        finally:
-            os.close(handle)
+            file.truncate(whole)
+            file.write(text.getvalue().encode())
+
+
+def _whole_lines(file: BinaryIO) -> int:
+    """Bytes up to the end of the last line that was written to its end."""
+    file.seek(0)
+    return file.read().rfind(b"\n") + 1

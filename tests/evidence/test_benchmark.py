@@ -34,6 +34,9 @@ def test_a_dataset_counts_once_every_checkpoint_was_adapted_to_it():
     runs = [run("pets", name, 0, 0.5 + 0.1 * place) for place, name in enumerate("abcd")]
     runs += [run("cars", name, 0, 0.5 + 0.1 * place) for place, name in enumerate("abc")]
     assert list(whole_datasets(runs, "full").accuracies) == ["pets"]
+    # A run that diverged has been made: its checkpoint is left out, and not the dataset.
+    found = whole_datasets([*runs, run("cars", "d", 0, None)], "full")
+    assert {name: len(names) for name, (names, _) in found.accuracies.items()} == {"pets": 4, "cars": 3}
 
 
 def test_the_table_has_the_best_score_first_and_shares_of_the_ceiling():

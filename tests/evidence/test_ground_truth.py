@@ -93,7 +93,9 @@ def test_rates_are_searched_downwards_first_and_no_further_than_the_loss_falls(l
 
     def train(rate: float) -> MeasuredRun:
         order.append(rates.index(rate))
-        return MeasuredRun.model_construct(learning_rate=rate, validation_loss=losses[rates.index(rate)], seconds=1.0)
+        return MeasuredRun.model_construct(
+            status="completed", learning_rate=rate, validation_loss=losses[rates.index(rate)], seconds=1.0
+        )
 
     found = best_of_rates(train, rates)
     assert order == tried
@@ -101,3 +103,12 @@ def test_rates_are_searched_downwards_first_and_no_further_than_the_loss_falls(l
     known = [loss for loss in losses if loss is not None]
     if known:
         assert found.validation_loss == min(known)
+
+
+def test_a_rate_that_diverged_never_wins():
+    def train(rate: float) -> MeasuredRun:
+        status = "diverged" if rate == 0.1 else "completed"
+        loss = {0.1: 0.1, 0.2: 0.5, 0.3: 0.6}[rate]
+        return MeasuredRun.model_construct(status=status, learning_rate=rate, validation_loss=loss, seconds=1.0)
+
+    assert best_of_rates(train, (0.1, 0.2, 0.3)).learning_rate == 0.2

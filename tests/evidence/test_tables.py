@@ -43,6 +43,18 @@ def test_a_row_that_was_cut_off_is_passed_over_and_the_next_one_stands_on_its_ow
     assert [found.checkpoint for found in table] == ["first", "third"]
 
 
+def test_a_cut_within_quotes_takes_no_other_row_with_it_and_a_header_is_written_anew(tmp_path: Path) -> None:
+    table = Table(tmp_path / "scores.csv", MeasuredScore)
+    table.add(row("first"), row("a, b"))
+    text = table.path.read_text()
+    table.path.write_text(text[: text.index("a, b") + 2])
+    table.add(row("third"))
+    assert [found.checkpoint for found in table] == ["first", "third"]
+    table.path.write_text(text[:12])
+    table.add(row("fourth"))
+    assert [found.checkpoint for found in table] == ["fourth"]
+
+
 def test_several_writers_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     with ThreadPoolExecutor(8) as threads:
