@@ -77,6 +77,8 @@ def test_texts_are_tuned_by_methods_that_suit_them(text_client, colours, tmp_pat
     texts, images = (upload(client, data).json()["id"] for data in (path, colours))
     answer = ask(client, texts, method="b_tuning", student="local:bert", teachers=["local:bert#layer=2"])
     assert answer.status_code == 202, answer.text
+    answer = ask(client, texts, method={"name": "lora", "rank": 4}, student="local:bert")
+    assert answer.status_code == 202, answer.text
     is_problem(ask(client, texts, method="delta", student="local:bert"), 422, "method_unsuited")
     is_problem(ask(client, texts, student="local:resnet"), 422, "modality_mismatch")
     is_problem(ask(client, images, student="local:bert"), 422, "modality_mismatch")
