@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import rich.progress
 from rich.box import SIMPLE_HEAD
@@ -21,9 +22,6 @@ from rich.text import Text
 
 from frontrunner.data import DatasetReport
 from frontrunner.errors import ModalityMismatch
-from frontrunner.evidence.outlook import Outlook
-from frontrunner.evidence.own_hub import HubEvaluation
-from frontrunner.evidence.quality import Figure
 from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
 from frontrunner.hub.describing.listing import CatalogueMatches
 from frontrunner.progress import SILENT, Progress, Silent, Stage
@@ -34,9 +32,14 @@ from frontrunner.ranking import (
     TaskDistanceMatrix,
     describe,
 )
+from frontrunner.ranking.result import Outlook
 from frontrunner.scores import ScoreValue
 from frontrunner.scores.score import EVERY_TASK
 from frontrunner.tuning.result import TuningOutput
+
+if TYPE_CHECKING:
+    from frontrunner.evidence.own_hub import HubEvaluation
+    from frontrunner.evidence.quality import Figure
 
 _TITLES = {
     Stage.CHECK: "checking {}",
@@ -61,15 +64,17 @@ _COLUMNS = (
 )
 
 
+def titled_table(title: str) -> Table:
+    """A table under its title, as narrow as its columns let it be."""
+    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+
+
 def show_ranking(ranking: Ranking, console: Console) -> None:
     """The ranking as a table, then what was skipped, then the answer in a sentence."""
     data = ranking.dataset
     left_out = f", {data.unreadable} unreadable left out" if data.unreadable else ""
-    table = Table(
-        title=f"{data.name}: {data.task}, {data.classes} classes, {data.train_examples:,} training examples{left_out}",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+    table = titled_table(
+        f"{data.name}: {data.task}, {data.classes} classes, {data.train_examples:,} training examples{left_out}"
     )
     table.add_column("rank", justify="right")
     longest = max((len(line.checkpoint) for line in ranking.ranking), default=0)
@@ -126,11 +131,8 @@ def show_ranking(ranking: Ranking, console: Console) -> None:
 def show_evaluation(found: HubEvaluation, console: Console) -> None:
     """Scores by how well they order the checkpoints, what is no truth, and which to trust."""
     runs = f"{found.seeds} seeds" if found.seeds > 1 else "one seed"
-    table = Table(
-        title=f"{', '.join(found.datasets)}: {found.checkpoints} checkpoints, {found.adaptation} adaptation, {runs}",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+    table = titled_table(
+        f"{', '.join(found.datasets)}: {found.checkpoints} checkpoints, {found.adaptation} adaptation, {runs}"
     )
     table.add_column("score", overflow="fold")
     for title in ("tau_w", "Kendall", "points lost", "of first 3"):
@@ -159,7 +161,7 @@ def _figure(figure: Figure, digits: int) -> str:
 
 
 def _show_outlook(found: Outlook, console: Console) -> None:
-    table = Table(title="with past results", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = titled_table("with past results")
     longest = max(len(place.checkpoint) for place in found.places)
     table.add_column("checkpoint", overflow="fold", min_width=min(longest, _NAME_WIDTH))
     for title in ("expected", "best with", "tried on"):

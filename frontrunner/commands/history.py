@@ -96,14 +96,10 @@ def _show(found: HistoryEvaluation, read: HistoryFile, collapsed: int, drop_coll
 
 
 def _show_comparison(title: str, comparison: Comparison, console: Console) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    from frontrunner.display import titled_table
 
-    table = Table(
-        title=f"{title}: {comparison.datasets} hidden datasets, {comparison.checkpoints:.0f} checkpoints each",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+    table = titled_table(
+        f"{title}: {comparison.datasets} hidden datasets, {comparison.checkpoints:.0f} checkpoints each"
     )
     table.add_column("ordered by", overflow="fold")
     for heading in ("tau_w", "over static", "regret 1", "regret 3", "90%"):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
 
 from frontrunner.data import DatasetReference
 from frontrunner.errors import FrontrunnerError, TuningDiverged
@@ -17,6 +18,7 @@ from frontrunner.evidence.runs import METHOD_OF, Adaptation, MeasuredRun, Protoc
 from frontrunner.evidence.tables import Table
 from frontrunner.hub import CheckpointDescription, HubAccess
 from frontrunner.progress import SILENT, Progress
+from frontrunner.tuning.options import MethodOptions
 from frontrunner.tuning.request import TuningPayload, TuningRequest, tuning_payload
 
 if TYPE_CHECKING:
@@ -25,18 +27,30 @@ if TYPE_CHECKING:
 _LIBRARIES = ("torch", "timm", "transformers")
 
 
-@dataclass(frozen=True)
-class RefusedRun:
-    """A run that cannot be made, which no table keeps: a later version may be able to.
+class RefusedRun(BaseModel):
+    """A run that is not in the truth, and why. No table keeps one that could not be made: a later version may."""
 
-    Attributes:
-        key: which run.
-        code, reason: of the error.
-    """
-
-    key: RunKey
+    adaptation: Adaptation
+    dataset: str
+    checkpoint: str
+    seed: int
     code: str
     reason: str
+
+    @classmethod
+    def of(cls, key: RunKey, code: str, reason: str) -> RefusedRun:
+        """The run that `key` names, with the code and the reason of an error."""
+        return cls(**key._asdict(), code=code, reason=reason)
+
+    @property
+    def key(self) -> RunKey:
+        """Its name in a table."""
+        return RunKey(self.adaptation, self.dataset, self.checkpoint, self.seed)
+
+
+def method_of(adaptation: Adaptation) -> MethodOptions:
+    """The method of tuning that is meant by an adaptation, with its defaults."""
+    return TuningRequest.model_validate({"method": METHOD_OF[adaptation]}).method
 
 
 def wanted_runs(
@@ -108,7 +122,7 @@ def measure_missing(
                 access=access,
             )
         except FrontrunnerError as error:
-            yield RefusedRun(key, error.code, error.reason)
+            yield RefusedRun.of(key, error.code, error.reason)
         else:
             table.add(run)
             yield run
@@ -139,8 +153,7 @@ def measure_run(
         FrontrunnerError: the checkpoint cannot be adapted to the dataset this way.
     """
     from frontrunner.tuning.run import fit
-    from frontrunner.tuning.training.loop import OPTIMISERS
-    from frontrunner.tuning.training.sweep import RATES
+    from frontrunner.tuning.training.sweep import rates_of
 
     def train(rate: float) -> MeasuredRun:
         payload = payload_of(key, protocol, dataset, checkpoint, folder, rate)
@@ -152,9 +165,7 @@ def measure_run(
         finished = {"finished": datetime.now(UTC).replace(microsecond=0)}
         return MeasuredRun.model_validate(key._asdict() | protocol.model_dump() | measured | provenance | finished)
 
-    method = TuningRequest.model_validate({"method": METHOD_OF[key.adaptation]}).method
-    usual = method.rates or RATES[method.optimiser or OPTIMISERS[checkpoint.modality]]
-    rates = (learning_rate,) if learning_rate else usual
+    rates = (learning_rate,) if learning_rate else rates_of(method_of(key.adaptation), checkpoint.modality)
     provenance = {
         "dataset_digest": dataset.digest,
         "checkpoint_digest": checkpoint.digest,
@@ -190,14 +201,10 @@ def best_of_rates(train: Callable[[float], MeasuredRun], rates: Sequence[float])
         for rate in way:
             found = train(rate)
             seconds += found.seconds or 0.0
-            if not _is_better(found, best):
+            if _loss(found) >= _loss(best):
                 break
             best = found
     return best.model_copy(update={"seconds": round(seconds, 1)})
-
-
-def _is_better(found: MeasuredRun, best: MeasuredRun) -> bool:
-    return _loss(found) < _loss(best)
 
 
 def _loss(run: MeasuredRun) -> float:

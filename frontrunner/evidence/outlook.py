@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-from pydantic import BaseModel, Field
 
 from frontrunner.evidence.combination import default_reading, learn_reading
 from frontrunner.evidence.errors import HistoryTooSmall, NothingToOrder
@@ -13,32 +10,9 @@ from frontrunner.evidence.facts import public_facts
 from frontrunner.evidence.history import CheckpointFacts, DatasetFacts, History
 from frontrunner.evidence.prior import believe
 from frontrunner.hub.describing.listing import family_of
-
-if TYPE_CHECKING:
-    from frontrunner.ranking.result import RankedCheckpoint, Ranking
+from frontrunner.ranking.result import ExpectedPlace, Outlook, RankedCheckpoint, Ranking
 
 _DRAWS = 10_000
-
-
-class ExpectedPlace(BaseModel):
-    """What is expected of one checkpoint once it is fine-tuned."""
-
-    checkpoint: str
-    expected: float = Field(description="Normal score of its result: 0 is the middle, 1.28 the best tenth.")
-    deviation: float = Field(description="Standard deviation of the result about it.")
-    probability_best: float = Field(description="That no other checkpoint of the ranking comes out better.")
-    past_results: int = Field(description="Datasets of the history on which it was tried; 0 rests on its facts alone.")
-
-
-class Outlook(BaseModel):
-    """The checkpoints of a ranking by what history and measured scores expect of them, best first."""
-
-    places: list[ExpectedPlace]
-    scores: tuple[str, ...] = Field(description="The measured scores that count.")
-    learned_from: int = Field(
-        description="Datasets of the history that say how these scores read results; 0: taken to correlate by 0.5."
-    )
-    summary: str
 
 
 def outlook(ranking: Ranking, history: History, *, seed: int = 0) -> Outlook:

@@ -10,31 +10,20 @@ from pydantic import BaseModel, Field
 
 from frontrunner.data import DatasetOptions, DatasetReference
 from frontrunner.evidence.errors import EvidenceError, NothingToOrder
-from frontrunner.evidence.ground_truth import RefusedRun, measure_missing, wanted_runs
+from frontrunner.evidence.ground_truth import RefusedRun, measure_missing, method_of, wanted_runs
 from frontrunner.evidence.measuring import rank_with_every_score
 from frontrunner.evidence.quality import Quality, Truth, Values, chance, noise_ceiling, quality, truth_of, values_of
-from frontrunner.evidence.runs import METHOD_OF, Adaptation, MeasuredRun, MeasuredScore, Protocol
+from frontrunner.evidence.runs import Adaptation, MeasuredRun, MeasuredScore, Protocol
 from frontrunner.evidence.tables import Table
 from frontrunner.hub import HubAccess, HubFolders, find_catalogue
 from frontrunner.progress import SILENT, Progress
 from frontrunner.ranking.criteria import LOGME
 from frontrunner.ranking.local import open_checked
 from frontrunner.settings import Settings, get_settings
-from frontrunner.tuning.request import TuningRequest, require_tunable
+from frontrunner.tuning.request import require_tunable
 
 # An order that comes about at random with a lower probability is taken for knowledge.
 _CHANCE = 0.05
-
-
-class Left(BaseModel):
-    """A run that is not in the truth."""
-
-    adaptation: Adaptation
-    dataset: str
-    checkpoint: str
-    seed: int
-    code: str
-    reason: str
 
 
 class HubEvaluation(BaseModel):
@@ -47,7 +36,7 @@ class HubEvaluation(BaseModel):
     seeds: int = Field(description="Of each pair of checkpoint and dataset, the fewest.")
     noise_ceiling: float | None = Field(description="Weighted tau between two seeds of the truth; None with one seed.")
     scores: list[Quality] = Field(description="The highest weighted tau first.")
-    left_out: list[Left] = Field(description="Runs that diverged or could not be made; they are no truth.")
+    left_out: list[RefusedRun] = Field(description="Runs that diverged or could not be made; they are no truth.")
     summary: str = Field(description="Whether to trust which score here.")
     folder: str = Field(description="Where truth.csv and scores.csv lie; a second call adds only what they lack.")
 
@@ -91,8 +80,8 @@ def evaluate_hub(
     catalogue = find_catalogue(hub, settings)
     folder = folder or settings.home / "evaluations" / _name(hub)
     truth, scores = Table(folder / "truth.csv", MeasuredRun), Table(folder / "scores.csv", MeasuredScore)
-    method = TuningRequest.model_validate({"method": METHOD_OF[adaptation]}).method
-    current, left = set[tuple[str, str, str, str]](), list[Left]()
+    method = method_of(adaptation)
+    current, left = set[tuple[str, str, str, str]](), list[RefusedRun]()
     for path in datasets:
         _, report = open_checked(path, options, settings, progress)
         require_tunable(report, method)
@@ -118,12 +107,10 @@ def evaluate_hub(
             progress=progress,
             access=HubAccess.of(settings),
         )
-        left += [
-            Left(**run.key._asdict(), code=run.code, reason=run.reason) for run in found if isinstance(run, RefusedRun)
-        ]
+        left += [run for run in found if isinstance(run, RefusedRun)]
     runs = [run for run in truth if run.protocol == protocol and _pair(run) in current]
     left += [
-        Left(**run.key._asdict(), code="tuning_diverged", reason="the loss diverged")
+        RefusedRun.of(run.key, "tuning_diverged", "the loss diverged")
         for run in runs
         if run.status == "diverged" and run.adaptation == adaptation
     ]
@@ -139,7 +126,7 @@ def _pair(row: MeasuredRun | MeasuredScore) -> tuple[str, str, str, str]:
 def _judged(
     truth: Truth,
     values: Mapping[str, Values],
-    left: list[Left],
+    left: list[RefusedRun],
     protocol: Protocol,
     adaptation: Adaptation,
     folder: Path,

@@ -7,7 +7,6 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from frontrunner.data.dataset import Modality, Task
-from frontrunner.evidence.outlook import Outlook
 from frontrunner.hub import ReadingCost, ReadingProvenance, SkippedCheckpoint
 from frontrunner.ranking.request import DiscrepancyOutput, Refusal
 from frontrunner.scores import ScoreValue
@@ -84,6 +83,27 @@ class Provenance(BaseModel):
     seed: int
     max_examples: int
     libraries: dict[str, str]
+
+
+class ExpectedPlace(BaseModel):
+    """What is expected of one checkpoint once it is fine-tuned."""
+
+    checkpoint: str
+    expected: float = Field(description="Normal score of its result: 0 is the middle, 1.28 the best tenth.")
+    deviation: float = Field(description="Standard deviation of the result about it.")
+    probability_best: float = Field(description="That no other checkpoint of the ranking comes out better.")
+    past_results: int = Field(description="Datasets of the history on which it was tried; 0 rests on its facts alone.")
+
+
+class Outlook(BaseModel):
+    """The checkpoints of a ranking by what history and measured scores expect of them, best first."""
+
+    places: list[ExpectedPlace]
+    scores: tuple[str, ...] = Field(description="The measured scores that count.")
+    learned_from: int = Field(
+        description="Datasets of the history that say how these scores read results; 0: taken to correlate by 0.5."
+    )
+    summary: str
 
 
 class Ranking(JobResult):

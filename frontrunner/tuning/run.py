@@ -25,11 +25,11 @@ from frontrunner.tuning.options import MethodOptions
 from frontrunner.tuning.request import TuningPayload
 from frontrunner.tuning.result import GeneralisationOutput, Metrics, TuningOutput
 from frontrunner.tuning.training.budget import affordable_epochs
-from frontrunner.tuning.training.loop import OPTIMISERS, Schedule, TrainingData, answers, train
+from frontrunner.tuning.training.loop import Schedule, TrainingData, answers, optimiser_of, train
 from frontrunner.tuning.training.memory import SMALLEST, micro_batch
 from frontrunner.tuning.training.method import Batch, Method
 from frontrunner.tuning.training.state import Reached, StateFolder
-from frontrunner.tuning.training.sweep import RATES, best_rate, sweep, trial
+from frontrunner.tuning.training.sweep import best_rate, rates_of, sweep, trial
 
 OUTPUT_FILE = "output.json"
 _ENDINGS = {
@@ -100,7 +100,7 @@ def fit(payload: TuningPayload, progress: Progress = SILENT, *, access: HubAcces
     schedule = _schedule(payload, method, data)
     folder = StateFolder(payload.work_dir, payload.identity)
     short = trial(schedule, n)
-    rates = payload.request.method.rates or RATES[schedule.optimiser]
+    rates = rates_of(payload.request.method, payload.modality)
     sweeps = 0 if payload.request.learning_rate else len(rates) * short.epochs
     if payload.request.budget_s is not None:
         epochs = affordable_epochs(method, data, schedule, payload.request.budget_s, sweeps, folder, progress)
@@ -149,7 +149,7 @@ def _schedule(payload: TuningPayload, method: Method, data: TrainingData) -> Sch
         seed=request.seed,
         smallest_crop=request.smallest_crop,
         flip=request.flip,
-        optimiser=request.method.optimiser or OPTIMISERS[payload.modality],
+        optimiser=optimiser_of(request.method, payload.modality),
     )
 
 

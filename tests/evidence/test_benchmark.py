@@ -76,7 +76,7 @@ def test_observations_join_scores_and_accuracies():
 
 
 def test_a_line_says_what_came_of_a_run():
-    assert sentence(RefusedRun(RunKey("lora", "pets", "local:cnn", 1), "method_unsuited", "why")) == (
+    assert sentence(RefusedRun.of(RunKey("lora", "pets", "local:cnn", 1), "method_unsuited", "why")) == (
         "pets local:cnn lora seed 1: method_unsuited: why"
     )
     assert sentence(run("pets", "a", 0, None)) == "pets a full seed 0: diverged"

@@ -68,8 +68,7 @@ class TransformersClassifier(ImageClassifier):
         if not isinstance(checkpoint.preparation, ImagePreparation):
             raise StudentUnsupported(f"{description.id} takes more of an image than its pixels; it cannot be tuned")
         at_size(checkpoint, image_size)
-        # Some ramp: of a black image many layers give nothing.
-        example = torch.linspace(-1, 1, 3 * image_size**2).reshape(1, 3, image_size, image_size)
+        example = _ramp(image_size)
         with torch.inference_mode():
             ranked = checkpoint.forward(example).features
         try:
@@ -127,13 +126,18 @@ class _FeaturesAlone(nn.Module):
 
 def own_linear_classifier(checkpoint: Checkpoint, image_size: int) -> nn.Linear | None:
     """The linear layer whose outputs are an opened checkpoint's own logits; None where there is no such layer."""
-    example = torch.linspace(-1, 1, 3 * image_size**2).reshape(1, 3, image_size, image_size)
+    example = _ramp(image_size)
     with torch.inference_mode():
         if checkpoint.forward(example).source_logits is None:
             return None
         layers = classifier_layers(checkpoint.module, lambda: logits_in(ImageRun(checkpoint.module)(example)))
     only = layers[0] if len(layers) == 1 else None
     return only if isinstance(only, nn.Linear) else None
+
+
+def _ramp(image_size: int) -> Tensor:
+    """An image (1, 3, S, S) to see layers by: of a black one many give nothing."""
+    return torch.linspace(-1, 1, 3 * image_size**2).reshape(1, 3, image_size, image_size)
 
 
 @torch.no_grad()

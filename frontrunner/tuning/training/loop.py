@@ -29,7 +29,7 @@ from frontrunner.allocation import freed_memory_kept
 from frontrunner.errors import TuningDiverged
 from frontrunner.progress import SILENT, Progress, Stage
 from frontrunner.tuning.examples.examples import Examples, Views
-from frontrunner.tuning.options import Optimiser
+from frontrunner.tuning.options import MethodOptions, Optimiser
 from frontrunner.tuning.randomness import CROPS, NOISE, ORDER, UNLABELLED, epoch_order, generator_at, seeded
 from frontrunner.tuning.result import CurvePoint
 from frontrunner.tuning.training.method import Batch, Method
@@ -43,6 +43,11 @@ SAVE_EVERY_S = 30.0
 # Regularised losses start far above where they end; one that reaches this many times its start will not come back.
 _EXPLODED = 100.0
 _EVALUATED_AT_ONCE = 64
+
+
+def optimiser_of(method: MethodOptions, modality: str) -> Optimiser:
+    """What a method is trained by: its own optimiser, or the usual one of what is read."""
+    return method.optimiser or OPTIMISERS[modality]
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from frontrunner.errors import TuningDiverged
 from frontrunner.files import whole_file
 from frontrunner.progress import SILENT, Part, Progress, Stage
-from frontrunner.tuning.options import Optimiser
-from frontrunner.tuning.training.loop import Schedule, TrainingData, train
+from frontrunner.tuning.options import MethodOptions, Optimiser
+from frontrunner.tuning.training.loop import Schedule, TrainingData, optimiser_of, train
 from frontrunner.tuning.training.method import Method
 from frontrunner.tuning.training.state import StateFolder
 
@@ -34,6 +34,11 @@ STEPS = 20
 _ERRORS = 1.0  # the one-standard-error rule of Breiman et al., 1984
 # Of fewer losses the standard error is itself too uncertain: the lowest is taken.
 _FEWEST = 30
+
+
+def rates_of(method: MethodOptions, modality: str) -> tuple[float, ...]:
+    """The rates that are tried for a method: its own, or the usual ones of its optimiser, ascending."""
+    return method.rates or RATES[optimiser_of(method, modality)]
 
 
 def trial(schedule: Schedule, examples: int) -> Schedule:
