@@ -32,7 +32,8 @@ from frontrunner.ranking import (
     TaskDistanceMatrix,
     describe,
 )
-from frontrunner.ranking.result import Outlook
+from frontrunner.ranking.prediction import PREDICTED_ACCURACY
+from frontrunner.ranking.result import Outlook, RankedCheckpoint
 from frontrunner.scores import ScoreValue
 from frontrunner.scores.score import EVERY_TASK
 from frontrunner.tuning.result import TuningOutput
@@ -84,16 +85,19 @@ def show_ranking(ranking: Ranking, console: Console) -> None:
     beside = [name for name in ranking.provenance.score_versions if name not in (*asked, DISCREPANCY)]
     for name in (*asked, *beside):
         table.add_column(describe(name).title, justify="right")
+    if likely := any(line.probability_best is not None for line in ranking.ranking):
+        table.add_column("best with", justify="right")
     table.add_column("parameters", justify="right")
     table.add_column("seconds", justify="right")
     for line in ranking.ranking:
-        values = [_with_reach(line.scores[name]) if name in line.scores else "-" for name in asked]
+        values = [_asked(line, name) for name in asked]
         values += [f"{line.scores[name].value:.3f}" if name in line.scores else "-" for name in beside]
         tie = " =" if line.tied_with_best else ""
         table.add_row(
             f"{line.rank}{tie}",
             line.checkpoint,
             *values,
+            *([_probability(line.probability_best)] if likely else []),
             _count(line.parameters),
             f"{line.seconds:.1f}" if line.forward_examples else "cached",
         )
@@ -104,6 +108,12 @@ def show_ranking(ranking: Ranking, console: Console) -> None:
     console.print(table)
     if any(line.tied_with_best for line in ranking.ranking):
         console.print("= the examples cannot tell it apart from the first one")
+    if any(line.prediction is not None and line.prediction.unlike_evidence for line in ranking.ranking):
+        console.print(
+            "predicted accuracy: some of this is unlike anything that the predictions were learned from, and their "
+            "intervals are wider for it",
+            soft_wrap=True,
+        )
     if any(line.scores[name].unreliable for line in ranking.ranking for name in asked if name in line.scores):
         console.print(
             "! too high by more than its interval, as there are few examples for so many source classes; "
@@ -333,6 +343,19 @@ def show_tuning(output: TuningOutput, console: Console) -> None:
             )
         if model.note:
             console.print(f"  {model.note}", highlight=False)
+
+
+def _asked(line: RankedCheckpoint, name: str) -> str:
+    if name not in line.scores:
+        return "-"
+    found = line.prediction
+    if name != PREDICTED_ACCURACY or found is None:
+        return _with_reach(line.scores[name])
+    return f"{100 * found.accuracy:.0f} ({100 * found.low:.0f} to {100 * found.high:.0f})"
+
+
+def _probability(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _with_reach(score: ScoreValue) -> str:

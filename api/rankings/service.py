@@ -46,6 +46,7 @@ def job_of_ranking(
     report = report_of(dataset)
     if then is not None:
         require_tunable(report, then.request.method)
+    request = request.on(report.modality, report.task)
     reference = dataset_reference(state, dataset)
     if report.modality == "features":
         catalogue = catalogue_of([FeatureSets(report)])

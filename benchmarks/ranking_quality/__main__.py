@@ -21,8 +21,9 @@ from benchmarks.ranking_quality.truth import TABLE as TRUTH
 from benchmarks.tuning.table import write_between_marks
 from frontrunner.evidence.history import normal_scores
 from frontrunner.evidence.quality import Figure, Quality, Truth, Values, noise_ceiling, quality, truth_of, values_of
-from frontrunner.evidence.runs import ADAPTATIONS, Adaptation, MeasuredRun, MeasuredScore, Protocol
+from frontrunner.evidence.runs import MeasuredRun, MeasuredScore, Protocol
 from frontrunner.evidence.tables import Table
+from frontrunner.ranking.prediction import ADAPTATIONS, Adaptation
 
 
 def static_order(truth: Truth) -> dict[str, dict[str, float]]:

@@ -1,107 +1,169 @@
-"""Predicted accuracy, left-one-dataset-out: python -m benchmarks.ranking_quality.predictor
+"""Predicted accuracy, chosen, confirmed and fitted: python -m benchmarks.ranking_quality.predictor
 
-For each set of columns: how often 90% intervals hold the accuracy on the dataset that was left out, how wide they are,
-how far the median is off, and how well the predictions order the checkpoints.
+Every other dataset, by name, is for choosing which columns predict; the others confirm the choice, predicted by what
+was fitted to the first half. Then all datasets, left-one-dataset-out: how often 90% intervals hold the accuracy, how
+wide they are, how far the median is off, and how well the predictions order the checkpoints. `--ship` fits the chosen
+columns to all datasets and replaces the models that come with the library.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from benchmarks.ranking_quality.__main__ import read_tables, whole_datasets
 from benchmarks.ranking_quality.scores import TABLE as SCORES
 from benchmarks.ranking_quality.truth import TABLE as TRUTH
 from benchmarks.tuning.table import write_between_marks
-from frontrunner.evidence.prediction import AccuracyModel, Observation
-from frontrunner.evidence.quality import quality
-from frontrunner.evidence.runs import Adaptation, MeasuredRun, MeasuredScore
+from frontrunner.evidence.prediction import Observation, fit_accuracy_model
+from frontrunner.evidence.quality import Truth, quality
+from frontrunner.evidence.runs import MeasuredRun, MeasuredScore
+from frontrunner.ranking.prediction import ADAPTATIONS, AccuracyModel, Adaptation
+from frontrunner.tuning import TuningRequest
 
-CANDIDATES: dict[str, tuple[str, ...]] = {
-    "probe": ("linear_probe accuracy",),
-    "probe, size": ("linear_probe accuracy", "log parameters"),
-    "probe, logme": ("linear_probe accuracy", "logme"),
-    "probe, logme, size": ("linear_probe accuracy", "logme", "log parameters"),
-    "probe, ridge, lda": ("linear_probe accuracy", "ridge_probe accuracy", "lda accuracy"),
-    "probe, kNN": ("linear_probe accuracy", "knn accuracy"),
-    "probe, kNN, logme, size": ("linear_probe accuracy", "knn accuracy", "logme", "log parameters"),
-    "probe, width, size": ("linear_probe accuracy", "log feature_dimension", "log parameters"),
-    "probe, ridge, logme, gbc, size": (
-        "linear_probe accuracy",
-        "ridge_probe accuracy",
-        "logme",
-        "gbc",
-        "log parameters",
-    ),
-}
+VALIDATION_SHARE: float = TuningRequest.model_fields["validation_share"].default
+# What the library predicts from.
+CHOSEN = ("logit linear_probe", "log parameters", "log feature_dimension", "log examples")
+CANDIDATES: tuple[tuple[str, ...], ...] = (
+    ("logit linear_probe",),
+    ("logit linear_probe", "log parameters"),
+    ("logit ridge_probe", "log parameters"),
+    ("logit knn", "log parameters"),
+    ("logit lda", "log parameters"),
+    ("logme", "log parameters"),
+    ("logit linear_probe", "logme", "log parameters"),
+    ("logit ridge_probe", "logme", "log parameters"),
+    ("logit linear_probe", "gbc", "log parameters"),
+    ("logit linear_probe", "logit sfda", "log parameters"),
+    ("logit linear_probe", "logit knn", "log parameters"),
+    ("logit linear_probe", "logit ridge_probe", "log parameters"),
+    CHOSEN[:-1],
+    CHOSEN,
+    ("logit linear_probe", "logit ridge_probe", "logit lda", "logit knn", "logme", "log parameters"),
+)
+
+
+class Predicted(NamedTuple):
+    """How predictions of datasets that the model had not seen came out.
+
+    Attributes:
+        covered: share of the 90% intervals that hold the accuracy.
+        width: of the intervals, points.
+        error: median distance of the prediction, points.
+        weighted_tau, regret: of the order, as `frontrunner.evidence.quality` has them.
+    """
+
+    covered: float
+    width: float
+    error: float
+    weighted_tau: float
+    regret: float
 
 
 def observations(runs: list[MeasuredRun], rows: list[MeasuredScore], adaptation: Adaptation) -> list[Observation]:
-    """One for each completed pair: scores, and their logarithms and shares under the names that columns use."""
+    """One for each completed pair."""
     values: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for row in rows:
-        columns = values[row.dataset, row.checkpoint]
-        columns[row.score] = columns[f"{row.score} accuracy"] = row.value
-        columns[f"log {row.score}"] = float(np.log(max(row.value, 1e-9)))
+        values[row.dataset, row.checkpoint][row.score] = row.value
+    examples: dict[str, int] = defaultdict(int)
+    for run in runs:  # with the held-out part, which a ranking reads too
+        read = min(run.examples, round((run.train_examples or 0) / (1 - VALIDATION_SHARE)))
+        examples[run.dataset] = max(examples[run.dataset], read)
     truth = whole_datasets(runs, adaptation)
     return [
-        Observation(dataset=dataset, checkpoint=name, columns=values[dataset, name], accuracy=accuracy)
+        Observation(
+            dataset=dataset,
+            checkpoint=name,
+            measured=values[dataset, name] | {"examples": examples[dataset]},
+            accuracy=accuracy,
+        )
         for dataset in truth.accuracies
         for name, accuracy in truth.mean(dataset).items()
         if (dataset, name) in values
     ]
 
 
+def predicted(
+    found: Sequence[Observation], columns: Sequence[str], truth: Truth, sets: Sequence[str], known: Sequence[str]
+) -> Predicted:
+    """Each of `sets` predicted by a model of the others among `known`."""
+    inside, widths, errors, orders = [], [], [], {}
+    for dataset in sets:
+        model = fit_accuracy_model(
+            [each for each in found if each.dataset in known and each.dataset != dataset], columns
+        )
+        left = [each for each in found if each.dataset == dataset]
+        lines = model.predict([each.measured for each in left])
+        for each, line in zip(left, lines, strict=True):
+            inside.append(line.low <= each.accuracy <= line.high)
+            widths.append(line.high - line.low)
+            errors.append(abs(line.accuracy - each.accuracy))
+        orders[dataset] = {each.checkpoint: line.accuracy for each, line in zip(left, lines, strict=True)}
+    order = quality("predicted", orders, truth)
+    return Predicted(
+        float(np.mean(inside)),
+        100 * float(np.mean(widths)),
+        100 * float(np.median(errors)),
+        order.weighted_tau.mean,
+        order.regret.mean,
+    )
+
+
+def table(found: Sequence[Observation], truth: Truth, adaptation: Adaptation) -> str:
+    """Markdown."""
+    sets = sorted({each.dataset for each in found})
+    half, other = sets[::2], sets[1::2]
+    lines = [
+        f"{adaptation} adaptation, {len(found)} pairs. Chosen on {', '.join(half)}; confirmed on {', '.join(other)}.",
+        "",
+        "| columns | tau_w, points lost: choosing | confirming | all | in 90% intervals | width | median error |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for columns in CANDIDATES:
+        choosing, confirming, all_sets = (
+            predicted(found, columns, truth, part, known) for part, known in ((half, half), (other, half), (sets, sets))
+        )
+        orders = (f"{part.weighted_tau:.2f}, {part.regret:.1f}" for part in (choosing, confirming, all_sets))
+        figures = (*orders, f"{all_sets.covered:.0%}", f"{all_sets.width:.1f}", f"{all_sets.error:.1f}")
+        name = " + ".join(columns)
+        lines.append(f"| {f'**{name}**' if columns == CHOSEN else name} | {' | '.join(figures)} |")
+    return "\n".join(lines)
+
+
+def fitted_models(runs: list[MeasuredRun], rows: list[MeasuredScore]) -> list[AccuracyModel]:
+    """What the chosen columns say of every adaptation that has evidence."""
+    found = ((adaptation, observations(runs, rows, adaptation)) for adaptation in ADAPTATIONS)
+    return [fit_accuracy_model(each, CHOSEN, adaptation=adaptation) for adaptation, each in found if each]
+
+
 def main() -> None:
-    """Reads the tables and prints."""
+    """Reads the tables, prints, and writes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ranking_quality.predictor", description=__doc__)
     parser.add_argument("--truth", type=Path, default=TRUTH)
     parser.add_argument("--scores", type=Path, default=SCORES)
-    parser.add_argument("--adaptation", default="full")
     parser.add_argument("--write", type=Path, help="A document whose table, between its marks, is replaced.")
+    parser.add_argument("--ship", action="store_true", help="Replace the models that come with the library.")
     arguments = parser.parse_args()
     runs, rows = read_tables(arguments.truth, arguments.scores, "image")
-    found = observations(runs, rows, arguments.adaptation)
-    truth = whole_datasets(runs, arguments.adaptation)
-    datasets = list(dict.fromkeys(each.dataset for each in found))
-    lines = [
-        f"{len(found)} results on {len(datasets)} datasets: {', '.join(datasets)}.",
-        "",
-        "| columns | in 90% intervals | width | median error | tau_w | points lost | between | within |",
-        "|---|---|---|---|---|---|---|---|",
+    parts = [
+        table(found, whole_datasets(runs, adaptation), adaptation)
+        for adaptation in ADAPTATIONS
+        if (found := observations(runs, rows, adaptation))
     ]
-    for title, columns in CANDIDATES.items():
-        inside, widths, errors, orders = [], [], [], {}
-        for dataset in datasets:
-            model = AccuracyModel.fit(
-                [each for each in found if each.dataset != dataset], columns, arguments.adaptation
-            )
-            left = [each for each in found if each.dataset == dataset]
-            predicted = model.predict(left)
-            for each, line in zip(left, predicted, strict=True):
-                assert each.accuracy is not None
-                inside.append(line.low <= each.accuracy <= line.high)
-                widths.append(line.high - line.low)
-                errors.append(abs(line.accuracy - each.accuracy))
-            orders[dataset] = {each.checkpoint: line.accuracy for each, line in zip(left, predicted, strict=True)}
-        whole, order = AccuracyModel.fit(found, columns, arguments.adaptation), quality(title, orders, truth)
-        figures = (
-            f"{np.mean(inside):.0%}",
-            f"{100 * np.mean(widths):.1f}",
-            f"{100 * np.median(errors):.1f}",
-            f"{order.weighted_tau.mean:.2f}",
-            f"{order.regret.mean:.1f}",
-            f"{whole.between**0.5:.2f}",
-            f"{whole.within**0.5:.2f}",
-        )
-        lines.append(f"| {title} | {' | '.join(figures)} |")
-    text = "\n".join(lines)
+    text = "\n\n".join(parts)
     print(text)
     if arguments.write is not None:
         write_between_marks(arguments.write, text, "predictor")
+    if arguments.ship:
+        path = Path(str(files("frontrunner.ranking"))) / "accuracy_models.json"
+        path.write_bytes(TypeAdapter(list[AccuracyModel]).dump_json(fitted_models(runs, rows), indent=1) + b"\n")
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ from pathlib import Path
 from benchmarks.discrepancy.pack import pack
 from frontrunner.data import DatasetReference, open_dataset
 from frontrunner.evidence.ground_truth import RefusedRun, measure_missing, wanted_runs
-from frontrunner.evidence.runs import ADAPTATIONS, MeasuredRun, Protocol
+from frontrunner.evidence.runs import MeasuredRun, Protocol
 from frontrunner.evidence.tables import Table
 from frontrunner.hub import CheckpointDescription, describe_directory
+from frontrunner.ranking.prediction import ADAPTATIONS
 
 TABLE = Path(__file__).with_name("truth.csv")
 IMAGE_SETS = (

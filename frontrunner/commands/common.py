@@ -16,6 +16,7 @@ from frontrunner.errors import FrontrunnerError, InvalidDataset, NoCheckpoints, 
 if TYPE_CHECKING:
     from frontrunner.data import DatasetOptions
     from frontrunner.hub import Constraints
+    from frontrunner.ranking.prediction import Adaptation
 
 _EXIT = ((InvalidDataset, 3), (NoCheckpoints, 4), (NothingRanked, 4), (FrontrunnerError, 5))
 
@@ -37,6 +38,9 @@ ImageOption = Annotated[
 SplitOption = Annotated[
     str | None,
     typer.Option("--split", help="Table column of the split; none; or train=A,B;test=C: names of folders or files."),
+]
+AdaptationOption = Annotated[
+    str, typer.Option("--adaptation", help="full, probe or lora: how checkpoints are going to be adapted.")
 ]
 MaxParametersOption = Annotated[
     int | None, typer.Option("--max-parameters", min=1, help="Leave larger checkpoints out.")
@@ -107,3 +111,13 @@ def _refuse(error: FrontrunnerError) -> NoReturn:
     Console(stderr=True).print(f"[bold red]{error.code}[/bold red]: ", end="")
     typer.echo(error.reason, err=True)
     raise typer.Exit(next(status for kind, status in _EXIT if isinstance(error, kind)))
+
+
+def adaptation_of(name: str) -> Adaptation:
+    """The adaptation that an option names."""
+    from frontrunner.ranking.prediction import ADAPTATIONS
+
+    found = next((known for known in ADAPTATIONS if known == name), None)
+    if found is None:
+        raise typer.BadParameter(f"'{name}' is not one of {', '.join(ADAPTATIONS)}", param_hint="--adaptation")
+    return found

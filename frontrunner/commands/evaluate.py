@@ -9,12 +9,14 @@ import typer
 from rich.console import Console
 
 from frontrunner.commands.common import (
+    AdaptationOption,
     HubOption,
     ImageOption,
     JsonOption,
     LabelOption,
     SplitOption,
     TextOption,
+    adaptation_of,
     dataset_options,
     print_json,
     refusals,
@@ -24,9 +26,7 @@ from frontrunner.commands.common import (
 def evaluate(
     datasets: Annotated[list[Path], typer.Argument(help="Labelled images or texts; see docs/datasets.md.")],
     hub: HubOption = None,
-    adaptation: Annotated[
-        str, typer.Option("--adaptation", help="full, probe or lora: how checkpoints adapt.")
-    ] = "full",
+    adaptation: AdaptationOption = "full",
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each checkpoint on each dataset.")] = 3,
     max_examples: Annotated[
         int, typer.Option("--max-examples", min=8, help="At most so many training examples of each dataset.")
@@ -45,20 +45,15 @@ def evaluate(
     with refusals():
         from frontrunner.display import progress_bars, show_evaluation
         from frontrunner.evidence.own_hub import evaluate_hub
-        from frontrunner.evidence.runs import ADAPTATIONS, Protocol
+        from frontrunner.evidence.runs import Protocol
 
-        chosen = next((name for name in ADAPTATIONS if name == adaptation), None)
-        if chosen is None:
-            raise typer.BadParameter(
-                f"'{adaptation}' is not one of {', '.join(ADAPTATIONS)}", param_hint="--adaptation"
-            )
         protocol = Protocol(image_size=image_size, examples=max_examples, epochs=epochs)
         options = dataset_options(None, label, None, text=text, image=image, split=split)
         with progress_bars(Console(stderr=True), quiet=json) as progress:
             found = evaluate_hub(
                 datasets,
                 hub=hub,
-                adaptation=chosen,
+                adaptation=adaptation_of(adaptation),
                 protocol=protocol,
                 seeds=seeds,
                 options=options,

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from frontrunner.commands.common import (
+    AdaptationOption,
     HubOption,
     ImageOption,
     InputOption,
@@ -21,6 +22,7 @@ from frontrunner.commands.common import (
     SplitOption,
     TaskOption,
     TextOption,
+    adaptation_of,
     constraints,
     dataset_options,
     print_json,
@@ -51,6 +53,7 @@ def rank(
         int, typer.Option("--max-examples", min=2, help="Read at most this many training examples.")
     ] = 5000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the sample.")] = 0,
+    adaptation: AdaptationOption = "full",
     rank_by: Annotated[
         str | None,
         typer.Option("--rank-by", help="Which of the scores asked for ranks; the first by default."),
@@ -80,8 +83,9 @@ def rank(
 
         request = RankingRequest(
             checkpoints=tuple(checkpoint) if checkpoint else None,
-            scores=tuple(score or ("logme",)),
+            scores=tuple(score) if score else None,
             rank_by=rank_by,
+            adaptation=adaptation_of(adaptation),
             baselines=baselines,
             max_examples=max_examples,
             seed=seed,

@@ -14,10 +14,11 @@ from pydantic import BaseModel
 
 from frontrunner.data import DatasetReference
 from frontrunner.errors import FrontrunnerError, TuningDiverged
-from frontrunner.evidence.runs import METHOD_OF, Adaptation, MeasuredRun, Protocol, RunKey
+from frontrunner.evidence.runs import METHOD_OF, MeasuredRun, Protocol, RunKey
 from frontrunner.evidence.tables import Table
 from frontrunner.hub import CheckpointDescription, HubAccess
 from frontrunner.progress import SILENT, Progress
+from frontrunner.ranking.prediction import Adaptation
 from frontrunner.tuning.options import MethodOptions
 from frontrunner.tuning.request import TuningPayload, TuningRequest, tuning_payload
 

@@ -13,12 +13,13 @@ from frontrunner.evidence.errors import EvidenceError, NothingToOrder
 from frontrunner.evidence.ground_truth import RefusedRun, measure_missing, method_of, wanted_runs
 from frontrunner.evidence.measuring import rank_with_every_score
 from frontrunner.evidence.quality import Quality, Truth, Values, chance, noise_ceiling, quality, truth_of, values_of
-from frontrunner.evidence.runs import Adaptation, MeasuredRun, MeasuredScore, Protocol
+from frontrunner.evidence.runs import MeasuredRun, MeasuredScore, Protocol
 from frontrunner.evidence.tables import Table
 from frontrunner.hub import HubAccess, HubFolders, find_catalogue
 from frontrunner.progress import SILENT, Progress
 from frontrunner.ranking.criteria import LOGME
 from frontrunner.ranking.local import open_checked
+from frontrunner.ranking.prediction import Adaptation
 from frontrunner.settings import Settings, get_settings
 from frontrunner.tuning.request import require_tunable
 

@@ -14,7 +14,8 @@ from pydantic import BaseModel, Field
 
 from frontrunner.evidence.agreement import kendall_tau, regret, weighted_tau
 from frontrunner.evidence.errors import NothingToOrder
-from frontrunner.evidence.runs import Adaptation, MeasuredRun, MeasuredScore
+from frontrunner.evidence.runs import MeasuredRun, MeasuredScore
+from frontrunner.ranking.prediction import Adaptation
 
 # What is said of each checkpoint on each dataset: a score's value, or an accuracy.
 Values: TypeAlias = Mapping[str, Mapping[str, float]]

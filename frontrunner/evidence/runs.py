@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Adaptation: TypeAlias = Literal["full", "probe", "lora"]
+from frontrunner.ranking.prediction import Adaptation
+
 # The method of tuning that is meant by each.
 METHOD_OF: dict[Adaptation, str] = {"full": "finetune", "probe": "linear_probe", "lora": "lora"}
-ADAPTATIONS: tuple[Adaptation, ...] = get_args(Adaptation)
 
 
 class Protocol(BaseModel):

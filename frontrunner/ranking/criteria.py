@@ -1,4 +1,4 @@
-"""The criteria of a ranking: every registered score, the domain discrepancy, and the risk bounds made of it.
+"""The criteria of a ranking: predicted accuracy, every registered score, the domain discrepancy, and risk bounds.
 
 Any of them can order a ranking.
 """
@@ -11,12 +11,13 @@ from dataclasses import replace
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from frontrunner import scores
-from frontrunner.data.dataset import Task
+from frontrunner.data.dataset import Modality, Task
 from frontrunner.discrepancy import VERSION
 from frontrunner.discrepancy.risk import LARGEST_SAMPLE
 from frontrunner.errors import UnknownScore
+from frontrunner.ranking.prediction import PREDICTED_ACCURACY, AccuracyModel, Adaptation, model_for
 from frontrunner.scores import ScoreDescription
-from frontrunner.scores.score import EVERY_TASK, Needs
+from frontrunner.scores.score import CLASSIFICATION, EVERY_TASK, Needs
 
 LOGME = "logme"
 DISCREPANCY = "discrepancy"
@@ -36,6 +37,17 @@ _RISK = ScoreDescription(
     explanation="Leave-one-out error of a linear head plus the PAC-Bayes gap of its distance from the start.",
     largest_sample=LARGEST_SAMPLE,
     version=VERSION,
+)
+_PREDICTED = ScoreDescription(
+    name=PREDICTED_ACCURACY,
+    title="Predicted accuracy",
+    citation="fitted to real adaptations, docs/benchmarks.md",
+    needs="features",
+    tasks=CLASSIFICATION,
+    range="0 to 1: the share of new examples that the adapted checkpoint gets right",
+    cost="that of the scores that it is made of",
+    explanation="What adapting the checkpoint is expected to reach, from its scores and its size.",
+    version=1,
 )
 _OWN = (
     ScoreDescription(
@@ -58,7 +70,7 @@ _OWN = (
         explanation="Leave-one-out error of a linear head plus the gap as published, which grows with the head's size.",
     ),
 )
-_KNOWN: dict[str, ScoreDescription] = {known.name: known for known in (*scores.registered(), *_OWN)}
+_KNOWN: dict[str, ScoreDescription] = {known.name: known for known in (_PREDICTED, *scores.registered(), *_OWN)}
 
 
 class ListedScore(BaseModel):
@@ -106,11 +118,25 @@ def describe(name: str) -> ScoreDescription:
         raise UnknownScore(f"there is no score '{name}'; choose from: {', '.join(_KNOWN)}") from None
 
 
-def measured_names(asked: tuple[str, ...], task: Task, *, with_baselines: bool) -> tuple[str, ...]:
+def default_scores(modality: Modality, task: Task, adaptation: Adaptation) -> tuple[str, ...]:
+    """The scores of a ranking that names none: predicted accuracy where there is evidence for it, and LogME.
+
+    Example:
+        >>> default_scores("image", "classification", "full"), default_scores("text", "classification", "full")
+        (('predicted_accuracy', 'logme'), ('logme',))
+    """
+    return (LOGME,) if model_for(modality, task, adaptation) is None else (PREDICTED_ACCURACY, LOGME)
+
+
+def measured_names(
+    asked: tuple[str, ...], task: Task, model: AccuracyModel | None, *, with_baselines: bool
+) -> tuple[str, ...]:
     """The scores that a step computes: those asked for, LogME, the discrepancy and, if wanted, the baselines.
 
-    The baselines are kNN and a linear probe: logistic regression for classes, ridge regression otherwise.
+    The baselines are kNN and a linear probe: logistic regression for classes, ridge regression otherwise. What `model`
+    predicts from is computed if its prediction is asked for.
     """
+    behind = model.scores if model is not None and PREDICTED_ACCURACY in asked else ()
     probe = "linear_probe" if task == "classification" else "ridge_probe"
     baselines = ("knn", probe) if with_baselines else ()
-    return tuple(dict.fromkeys((*asked, LOGME, DISCREPANCY, *baselines)))
+    return tuple(dict.fromkeys((*asked, LOGME, DISCREPANCY, *baselines, *behind)))

@@ -84,6 +84,7 @@ def rank(
     options = options or DatasetOptions()
     settings = settings or get_settings()
     opened, report = open_checked(dataset, options, settings, progress)
+    request = request.on(report.modality, report.task)
 
     own = hub is None and bool(report.feature_sets)
     access = HubAccess.of(settings)

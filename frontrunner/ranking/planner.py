@@ -16,9 +16,10 @@ from frontrunner.errors import ModalityMismatch, NoCheckpoints
 from frontrunner.extraction import EXTRACTOR_VERSION
 from frontrunner.hub import Catalogue, CheckpointDescription, SkippedCheckpoint, choose
 from frontrunner.ranking.criteria import describe, measured_names
+from frontrunner.ranking.prediction import model_for
 from frontrunner.ranking.request import RankingRequest, StepOutput
 from frontrunner.ranking.result import Provenance, RankedDataset, Ranking
-from frontrunner.ranking.standings import standings, summary
+from frontrunner.ranking.standings import standings, summary, with_predictions
 from frontrunner.status import Status
 
 _LIBRARIES = ("numpy", "pillow", "timm", "torch", "torchvision", "transformers")
@@ -83,6 +84,8 @@ def assemble(
     ]
     failed = [outcome for outcome in outcomes.values() if isinstance(outcome, SkippedCheckpoint)]
     lines = standings(finished, request)
+    if (model := model_for(dataset.modality, dataset.task, request.adaptation)) is not None:
+        lines = with_predictions(lines, model, dataset.train_examples)
     skipped = sorted([*planned.skipped, *failed], key=lambda entry: entry.checkpoint)
     return Ranking(
         id=ranking_id,
@@ -111,13 +114,15 @@ def _ranked_dataset(report: DatasetReport) -> RankedDataset:
 
 
 def _provenance(request: RankingRequest, dataset: DatasetReport) -> Provenance:
-    names = measured_names(request.scores, dataset.task, with_baselines=request.baselines)
+    model = model_for(dataset.modality, dataset.task, request.adaptation)
+    names = measured_names(request.asked, dataset.task, model, with_baselines=request.baselines)
     return Provenance(
         frontrunner=_version("frontrunner") or "unknown",
         extractor=EXTRACTOR_VERSION,
-        scores=request.scores,
+        scores=request.asked,
         score_versions={name: describe(name).version for name in names},
         ordered_by=request.ordered_by,
+        adaptation=request.adaptation,
         split="train",
         sampling="stratified" if dataset.task == "classification" else "random",
         seed=request.seed,

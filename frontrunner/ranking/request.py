@@ -7,11 +7,13 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from frontrunner.data.dataset import Modality, Task
 from frontrunner.data.reference import DatasetReference
 from frontrunner.discrepancy import GapKind, NoiseModel, Reference, Space
 from frontrunner.errors import UnknownScore
 from frontrunner.hub import CheckpointDescription, Constraints, ReadingCost, ReadingProvenance
-from frontrunner.ranking.criteria import describe
+from frontrunner.ranking.criteria import LOGME, default_scores, describe
+from frontrunner.ranking.prediction import Adaptation
 from frontrunner.ranking.sources import SourceReference
 from frontrunner.scores import ScoreValue
 
@@ -31,8 +33,16 @@ class RankingRequest(BaseModel):
         "`ID#layer=3` and the like name variants of one that reads texts.",
     )
     constraints: Constraints = Field(default=Constraints(), description="Limits that a checkpoint must keep.")
-    scores: tuple[str, ...] = Field(
-        default=("logme",), min_length=1, description="Scores to compute; the first one orders the ranking."
+    scores: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Scores to compute; the first one orders the ranking. By default the predicted accuracy and LogME; "
+        "LogME alone where there is no evidence to predict from.",
+    )
+    adaptation: Adaptation = Field(
+        default="full",
+        description="How the chosen checkpoint is going to be adapted: `full` fine-tuning, a linear `probe` on frozen "
+        "features, or `lora`. Accuracy is predicted for it.",
     )
     rank_by: str | None = Field(
         default=None, description="Which of `scores` orders the ranking; the first one by default."
@@ -50,21 +60,42 @@ class RankingRequest(BaseModel):
 
     @field_validator("scores")
     @classmethod
-    def _known_scores(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _known_scores(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is None:
+            return None
         for name in value:
             describe(name)
         return tuple(dict.fromkeys(value))
 
     @model_validator(mode="after")
     def _ranked_by_something_asked_for(self) -> Self:
-        if self.rank_by not in (None, *self.scores):
+        if self.scores is not None and self.rank_by not in (None, *self.scores):
             raise UnknownScore(f"rank_by is '{self.rank_by}', which is not among `scores`: {', '.join(self.scores)}")
+        if self.rank_by is not None:
+            describe(self.rank_by)
         return self
+
+    def on(self, modality: Modality, task: Task) -> Self:
+        """The request with the scores that it means on such a dataset; one that `rank_by` names is among them.
+
+        Example:
+            >>> RankingRequest().on("text", "classification").scores
+            ('logme',)
+        """
+        if self.scores is not None:
+            return self
+        found = default_scores(modality, task, self.adaptation)
+        return self.model_copy(update={"scores": tuple(dict.fromkeys((*filter(None, [self.rank_by]), *found)))})
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The scores that are asked for; of a request that was not yet put `on` a dataset, LogME."""
+        return self.scores or (self.rank_by or LOGME,)
 
     @property
     def ordered_by(self) -> str:
         """The score that orders the ranking."""
-        return self.rank_by or self.scores[0]
+        return self.rank_by or self.asked[0]
 
 
 class RankingPayload(BaseModel):
@@ -76,6 +107,7 @@ class RankingPayload(BaseModel):
     checkpoint: CheckpointDescription
     scores: tuple[str, ...]
     ordered_by: str
+    adaptation: Adaptation = "full"
     baselines: bool
     max_examples: int
     seed: int
@@ -102,8 +134,9 @@ def ranking_payload(
     return RankingPayload(
         dataset=dataset,
         checkpoint=checkpoint,
-        scores=request.scores,
+        scores=request.asked,
         ordered_by=request.ordered_by,
+        adaptation=request.adaptation,
         baselines=request.baselines,
         max_examples=request.max_examples,
         seed=request.seed,

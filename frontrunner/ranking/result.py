@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from frontrunner.data.dataset import Modality, Task
 from frontrunner.hub import ReadingCost, ReadingProvenance, SkippedCheckpoint
+from frontrunner.ranking.prediction import Adaptation, Prediction
 from frontrunner.ranking.request import DiscrepancyOutput, Refusal
 from frontrunner.scores import ScoreValue
 from frontrunner.status import JobResult
@@ -50,6 +51,15 @@ class RankedCheckpoint(BaseModel):
         description="Probability that it scores higher than the next line, over draws of the examples, for these two "
         "alone; `tied_with_best` allows for having picked the first.",
     )
+    probability_best: float | None = Field(
+        default=None,
+        description="Probability that no other line is better: that none reaches more once adapted, where accuracy is "
+        "predicted, else that none scores higher over draws of the examples. None where neither is known.",
+    )
+    prediction: Prediction | None = Field(
+        default=None,
+        description="What it is predicted to reach once it is adapted; None where there is no evidence for it.",
+    )
     discrepancy: DiscrepancyOutput | None = None
     intrinsic_dimension: float | None = Field(
         default=None, description="Of the cloud of features: coordinates that they really use nearby."
@@ -78,6 +88,7 @@ class Provenance(BaseModel):
     scores: tuple[str, ...] = Field(default=(), description="What was asked for, first the default order.")
     score_versions: dict[str, int] = Field(description="Everything that was computed.")
     ordered_by: str
+    adaptation: Adaptation = Field(default="full", description="For which accuracy is predicted.")
     split: Literal["train"]
     sampling: Literal["stratified", "random"]
     seed: int

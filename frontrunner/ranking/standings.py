@@ -7,9 +7,10 @@ from typing import TypeAlias
 
 from frontrunner.hub import CheckpointDescription
 from frontrunner.ranking.criteria import DISCREPANCY, describe
+from frontrunner.ranking.prediction import PREDICTED_ACCURACY, AccuracyModel
 from frontrunner.ranking.request import RankingRequest, StepOutput
 from frontrunner.ranking.result import RankedCheckpoint
-from frontrunner.scores import probability_first_beats_second, tied_with_best
+from frontrunner.scores import probability_best, probability_first_beats_second, tied_with_best
 
 Finished: TypeAlias = tuple[CheckpointDescription, StepOutput]
 
@@ -22,10 +23,11 @@ def standings(finished: Sequence[Finished], request: RankingRequest) -> list[Ran
     """
     by = request.ordered_by
     entries = [entry for entry in finished if by in entry[1].scores]
-    places = {name: _places(entries, name) for name in dict.fromkeys((*request.scores, DISCREPANCY))}
+    places = {name: _places(entries, name) for name in dict.fromkeys((*request.asked, DISCREPANCY))}
     order = sorted(entries, key=lambda entry: places[by][entry[0].id])
     values = [outcome.scores[by] for _, outcome in order]
     ties = tied_with_best(values) if values else []
+    first = probability_best(values)
     lines = []
     fewest = None
     for index, (description, outcome) in enumerate(order):
@@ -42,6 +44,7 @@ def standings(finished: Sequence[Finished], request: RankingRequest) -> list[Ran
                 beats_next=probability_first_beats_second(*pair)
                 if len(pair := values[index : index + 2]) == 2
                 else None,
+                probability_best=None if first is None else first[index],
                 discrepancy=outcome.discrepancy,
                 intrinsic_dimension=outcome.intrinsic_dimension,
                 parameters=description.parameters,
@@ -59,6 +62,28 @@ def standings(finished: Sequence[Finished], request: RankingRequest) -> list[Ran
     return lines
 
 
+def with_predictions(lines: Sequence[RankedCheckpoint], model: AccuracyModel, examples: int) -> list[RankedCheckpoint]:
+    """The lines with what each checkpoint is predicted to reach; as they are where one lacks a score for it.
+
+    Args:
+        lines: of a ranking.
+        model: that predicts.
+        examples: training examples of the dataset.
+    """
+    if not lines or any(name not in line.scores for line in lines for name in model.scores):
+        return list(lines)
+    found = model.predict([_measured(line, model.scores) | {"examples": examples} for line in lines])
+    return [
+        line.model_copy(update={"prediction": prediction, "probability_best": prediction.probability_best})
+        for line, prediction in zip(lines, found, strict=True)
+    ]
+
+
+def _measured(line: RankedCheckpoint, names: Sequence[str]) -> dict[str, float]:
+    facts = {"parameters": line.parameters, "feature_dimension": line.feature_dimension}
+    return {name: line.scores[name].value for name in names} | facts
+
+
 def summary(lines: Sequence[RankedCheckpoint], ordered_by: str, *, planned: int, failed: int) -> str:
     """The answer in a sentence or two."""
     left = planned - failed - len(lines)
@@ -66,12 +91,14 @@ def summary(lines: Sequence[RankedCheckpoint], ordered_by: str, *, planned: int,
         return f"No checkpoint is ranked yet; {left} of {planned} to go." if left else "No checkpoint could be ranked."
     best = lines[0]
     value = best.scores[ordered_by].value
-    said = [f"{best.checkpoint} leads {len(lines)} checkpoints by {describe(ordered_by).title} ({value:.4f})"]
+    said = [f"{best.checkpoint} leads {len(lines)} checkpoints by {_by(best, ordered_by, value)}"]
     if rivals := sum(line.tied_with_best for line in lines):
         others = f"{rivals} others" if rivals > 1 else "one other"
         said.append(f"the examples cannot tell it apart from {others}")
     elif best.beats_next is not None and len(lines) > 1:
         said.append(f"it beats {lines[1].checkpoint} with probability {best.beats_next:.2f}")
+    if len(lines) > 1 and best.parameters > max(line.parameters for line in lines[1:]):
+        said.append("it is the largest too: an order by size, without the data, begins the same")
     smaller = [line for line in lines[1:] if line.pareto_optimal]
     if smaller:
         share = smaller[0].parameters / max(best.parameters, 1)
@@ -81,6 +108,15 @@ def summary(lines: Sequence[RankedCheckpoint], ordered_by: str, *, planned: int,
     if left:
         said.append(f"{left} of {planned} are still to come")
     return "; ".join(said) + "."
+
+
+def _by(best: RankedCheckpoint, ordered_by: str, value: float) -> str:
+    found = best.prediction
+    if ordered_by != PREDICTED_ACCURACY or found is None:
+        return f"{describe(ordered_by).title} ({value:.4f})"
+    beyond = ", beyond the evidence" if found.unlike_evidence else ""
+    points = f"{100 * found.accuracy:.0f} points, {100 * found.low:.0f} to {100 * found.high:.0f}{beyond}"
+    return f"predicted accuracy ({points}), the best of all with probability {found.probability_best:.2f}"
 
 
 def _places(entries: Sequence[Finished], name: str) -> dict[str, int]:

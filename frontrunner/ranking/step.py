@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from frontrunner.data import Dataset, stratified_order
-from frontrunner.errors import error_of
+from frontrunner.errors import ScoreNotApplicable, error_of
 from frontrunner.extraction import FeatureShards
 from frontrunner.hub import HubAccess
 from frontrunner.progress import SILENT, Progress
 from frontrunner.ranking.criteria import describe, measured_names
 from frontrunner.ranking.measurement import Measurement
-from frontrunner.ranking.request import RankingPayload, StepOutput
+from frontrunner.ranking.prediction import PREDICTED_ACCURACY, AccuracyModel, model_for
+from frontrunner.ranking.request import RankingPayload, Refusal, StepOutput
+from frontrunner.scores import ScoreValue
 
 
 def run_step(
@@ -34,7 +37,8 @@ def run_step(
     """
     started = time.perf_counter()
     dataset = payload.dataset.open() if dataset is None else dataset
-    names = measured_names(payload.scores, dataset.task, with_baselines=payload.baselines)
+    model = model_for(dataset.modality, dataset.task, payload.adaptation)
+    names = measured_names(payload.scores, dataset.task, model, with_baselines=payload.baselines)
     shards = FeatureShards(
         payload.checkpoint,
         dataset,
@@ -47,11 +51,22 @@ def run_step(
     )
     measuring = time.perf_counter()
     measurement = Measurement(shards, payload.source)
-    values, refused = measurement.scores(names)
+    values, refused = measurement.scores([name for name in names if name != PREDICTED_ACCURACY])
+    feature_dimension, intrinsic_dimension = measurement.dimensions()
+    if PREDICTED_ACCURACY in names:
+        facts = {
+            "parameters": payload.checkpoint.parameters,
+            "feature_dimension": feature_dimension,
+            "examples": len(dataset.train),
+        }
+        predicted = _predicted(model, values, refused, facts)
+        if isinstance(predicted, Refusal):
+            refused[PREDICTED_ACCURACY] = predicted
+        else:
+            values[PREDICTED_ACCURACY] = predicted
     # Without the score that orders the ranking the checkpoint has no place in it: say why.
     if (why := refused.get(payload.ordered_by)) is not None:
         raise error_of(why.code, why.reason)
-    feature_dimension, intrinsic_dimension = measurement.dimensions()
     discrepancy = measurement.discrepancy()
     seconds = time.perf_counter() - started
     return StepOutput(
@@ -69,3 +84,17 @@ def run_step(
         seconds=seconds,
         scoring_seconds=time.perf_counter() - measuring - measurement.reading_seconds,
     )
+
+
+def _predicted(
+    model: AccuracyModel | None,
+    values: Mapping[str, ScoreValue],
+    refused: Mapping[str, Refusal],
+    facts: Mapping[str, float],
+) -> ScoreValue | Refusal:
+    if model is None:
+        return Refusal(
+            code=ScoreNotApplicable.code, reason="there is no evidence of such adaptation to such data to predict from"
+        )
+    missing = [refused[name] for name in model.scores if name in refused]
+    return missing[0] if missing else model.score(values, facts)

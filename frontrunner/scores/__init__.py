@@ -3,6 +3,7 @@
 from frontrunner.scores.intervals import (
     INTERVALS_VERSION,
     jackknife_over_shards,
+    probability_best,
     probability_first_beats_second,
     tied_with_best,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "names",
     "posterior",
     "posterior_mean",
+    "probability_best",
     "probability_first_beats_second",
     "registered",
     "score",

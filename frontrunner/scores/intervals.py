@@ -20,6 +20,8 @@ from frontrunner.statistics import FeatureStatistics, Floats
 CONFIDENCE = 0.95
 # Part of every cache key of a score: raised whenever intervals or groups change.
 INTERVALS_VERSION = 2
+# Enough for two digits of a probability; every look at a ranking draws them anew.
+_DRAWS = 1000
 
 
 def interval(
@@ -130,6 +132,33 @@ def tied_with_best(scores: Sequence[ScoreValue]) -> list[bool]:
             break
         tied[index] = False
     return tied
+
+
+def probability_best(scores: Sequence[ScoreValue], *, seed: int = 0) -> list[float] | None:
+    """Of each of m checkpoints: the probability, 0 to 1, that it has the highest score, over draws of the examples.
+
+    The scores are drawn together, about their values with the paired jackknife's covariance, so what changes all of
+    them alike cancels. None where a score has no replicates, or as many as no other.
+
+    Args:
+        scores: (m) of checkpoints that read the same rows.
+        seed: of the draws.
+
+    Example:
+        >>> noise = np.array([-0.02, 0.0, 0.01, 0.01])
+        >>> best, near = (ScoreValue(value=v, replicates=tuple(v + s * noise)) for v, s in ((0.8, 1), (0.79, -1)))
+        >>> [round(p, 1) for p in probability_best([best, near])]
+        [0.6, 0.4]
+    """
+    groups = {len(score.replicates) for score in scores}
+    if len(groups) != 1 or (count := groups.pop()) < 2:
+        return None
+    replicates = np.array([score.replicates for score in scores])
+    centred = (replicates - replicates.mean(axis=1, keepdims=True)) * sqrt((count - 1) / count)
+    # Normal weights of the groups have the jackknife's covariance, without a matrix of all pairs.
+    draws = np.random.default_rng(seed).normal(size=(_DRAWS, count)) @ centred.T
+    first = (draws + np.array([score.value for score in scores])).argmax(axis=1)
+    return [float(count) / _DRAWS for count in np.bincount(first, minlength=len(scores))]
 
 
 def _two_sided(best: ScoreValue, other: ScoreValue) -> float:

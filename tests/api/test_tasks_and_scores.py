@@ -20,7 +20,7 @@ def other(zip_of):
 
 def test_every_registered_score_and_the_discrepancy_are_listed_with_what_they_need(client):
     items = {entry["name"]: entry for entry in client.get("/v1/scores").json()["items"]}
-    assert list(items) == [*scores.names(), "discrepancy", "risk_bound", "published_risk_bound"]
+    assert list(items) == ["predicted_accuracy", *scores.names(), "discrepancy", "risk_bound", "published_risk_bound"]
     for name in scores.names():
         known = scores.describe(name)
         assert (items[name]["needs"], items[name]["citation"]) == (known.needs, known.citation)

@@ -57,6 +57,8 @@ def test_the_table_has_the_best_score_first_and_shares_of_the_ceiling():
 
 def test_observations_join_scores_and_accuracies():
     runs = [run("pets", name, 0, 0.5 + 0.1 * place) for place, name in enumerate("abc")]
+    # 340 trained on, 60 held out
+    runs = [each.model_copy(update={"train_examples": 340}) for each in runs]
     rows = [
         MeasuredScore(
             dataset="pets",
@@ -72,7 +74,8 @@ def test_observations_join_scores_and_accuracies():
     ]
     found = observations(runs, rows, "full")
     assert [(each.checkpoint, each.accuracy) for each in found] == [("a", 0.5), ("c", pytest.approx(0.7))]
-    assert found[1].columns["log parameters"] == pytest.approx(np.log(1000))
+    assert found[1].measured["parameters"] == 1000
+    assert found[1].measured["examples"] == 400
 
 
 def test_a_line_says_what_came_of_a_run():

@@ -20,7 +20,7 @@ def settings(tmp_path):
 
 
 def test_the_ranking_is_ordered_by_the_score_and_says_where_it_comes_from(colours, hub, settings):
-    ranking = rank(colours, hub=hub, settings=settings)
+    ranking = rank(colours, hub=hub, settings=settings, request=RankingRequest(scores=("logme",)))
     values = [line.scores["logme"].value for line in ranking.ranking]
     assert values == sorted(values, reverse=True)
     assert [line.rank for line in ranking.ranking] == [1, 2, 3]
@@ -111,8 +111,31 @@ def test_unreadable_images_do_not_change_the_ranking_of_the_others(hub, settings
     assert [line.scores for line in one.ranking] == [line.scores for line in two.ranking]
 
 
-def test_the_smallest_of_equals_and_better_ones_is_pareto_optimal(colours, hub, settings):
+def test_pictures_in_classes_are_ranked_by_what_their_checkpoints_are_predicted_to_reach(colours, hub, settings):
     ranking = rank(colours, hub=hub, settings=settings)
+    assert ranking.provenance.scores == ("predicted_accuracy", "logme")
+    predictions = [line.prediction for line in ranking.ranking]
+    reached = [prediction.accuracy for prediction in predictions]
+    assert reached == sorted(reached, reverse=True)
+    assert reached == [pytest.approx(line.scores["predicted_accuracy"].value) for line in ranking.ranking]
+    assert sum(prediction.probability_best for prediction in predictions) == pytest.approx(1.0)
+    assert all(prediction.low < prediction.accuracy < prediction.high for prediction in predictions)
+    # Eighty pictures and checkpoints of some thousand parameters: nothing like it is in the evidence.
+    assert all(prediction.unlike_evidence for prediction in predictions)
+    assert "beyond the evidence" in ranking.summary
+
+
+def test_an_adaptation_without_evidence_is_ranked_by_logme_and_its_prediction_is_refused(colours, hub, settings):
+    ranking = rank(colours, hub=hub, settings=settings, request=RankingRequest(adaptation="lora"))
+    assert ranking.provenance.scores == ("logme",)
+    assert [line.prediction for line in ranking.ranking] == [None] * 3
+    asked = RankingRequest(adaptation="lora", scores=("logme", "predicted_accuracy"))
+    ranking = rank(colours, hub=hub, settings=settings, request=asked)
+    assert {line.not_applicable["predicted_accuracy"].code for line in ranking.ranking} == {"score_not_applicable"}
+
+
+def test_the_smallest_of_equals_and_better_ones_is_pareto_optimal(colours, hub, settings):
+    ranking = rank(colours, hub=hub, settings=settings, request=RankingRequest(scores=("logme",)))
     best = ranking.ranking[0]
     assert best.pareto_optimal
     for line in ranking.ranking:

@@ -122,9 +122,26 @@ def test_equal_values_stand_in_order_of_size_whatever_order_they_came_in(order):
 
 
 def test_ranking_by_something_that_was_not_asked_for_is_refused():
-    for name in ("knn", "combined"):
-        with pytest.raises(errors.UnknownScore, match=name):
-            RankingRequest(rank_by=name)
+    with pytest.raises(errors.UnknownScore, match="knn"):
+        RankingRequest(scores=("logme",), rank_by="knn")
+    with pytest.raises(errors.UnknownScore, match="combined"):
+        RankingRequest(rank_by="combined")
+
+
+@pytest.mark.parametrize(
+    ("modality", "task", "scores"),
+    [
+        ("image", "classification", ("predicted_accuracy", "logme")),
+        ("image", "regression", ("logme",)),
+        ("image", "multi-label", ("logme",)),
+        ("text", "classification", ("logme",)),
+    ],
+)
+def test_a_request_without_scores_means_those_that_there_is_evidence_for(modality, task, scores):
+    assert RankingRequest().on(modality, task).asked == scores
+    assert RankingRequest(rank_by="knn").on(modality, task).asked == ("knn", *scores)
+    assert RankingRequest(rank_by="knn").on(modality, task).ordered_by == "knn"
+    assert RankingRequest(scores=("gbc",)).on(modality, task).asked == ("gbc",)
 
 
 def test_rank_by_one_of_several_scores_orders_by_it():
