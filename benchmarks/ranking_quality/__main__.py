@@ -3,7 +3,7 @@
 Reads the tables that `benchmarks.ranking_quality.truth` and `.scores` fill, and trains and reads nothing. A dataset
 counts once every checkpoint was adapted to it. Beside the
 scores stand what costs no forward pass: parameters, the number of features, and the static order, which is the mean
-place of a checkpoint on the other datasets.
+place of a checkpoint on the other datasets. Predicted accuracy is that of a model that has not seen the dataset.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.ranking_quality.costs import costs
+from benchmarks.ranking_quality.predictor import CHOSEN, left_out
 from benchmarks.ranking_quality.scores import TABLE as SCORES
-from benchmarks.ranking_quality.truth import IMAGE_SETS, TEXT_SETS
+from benchmarks.ranking_quality.tables import observations, read_tables, whole_datasets
 from benchmarks.ranking_quality.truth import TABLE as TRUTH
 from benchmarks.tuning.table import write_between_marks
 from frontrunner.evidence.history import normal_scores
-from frontrunner.evidence.quality import Figure, Quality, Truth, Values, noise_ceiling, quality, truth_of, values_of
-from frontrunner.evidence.runs import MeasuredRun, MeasuredScore, Protocol
-from frontrunner.evidence.tables import Table
-from frontrunner.ranking.prediction import ADAPTATIONS, Adaptation
+from frontrunner.evidence.quality import Figure, Quality, Truth, Values, noise_ceiling, quality, values_of
+from frontrunner.ranking.prediction import ADAPTATIONS, PREDICTED_ACCURACY
 
 
 def static_order(truth: Truth) -> dict[str, dict[str, float]]:
@@ -40,28 +40,6 @@ def static_order(truth: Truth) -> dict[str, dict[str, float]]:
     return order
 
 
-def whole_datasets(runs: list[MeasuredRun], adaptation: Adaptation) -> Truth:
-    """The truth on the datasets that every checkpoint was adapted to; others would compare scores on other terms."""
-    made: dict[str, set[str]] = {}
-    for run in runs:
-        if run.adaptation == adaptation:
-            made.setdefault(run.dataset, set()).add(run.checkpoint)
-    every = set().union(*made.values())
-    return truth_of([run for run in runs if made.get(run.dataset) == every], adaptation)
-
-
-def read_tables(truth: Path, scores: Path, modality: str) -> tuple[list[MeasuredRun], list[MeasuredScore]]:
-    """The runs of the usual protocol, and the scores of as many examples, of the pack's sets of one modality."""
-    protocol, sets = Protocol(), IMAGE_SETS if modality == "image" else TEXT_SETS
-    runs = [run for run in Table(truth, MeasuredRun) if run.protocol == protocol and run.dataset in sets]
-    rows = [
-        row
-        for row in Table(scores, MeasuredScore)
-        if (row.examples, row.sample) == (protocol.examples, 0) and row.dataset in sets
-    ]
-    return runs, rows
-
-
 def qualities(truth: Truth, values: dict[str, Values]) -> list[Quality]:
     """Of every score, the highest weighted tau first."""
     found = [quality(name, each, truth) for name, each in values.items() if set(each) & set(truth.accuracies)]
@@ -71,14 +49,16 @@ def qualities(truth: Truth, values: dict[str, Values]) -> list[Quality]:
 def table(found: Sequence[Quality], truth: Truth, title: str) -> str:
     """Markdown."""
     ceiling = noise_ceiling(truth)
-    seeds = min(values.shape[1] for _, values in truth.accuracies.values())
+    counts = sorted({values.shape[1] for _, values in truth.accuracies.values()})
+    seeds = " or ".join(map(str, counts))
     checkpoints = max(len(names) for names, _ in truth.accuracies.values())
     said = "one seed" if ceiling is None else f"{seeds} seeds, which agree with each other by tau_w {ceiling:.2f}"
+    seconds = costs()
     lines = [
         f"{title}: {len(truth.accuracies)} datasets, {checkpoints} checkpoints, {said}.",
         "",
-        "| score | tau_w | Kendall | points lost | of the first three | share of the ceiling |",
-        "|---|---|---|---|---|---|",
+        "| score | tau_w | Kendall | points lost | of the first three | share of the ceiling | cost, ms |",
+        "|---|---|---|---|---|---|---|",
     ]
     for line in found:
         share = "-" if line.of_ceiling is None else f"{line.of_ceiling:.0%}"
@@ -88,7 +68,8 @@ def table(found: Sequence[Quality], truth: Truth, title: str) -> str:
             _figure(line.regret, 1),
             _figure(line.regret_of_three, 1),
         )
-        lines.append(f"| {line.score} | {' | '.join(figures)} | {share} |")
+        cost = f"{1000 * seconds[line.score]:.3g}" if line.score in seconds else "-"
+        lines.append(f"| {line.score} | {' | '.join(figures)} | {share} | {cost} |")
     return "\n".join(lines)
 
 
@@ -111,7 +92,8 @@ def main() -> None:
     for adaptation in ADAPTATIONS:
         truth = whole_datasets(runs, adaptation)
         if truth.accuracies:
-            found = qualities(truth, values | {"static order": static_order(truth)})
+            predicted = left_out(observations(runs, rows, adaptation), CHOSEN)
+            found = qualities(truth, values | {"static order": static_order(truth), PREDICTED_ACCURACY: predicted})
             parts.append(table(found, truth, f"{adaptation} adaptation"))
     if not parts:
         sys.exit("no dataset is whole yet")

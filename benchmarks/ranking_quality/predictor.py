@@ -9,7 +9,6 @@ columns to all datasets and replaces the models that come with the library.
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -18,17 +17,15 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import TypeAdapter
 
-from benchmarks.ranking_quality.__main__ import read_tables, whole_datasets
 from benchmarks.ranking_quality.scores import TABLE as SCORES
+from benchmarks.ranking_quality.tables import observations, read_tables, whole_datasets
 from benchmarks.ranking_quality.truth import TABLE as TRUTH
 from benchmarks.tuning.table import write_between_marks
 from frontrunner.evidence.prediction import Observation, fit_accuracy_model
 from frontrunner.evidence.quality import Truth, quality
 from frontrunner.evidence.runs import MeasuredRun, MeasuredScore
-from frontrunner.ranking.prediction import ADAPTATIONS, AccuracyModel, Adaptation
-from frontrunner.tuning import TuningRequest
+from frontrunner.ranking.prediction import ADAPTATIONS, AccuracyModel, Adaptation, Prediction
 
-VALIDATION_SHARE: float = TuningRequest.model_fields["validation_share"].default
 # What the library predicts from.
 CHOSEN = ("logit linear_probe", "log parameters", "log feature_dimension", "log examples")
 CANDIDATES: tuple[tuple[str, ...], ...] = (
@@ -67,53 +64,40 @@ class Predicted(NamedTuple):
     regret: float
 
 
-def observations(runs: list[MeasuredRun], rows: list[MeasuredScore], adaptation: Adaptation) -> list[Observation]:
-    """One for each completed pair."""
-    values: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    for row in rows:
-        values[row.dataset, row.checkpoint][row.score] = row.value
-    examples: dict[str, int] = defaultdict(int)
-    for run in runs:  # with the held-out part, which a ranking reads too
-        read = min(run.examples, round((run.train_examples or 0) / (1 - VALIDATION_SHARE)))
-        examples[run.dataset] = max(examples[run.dataset], read)
-    truth = whole_datasets(runs, adaptation)
-    return [
-        Observation(
-            dataset=dataset,
-            checkpoint=name,
-            measured=values[dataset, name] | {"examples": examples[dataset]},
-            accuracy=accuracy,
-        )
-        for dataset in truth.accuracies
-        for name, accuracy in truth.mean(dataset).items()
-        if (dataset, name) in values
-    ]
+def left_out(
+    found: Sequence[Observation], columns: Sequence[str], known: Sequence[str] | None = None
+) -> dict[str, dict[str, float]]:
+    """Accuracies by dataset and checkpoint, each dataset predicted by a model of the others, or of those in `known`."""
+    orders = {}
+    for dataset in sorted({each.dataset for each in found}):
+        lines = _predictions(found, columns, dataset, known)
+        orders[dataset] = {each.checkpoint: line.accuracy for each, line in lines}
+    return orders
 
 
 def predicted(
     found: Sequence[Observation], columns: Sequence[str], truth: Truth, sets: Sequence[str], known: Sequence[str]
 ) -> Predicted:
     """Each of `sets` predicted by a model of the others among `known`."""
-    inside, widths, errors, orders = [], [], [], {}
-    for dataset in sets:
-        model = fit_accuracy_model(
-            [each for each in found if each.dataset in known and each.dataset != dataset], columns
-        )
-        left = [each for each in found if each.dataset == dataset]
-        lines = model.predict([each.measured for each in left])
-        for each, line in zip(left, lines, strict=True):
-            inside.append(line.low <= each.accuracy <= line.high)
-            widths.append(line.high - line.low)
-            errors.append(abs(line.accuracy - each.accuracy))
-        orders[dataset] = {each.checkpoint: line.accuracy for each, line in zip(left, lines, strict=True)}
+    lines = [pair for dataset in sets for pair in _predictions(found, columns, dataset, known)]
+    chosen = [each for each in found if each.dataset in {*sets, *known}]
+    orders = {name: order for name, order in left_out(chosen, columns, known).items() if name in sets}
     order = quality("predicted", orders, truth)
     return Predicted(
-        float(np.mean(inside)),
-        100 * float(np.mean(widths)),
-        100 * float(np.median(errors)),
+        float(np.mean([line.low <= each.accuracy <= line.high for each, line in lines])),
+        100 * float(np.mean([line.high - line.low for _, line in lines])),
+        100 * float(np.median([abs(line.accuracy - each.accuracy) for each, line in lines])),
         order.weighted_tau.mean,
         order.regret.mean,
     )
+
+
+def _predictions(
+    found: Sequence[Observation], columns: Sequence[str], dataset: str, known: Sequence[str] | None
+) -> list[tuple[Observation, Prediction]]:
+    others = [each for each in found if each.dataset != dataset and (known is None or each.dataset in known)]
+    left = [each for each in found if each.dataset == dataset]
+    return list(zip(left, fit_accuracy_model(others, columns).predict([each.measured for each in left]), strict=True))
 
 
 def table(found: Sequence[Observation], truth: Truth, adaptation: Adaptation) -> str:

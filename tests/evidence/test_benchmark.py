@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from benchmarks.ranking_quality.__main__ import qualities, static_order, table, whole_datasets
-from benchmarks.ranking_quality.predictor import observations
+from benchmarks.ranking_quality.__main__ import qualities, static_order, table
+from benchmarks.ranking_quality.tables import observations, whole_datasets
 from benchmarks.ranking_quality.truth import sentence
 from frontrunner.evidence.ground_truth import RefusedRun
 from frontrunner.evidence.quality import Truth
