@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import Field, ValidationError
 
@@ -12,10 +14,11 @@ from api.jobs.conditional import ConditionalGetDependency, show_result
 from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES, MalformedRequest
-from api.rankings.service import job_of_ranking, tuning_to_follow
+from api.rankings.service import job_of_ranking, outlook_of, tuning_to_follow
 from api.state import State, StateDependency
 from api.uploads import receive_upload
 from frontrunner.ranking import Ranking, RankingRequest
+from frontrunner.ranking.result import Outlook
 from frontrunner.tuning import TuningRequest
 from jobs.kinds.ranking import TuningToFollow
 
@@ -93,3 +96,15 @@ async def create_recommendation(
 async def read_ranking(ranking_id: str, conditional: ConditionalGetDependency) -> Response:
     """Read a ranking; while its job runs, what is known so far. `Prefer: wait=n` waits for its end."""
     return await conditional.answer(ranking_id, show_result)
+
+
+@router.get("/v1/rankings/{ranking_id}/outlook", operation_id="getOutlook")
+def read_outlook(
+    ranking_id: str,
+    state: StateDependency,
+    protocol: Annotated[
+        str | None, Query(max_length=500, description="Whose results count; that of most results by default.")
+    ] = None,
+) -> Outlook:
+    """What the service's past results and a finished ranking's scores expect together, as of now."""
+    return outlook_of(state, ranking_id, protocol)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from api.datasets.service import dataset_reference
+from api.problems import NotFound
 from api.state import State
 from frontrunner.errors import NothingRanked, SourceUnfit, TuningError
 from frontrunner.hub import FeatureSets, HubAccess, catalogue_of, with_curated, with_named
 from frontrunner.ranking import (
+    Ranking,
     RankingRequest,
     nothing_ranked_reason,
     plan,
 )
+from frontrunner.ranking.result import Outlook
+from frontrunner.status import Status
 from frontrunner.tuning import TuningRequest, require_tunable
+from jobs import lifecycle
+from jobs.errors import JobNotOver
+from jobs.history import past_results
 from jobs.kinds import NewJob
+from jobs.kinds.ranking import KIND as RANKING
 from jobs.kinds.ranking import TuningToFollow, ranking_job
-from jobs.records import report_of
+from jobs.records import report_of, result_json
 from models import DatasetRow
 
 
@@ -59,3 +69,33 @@ def job_of_ranking(
     if not planned.checkpoints:
         raise NothingRanked(nothing_ranked_reason(planned.skipped))
     return ranking_job(request, reference, planned, settings, then)
+
+
+def outlook_of(state: State, ranking_id: str, protocol: str | None = None) -> Outlook:
+    """A finished ranking in the light of the results that the service knows now.
+
+    Args:
+        state: of the application.
+        ranking_id: of the job.
+        protocol: whose results count; that of most results by default.
+
+    Raises:
+        JobNotFound, NotFound: no such ranking.
+        JobNotOver: it still waits or runs.
+        NothingToOrder: it holds fewer than two checkpoints, or is of no classes.
+    """
+    with state.database.read_transaction() as session:
+        job = lifecycle.find_job(session, ranking_id)
+        if job.kind != RANKING.name:
+            raise NotFound(f"'{ranking_id}' is a {job.kind}, not a ranking")
+        if not Status(job.status).is_terminal:
+            raise JobNotOver(f"the ranking '{ranking_id}' is {job.status}; look again when it is over")
+        ranking = Ranking.model_validate_json(result_json(session, job))
+        past = past_results(session)
+    from frontrunner.evidence import History, public_facts
+    from frontrunner.evidence.outlook import outlook  # what most requests need none of
+
+    # Results of two protocols are not compared.
+    protocol = protocol or next((name for name, _ in Counter(result.protocol for result in past).most_common(1)), "")
+    past = [result for result in past if result.protocol == protocol]
+    return outlook(ranking, History.of(past, public_facts([result.model for result in past])))

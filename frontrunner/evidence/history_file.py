@@ -51,7 +51,7 @@ class HistoryFile:
     ignored: tuple[str, ...]
 
 
-def read_history(path: Path) -> HistoryFile:
+def read_history(path: str | Path) -> HistoryFile:
     """The results in a CSV file with a heading.
 
     Needed are `model`, `dataset` and `accuracy`. Known beside them: `protocol`, `family`, `parameters`, `input_size`,
@@ -61,6 +61,7 @@ def read_history(path: Path) -> HistoryFile:
     Raises:
         InvalidHistory: no such file, not a table, a column is missing, or a value is out of place.
     """
+    path = Path(path)
     return parse_history(_text(path), path.name)
 
 
