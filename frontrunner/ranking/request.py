@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -79,7 +78,6 @@ class RankingPayload(BaseModel):
     baselines: bool
     max_examples: int
     seed: int
-    cache: Path
     source: SourceReference | None = None
 
 
@@ -88,7 +86,6 @@ def ranking_payload(
     dataset: DatasetReference,
     checkpoint: CheckpointDescription,
     source: SourceReference | None,
-    cache: Path,
 ) -> RankingPayload:
     """The work of one checkpoint in a ranking.
 
@@ -97,7 +94,6 @@ def ranking_payload(
         dataset: what the checkpoint is ranked on.
         checkpoint: what is read and scored.
         source: statistics of its source dataset, where they are known.
-        cache: where features are kept.
     """
     return RankingPayload(
         dataset=dataset,
@@ -107,7 +103,6 @@ def ranking_payload(
         baselines=request.baselines,
         max_examples=request.max_examples,
         seed=request.seed,
-        cache=cache,
         source=source,
     )
 

@@ -12,6 +12,9 @@ from frontrunner.progress import SILENT, Progress
 from frontrunner.ranking.criteria import describe, measured_names
 from frontrunner.ranking.measurement import Measurement
 from frontrunner.ranking.request import RankingPayload, StepOutput
+from frontrunner.ranking.sources import SourceStore
+from frontrunner.settings import get_settings
+from frontrunner.store import Store, open_store
 
 
 def run_step(
@@ -20,6 +23,7 @@ def run_step(
     *,
     dataset: Dataset | None = None,
     access: HubAccess | None = None,
+    store: Store | None = None,
 ) -> StepOutput:
     """Read one checkpoint's features of one dataset and score them.
 
@@ -28,25 +32,27 @@ def run_step(
         progress: hears of every download, batch and shard.
         dataset: the payload's dataset, where the caller has it open already.
         access: how this machine reaches a hub; as the environment says by default.
+        store: where uploads, features and statistics are; as the environment says by default.
 
     Raises:
         FrontrunnerError: the checkpoint or the dataset cannot be used; its code and reason go into the result.
     """
     started = time.perf_counter()
-    dataset = payload.dataset.open() if dataset is None else dataset
+    store = open_store(get_settings()) if store is None else store
+    dataset = payload.dataset.open(store) if dataset is None else dataset
     names = measured_names(payload.scores, dataset.task, with_baselines=payload.baselines)
     shards = FeatureShards(
         payload.checkpoint,
         dataset,
         stratified_order(dataset.train, payload.seed),
         payload.max_examples,
-        payload.cache,
+        store,
         progress=progress,
         access=access,
         with_source_probabilities=any(describe(name).needs == "source_probabilities" for name in names),
     )
     measuring = time.perf_counter()
-    measurement = Measurement(shards, payload.source)
+    measurement = Measurement(shards, payload.source, SourceStore(store))
     values, refused = measurement.scores(names)
     # Without the score that orders the ranking the checkpoint has no place in it: say why.
     if (why := refused.get(payload.ordered_by)) is not None:
@@ -64,7 +70,7 @@ def run_step(
         examples=shards.examples,
         forward_examples=shards.forward_examples,
         feature_dimension=feature_dimension,
-        feature_key=shards.cache.folder.name,
+        feature_key=shards.cache.key.digest,
         feature_bytes=shards.cache.size_bytes(),
         seconds=seconds,
         scoring_seconds=time.perf_counter() - measuring - measurement.reading_seconds,
