@@ -25,9 +25,9 @@ from api.task_distances import endpoints as task_distances
 from api.tunings import endpoints as tunings
 from api.webhooks import endpoints as webhooks
 from frontrunner import __version__
-from frontrunner.blobs import BlobStore
 from frontrunner.logs import configure_logs
 from frontrunner.settings import Settings, get_settings
+from frontrunner.store import open_store
 from jobs.notification import celery_app
 from models import Database
 
@@ -58,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             watcher=Watcher(database),
             registry=registry,
             broker=celery_app(settings),
-            blobs=BlobStore(settings.blobs),
+            store=open_store(settings),
         )
         app.state.frontrunner = state
         _spare_what_stays()

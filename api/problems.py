@@ -57,6 +57,9 @@ _STATUS: dict[type[FrontrunnerError], int] = {
     errors.UnsupportedDataset: 415,
     errors.InternalError: 500,
     errors.StorageFull: 507,
+    errors.StoredFileMissing: 410,
+    errors.StoredFileDamaged: 410,
+    errors.StoreUnavailable: 503,
 }
 
 # Documented on every operation; FastAPI's own validation answer is replaced by ours.

@@ -1,4 +1,4 @@
-"""What every request shares: settings, database, broker, blob store; and how an endpoint asks for them."""
+"""What every request shares: settings, database, broker, store; and how an endpoint asks for them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
 from api.jobs.watcher import Watcher
-from frontrunner.blobs import BlobStore
 from frontrunner.hub import Catalogue, HubAccess, with_named
 from frontrunner.settings import Settings
+from frontrunner.store import Blobs, Store, uploads
 from jobs.catalogue import load_catalogue, refresh_catalogue
 from models import Database
 
@@ -29,11 +29,16 @@ class State:
     settings: Settings
     database: Database
     broker: Celery
-    blobs: BlobStore
+    store: Store
     watcher: Watcher
     registry: CollectorRegistry
     _looked_at: float = field(default=float("-inf"))
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def uploads(self) -> Blobs:
+        """Datasets as they were uploaded."""
+        return uploads(self.store)
 
     def catalogue(self, *names: str) -> Catalogue:
         """The checkpoints on offer, and those in `names` of hubs that are not at hand."""

@@ -1,4 +1,4 @@
-"""Multipart uploads that stream: the file goes to the blob store as it arrives and never sits in memory.
+"""Multipart uploads that stream: the file goes to the store as it arrives and never sits in memory.
 
 Starlette's own form parser spools the whole file first and hands it over afterwards; here each piece is hashed and
 written once.
@@ -18,8 +18,8 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.problems import MalformedRequest
-from frontrunner.blobs import BlobStore, BlobWriter
 from frontrunner.errors import DatasetTooLarge
+from frontrunner.store import Blobs, BlobWriter
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -33,7 +33,7 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True)
 class Upload:
-    """A file in the blob store, and the text fields that came with it."""
+    """A file in the store, and the text fields that came with it."""
 
     name: str
     blob: str
@@ -41,19 +41,20 @@ class Upload:
     fields: dict[str, str]
 
 
-async def receive_upload(request: Request, store: BlobStore, max_bytes: int) -> Upload:
+async def receive_upload(request: Request, blobs: Blobs, max_bytes: int) -> Upload:
     """Receive `multipart/form-data` with one part `file`, or a raw body with `?name=`.
 
     Raises:
         MalformedRequest: not such a form, or cut off.
         DatasetTooLarge: more bytes than allowed.
         EmptyDataset: no byte in the file.
+        StorageFull, StoreUnavailable: it cannot be kept.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes + MAX_FIELDS * MAX_FIELD_BYTES:
         raise DatasetTooLarge(f"the upload has {int(declared):,} bytes; at most {max_bytes:,} are accepted")
     kind, options = parse_options_header(request.headers.get("content-type", ""))
-    with store.receive(max_bytes) as writer:
+    with blobs.receive(max_bytes) as writer:
         if kind == b"multipart/form-data":
             form = await _receive_form(request, options.get(b"boundary", b""), writer)
             name, fields = form.filename, form.fields

@@ -108,6 +108,30 @@ class StorageFull(FrontrunnerError):
     code = "storage_full"
 
 
+class StoredFileMissing(FrontrunnerError):
+    """Something that was stored is gone from the store."""
+
+    code = "stored_file_missing"
+
+
+class StoredFileDamaged(FrontrunnerError):
+    """What the store holds is not what was put there: a checksum says so. It is never used."""
+
+    code = "stored_file_damaged"
+
+
+class StoreUnavailable(FrontrunnerError):
+    """The store cannot be reached, or refuses; trying again later may help."""
+
+    code = "store_unavailable"
+
+
+class StoreMisconfigured(FrontrunnerError):
+    """The settings name no store that can be used here."""
+
+    code = "store_misconfigured"
+
+
 class OutOfMemory(FrontrunnerError):
     """The work needs more memory than this machine, or its GPU, has."""
 
@@ -181,7 +205,7 @@ class CheckpointTooLarge(CheckpointError):
 
 
 class CheckpointChanged(CheckpointError):
-    """What a hub sent is not what it said the pinned revision holds. Nothing of it was opened."""
+    """What a hub sends, or a folder holds, is not what the description names. Nothing of it was opened."""
 
     code = "checkpoint_changed"
 

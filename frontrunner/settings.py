@@ -50,6 +50,20 @@ class Settings(BaseSettings):
     database_url: str = Field(default="", description="SQLAlchemy URL; empty for SQLite under home.")
     broker_url: str = Field(default="", description="Celery broker URL; empty for files under home.")
 
+    store_url: str = Field(
+        default="",
+        description="Where uploads, features and artifacts are kept: `s3://bucket/prefix`, `gs://...`, `abfs://...`, "
+        "or a folder; empty for home.",
+    )
+    store_options: SecretStr | None = Field(
+        default=None,
+        description="Options of the store's client as a JSON object, where the environment variables that it reads by "
+        "itself (`AWS_*`, `GOOGLE_*`, `AZURE_*`) do not say them.",
+    )
+    store_cache_bytes: int = Field(
+        default=20 * GIB, gt=0, description="Copies of a remote store's files that a machine keeps."
+    )
+
     host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port that the API listens on.")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
@@ -98,24 +112,19 @@ class Settings(BaseSettings):
         return self.broker_url or "atomic-filesystem://"
 
     @property
-    def blobs(self) -> Path:
-        """Where uploads are kept, named by their digest."""
-        return self.home / "blobs"
-
-    @property
-    def cache(self) -> Path:
-        """Where features are kept; safe to delete while nothing runs."""
-        return self.home / "cache"
-
-    @property
-    def sources(self) -> Path:
-        """Where source statistics of checkpoints are kept."""
-        return self.home / "sources"
+    def copies(self) -> Path:
+        """Where copies of a remote store's files are kept; safe to delete while nothing runs."""
+        return self.home / "copies"
 
     @property
     def tunings(self) -> Path:
-        """Where tunings keep their state and what they made."""
+        """Where tunings of the library keep their state and what they made."""
         return self.home / "tunings"
+
+    @property
+    def work(self) -> Path:
+        """Where steps of the service keep files that they go on from after an interruption."""
+        return self.home / "work"
 
     @property
     def messages(self) -> Path:

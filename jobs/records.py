@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -97,14 +96,14 @@ def report_of(dataset: DatasetRow) -> DatasetReport:
     return DatasetReport.model_validate(dataset.report)
 
 
-def folders_of(session: Session, *conditions: ColumnElement[bool]) -> set[Path]:
-    """The folders in which the steps of some jobs leave files."""
+def files_of(session: Session, *conditions: ColumnElement[bool]) -> set[str]:
+    """What the files are called that the steps of some jobs leave."""
     found = set()
     for kind in KINDS.values():
         if kind.leaves_files:
             payloads = select(StepRow.payload).join(JobRow, JobRow.id == StepRow.job_id).where(JobRow.kind == kind.name)
             for payload in session.scalars(payloads.where(*conditions)):
-                found.add(kind.folder(kind.payload.model_validate_json(payload)))
+                found.add(kind.files_name(kind.payload.model_validate_json(payload)))
     return found
 
 

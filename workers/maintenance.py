@@ -1,4 +1,4 @@
-"""Keeping the database and the disk within bounds: what is old, too much, or belongs to nobody is removed.
+"""Keeping the database, the store and the disk within bounds: what is old, too much, or belongs to nobody is removed.
 
 Nothing that a job still needs is touched: features of a dataset stay while a job on it is not over, and files that no
 row names stay until they have lain untouched for a day, since their row may be about to be written.
@@ -20,9 +20,12 @@ from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
+from frontrunner.extraction import FEATURES, FeatureKey
 from frontrunner.settings import Settings
 from frontrunner.status import ACTIVE, TERMINAL
-from jobs.records import folders_of
+from frontrunner.store import UPLOADS, StoredObject, open_store, uploads
+from frontrunner.tuning.artifacts import ARTIFACTS, artifacts_prefix
+from jobs.records import files_of
 from jobs.roles import MAINTENANCE, take_role
 from models import Database, DatasetRow, DeliveryRow, FeatureRow, IdempotencyRow, JobRow, StepRow, database_now
 
@@ -31,6 +34,9 @@ ORPHAN_AGE_S = 24 * 3600.0
 # Rows removed in one transaction: short enough that nobody waits for it.
 _ROWS_AT_ONCE = 200
 _RETRY_S = 60.0
+# What is looked through, and how many parts of a name say what an object belongs to: an upload is alone, features are
+# of a reading and its examples, artifacts of a tuning.
+_GROUPS = ((UPLOADS, 3), (FEATURES, 4), (ARTIFACTS, 2))
 
 _log = structlog.get_logger(__name__)
 
@@ -54,10 +60,12 @@ class Maintenance:
         self._database = database
         self._settings = settings
         self._holder = holder
+        self._store = open_store(settings)
 
     def run(self, stopping: threading.Event) -> None:
         """Go round until `stopping` is set, while this worker holds the role."""
         period = self._settings.maintenance_period_s
+        tidied = time.monotonic()
         while not stopping.wait(min(period, _RETRY_S)):
             try:
                 with self._database.write_transaction() as session:
@@ -65,6 +73,9 @@ class Maintenance:
                     holds_role = take_role(session, MAINTENANCE, f"{self._holder}:{uuid.uuid4().hex}", period)
                 if holds_role:
                     _log.info("maintained", **asdict(self.run_once()))
+                if time.monotonic() - tidied > period:  # whoever holds the role does not see this disk
+                    tidied = time.monotonic()
+                    self._tidy_this_machine()
             except Exception:
                 _log.exception("maintenance_failed")
 
@@ -74,16 +85,17 @@ class Maintenance:
         retention_s = self._settings.job_retention_s
         if retention_s:
             old = (JobRow.status.in_(TERMINAL), JobRow.finished_at < database_now() - retention_s)
-            folders = self._folders(*old)
+            files = self._files(*old)
             removed.jobs = self._delete(JobRow, *old)
-            if folders:  # of which another job may do the same work
-                for folder in folders - self._folders():
-                    shutil.rmtree(folder, ignore_errors=True)
+            if files:  # of which another job may do the same work
+                for name in files - self._files():
+                    self._remove_all(artifacts_prefix(name))
+                    shutil.rmtree(self._settings.work / name, ignore_errors=True)
             sent = DeliveryRow.created_at < database_now() - retention_s
             removed.deliveries = self._delete(DeliveryRow, DeliveryRow.status != "pending", sent)
         removed.idempotency_keys = self._delete(IdempotencyRow, IdempotencyRow.expires_at < database_now())
         self._evict_features(removed)
-        removed.orphans = self._remove_orphans()
+        removed.orphans = self._remove_orphans() + self._tidy_this_machine()
         return removed
 
     def _delete(self, table: type[JobRow | DeliveryRow | IdempotencyRow], *conditions: object) -> int:
@@ -100,9 +112,9 @@ class Maintenance:
             if len(rows) < _ROWS_AT_ONCE:
                 return total
 
-    def _folders(self, *conditions: ColumnElement[bool]) -> set[Path]:
+    def _files(self, *conditions: ColumnElement[bool]) -> set[str]:
         with self._database.read_transaction() as session:
-            return folders_of(session, *conditions)
+            return files_of(session, *conditions)
 
     def _evict_features(self, removed: Removed) -> None:
         """Least recently used first, until the rest fits."""
@@ -121,42 +133,66 @@ class Maintenance:
                 removed.feature_bytes += size
 
     def _evict(self, key: str) -> bool:
-        """Remove one checkpoint's features of one dataset; False where a job may still read them."""
-        folder = self._feature_folder(key)
-        bin_ = folder.with_name(f".evicted-{uuid.uuid4().hex}")
+        """Remove one checkpoint's features of one dataset; False where a job may still read them.
+
+        A reader finds any shard whole or not at all, and computes those that are gone.
+        """
         with self._database.write_transaction() as session:
             row = session.get(FeatureRow, key, with_for_update=True)
             if row is None or row.dataset_digest in _digests_in_use(session):
                 return False
             session.delete(row)
-            # Out of sight in one step: a reader finds all of it or nothing, and what it has open stays readable.
-            if folder.is_dir():
-                folder.rename(bin_)
-        shutil.rmtree(bin_, ignore_errors=True)
+        self._remove_all(FeatureKey.parse(key).prefix)
         return True
 
     def _remove_orphans(self) -> int:
+        """Objects of the store that no row names; those that belong together go together, by the youngest of them."""
         with self._database.read_transaction() as session:
             blobs = set(session.scalars(select(DatasetRow.blob)))
             features = set(session.scalars(select(FeatureRow.key)))
+            files = files_of(session)
             oldest_job = session.scalar(select(func.min(JobRow.created_at)).where(JobRow.status.in_(ACTIVE)))
-        settings = self._settings
-        orphans = [path for path in _entries(settings.blobs, "[0-9a-f][0-9a-f]/*") if path.name not in blobs]
-        orphans += _entries(settings.blobs, ".*.partial")
-        orphans += _entries(settings.messages, "*.taken") + _entries(settings.messages, "*.writing")
-        found = _entries(settings.cache / "features", "[0-9a-f][0-9a-f]/*")
-        orphans += [path for path in found if path.name not in features]
+        named = {
+            *(uploads(self._store).name(blob) for blob in blobs),
+            *(FeatureKey.parse(key).prefix for key in features),
+            *map(artifacts_prefix, files),
+        }
         # A step that is not finished has no row for its features yet: what is younger than its job may be its own.
         horizon = min(time.time() - ORPHAN_AGE_S, math.inf if oldest_job is None else oldest_job)
         removed = 0
-        for path in orphans:
-            if max(_written_at(path)) < horizon:
+        for prefix, depth in _GROUPS:
+            for group, members in self._groups(prefix, depth).items():
+                if group not in named and max(member.modified_at for member in members) < horizon:
+                    for member in members:
+                        self._store.remove(member.name)
+                    removed += 1
+            removed += self._store.remove_abandoned(prefix, horizon)
+        return removed
+
+    def _groups(self, prefix: str, depth: int) -> dict[str, list[StoredObject]]:
+        """The objects below a prefix by the first `depth` parts of their names."""
+        groups: dict[str, list[StoredObject]] = {}
+        for found in self._store.list(prefix):
+            groups.setdefault("/".join(found.name.split("/")[:depth]), []).append(found)
+        return groups
+
+    def _remove_all(self, prefix: str) -> None:
+        for found in list(self._store.list(prefix)):
+            self._store.remove(found.name)
+
+    def _tidy_this_machine(self) -> int:
+        """What steps and messages left on this machine's own disk."""
+        with self._database.read_transaction() as session:
+            files = files_of(session)
+        settings = self._settings
+        left = [path for path in settings.work.glob("*") if path.name not in files]
+        left += [*settings.messages.glob("*.taken"), *settings.messages.glob("*.writing")]
+        removed = 0
+        for path in left:
+            if max(_written_at(path)) < time.time() - ORPHAN_AGE_S:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
                 removed += 1
         return removed
-
-    def _feature_folder(self, key: str) -> Path:
-        return self._settings.cache / "features" / key[:2] / key
 
 
 def _digests_in_use(session: Session) -> set[str]:
@@ -165,10 +201,6 @@ def _digests_in_use(session: Session) -> set[str]:
         select(StepRow.dataset_digests).join(JobRow, JobRow.id == StepRow.job_id).where(JobRow.status.in_(ACTIVE))
     )
     return {digest for digests in rows for digest in digests}
-
-
-def _entries(folder: Path, pattern: str) -> list[Path]:
-    return list(folder.glob(pattern))
 
 
 def _written_at(path: Path) -> Iterator[float]:

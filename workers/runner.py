@@ -17,7 +17,7 @@ from typing import TextIO
 import structlog
 from pydantic import BaseModel
 
-from frontrunner.errors import DiskFull, InternalError
+from frontrunner.errors import DiskFull, InternalError, StoreUnavailable
 from frontrunner.failures import is_failure, refusal_of
 from frontrunner.logs import configure_logs
 from frontrunner.progress import Event, Stage
@@ -95,7 +95,7 @@ def _do(kind: str, payload: str, answers: TextIO, stopping: threading.Event) -> 
             raise
         refusal = refusal_of(error, "this step")
         # What is not the input's fault may go better another time.
-        ending = Lost if isinstance(refusal, (InternalError, DiskFull)) else Failed
+        ending = Lost if isinstance(refusal, (InternalError, DiskFull, StoreUnavailable)) else Failed
         _log.warning("step_refused", kind=kind, code=refusal.code)
         say(answers, ending(code=refusal.code, reason=refusal.reason))
     else:

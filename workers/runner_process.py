@@ -12,16 +12,17 @@ import threading
 import psutil
 
 from frontrunner.processes import module_command
+from frontrunner.settings import Settings
 from workers.runner_protocol import Answer, StartStep, StopStep, line_of, read_answer
 
 # What a runner inherits. Everything else stays behind, database and broker addresses first of all.
 _INHERITED = (
     "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV",
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "COVERAGE_PROCESS_START",
-    "FRONTRUNNER_HOME",
 )  # fmt: skip
-# How checkpoints are fetched, and with which token: the runner is the process that does it.
+# How checkpoints are fetched and where files are kept, and with which keys: the runner is the process that does it.
 _HUB_SETTINGS = ("FRONTRUNNER_HUB_", "HF_ENDPOINT", "HF_TOKEN")
+_STORE_CREDENTIALS = ("AWS_", "GOOGLE_", "AZURE_")
 _GRACE_S = 5.0
 
 
@@ -34,11 +35,16 @@ class RunnerDied(Exception):
 
 
 class RunnerProcess:
-    """One `workers.runner`, in a process group of its own."""
+    """One `workers.runner`, in a process group of its own.
 
-    def __init__(self) -> None:
-        inherited = (name for name in os.environ if name in _INHERITED or name.startswith(_HUB_SETTINGS))
-        environment = {name: os.environ[name] for name in inherited} | {"PYTHONUNBUFFERED": "1"}
+    Args:
+        settings: where its files and the store are.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        passed_on = (*_HUB_SETTINGS, *_STORE_CREDENTIALS)
+        inherited = (name for name in os.environ if name in _INHERITED or name.startswith(passed_on))
+        environment = {name: os.environ[name] for name in inherited} | _places(settings) | {"PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(
             module_command("workers.runner"),
             stdin=subprocess.PIPE,
@@ -124,3 +130,13 @@ class RunnerProcess:
             except ValueError:
                 break  # not a runner's answer: whatever wrote it cannot be trusted to finish
         self._answers.put(None)
+
+
+def _places(settings: Settings) -> dict[str, str]:
+    """The settings of files and store, as the environment variables that a runner reads them from."""
+    options = settings.store_options
+    return {
+        "FRONTRUNNER_HOME": str(settings.home.resolve()),
+        "FRONTRUNNER_STORE_URL": settings.store_url,
+        "FRONTRUNNER_STORE_CACHE_BYTES": str(settings.store_cache_bytes),
+    } | ({} if options is None else {"FRONTRUNNER_STORE_OPTIONS": options.get_secret_value()})

@@ -126,7 +126,7 @@ class Supervisor:
                         return entry
                     break
         self.retire_idle(idle_s=0.0 if self._settings.concurrency == 1 else IDLE_S)
-        return _PooledRunner(RunnerProcess(), tenant, 0, time.monotonic())
+        return _PooledRunner(RunnerProcess(self._settings), tenant, 0, time.monotonic())
 
     def _return_runner(self, pooled: _PooledRunner) -> None:
         pooled.steps += 1

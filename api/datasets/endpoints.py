@@ -68,7 +68,7 @@ class DatasetResource(BaseModel):
 )
 async def create_dataset(request: Request, response: Response, state: StateDependency) -> DatasetResource:
     """Upload and check a dataset. It is refused, with a reason, where nothing could be ranked on it."""
-    upload = await receive_upload(request, state.blobs, state.settings.max_upload_bytes)
+    upload = await receive_upload(request, state.uploads, state.settings.max_upload_bytes)
     row, is_new = await run_in_threadpool(accept_dataset, state, upload, dataset_options(upload.fields))
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/datasets/{row.id}"

@@ -51,7 +51,7 @@ def accept_dataset(state: State, upload: Upload, options: DatasetOptions) -> tup
     if known is not None:
         return known, False
     report = check_isolated(
-        state.blobs.path(upload.blob),
+        state.uploads.path(upload.blob),
         options,
         digest=digest,
         name=upload.name,
@@ -89,13 +89,9 @@ def get_dataset(state: State, identifier: str) -> DatasetRow:
     return row
 
 
-def dataset_reference(state: State, dataset: DatasetRow) -> DatasetReference:
+def dataset_reference(dataset: DatasetRow) -> DatasetReference:
     """Where a runner finds the dataset."""
-    return DatasetReference.of(
-        state.blobs.path(dataset.blob).resolve(),
-        report_of(dataset),
-        DatasetOptions.model_validate(dataset.options),
-    )
+    return DatasetReference.of(dataset.blob, report_of(dataset), DatasetOptions.model_validate(dataset.options))
 
 
 def list_datasets(session: Session, created: Created, limit: int, cursor: str | None) -> list[DatasetRow]:

@@ -15,7 +15,7 @@ from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES, MalformedRequest
 from api.rankings.service import job_of_ranking, outlook_of, tuning_to_follow
-from api.state import State, StateDependency
+from api.state import StateDependency
 from api.uploads import receive_upload
 from frontrunner.ranking import Ranking, RankingRequest
 from frontrunner.ranking.result import Outlook
@@ -41,12 +41,13 @@ class RankingOptions(RankingRequest):
         """The ranking alone."""
         return RankingRequest.model_validate(self.model_dump(include=set(RankingRequest.model_fields)))
 
-    def following(self, state: State) -> TuningToFollow | None:
+    @property
+    def following(self) -> TuningToFollow | None:
         """The tuning alone."""
         if self.then is None:
             return None
         request = TuningRequest.model_validate(self.then.model_dump(exclude={"top"}))
-        return tuning_to_follow(state, request, self.then.top)
+        return tuning_to_follow(request, self.then.top)
 
 
 class RankingSubmission(RankingOptions):
@@ -61,7 +62,7 @@ def create_ranking(
 ) -> JobResource:
     """Rank checkpoints for a dataset. Answers at once with the job; poll `Location` for the ranking."""
     dataset = get_dataset(state, submitted.dataset)
-    return submission.accept(response, job_of_ranking(state, dataset, submitted.ranking, submitted.following(state)))
+    return submission.accept(response, job_of_ranking(state, dataset, submitted.ranking, submitted.following))
 
 
 @router.post(
@@ -78,7 +79,7 @@ async def create_recommendation(
     request: Request, response: Response, state: StateDependency, submission: SubmissionDependency
 ) -> JobResource:
     """Upload a dataset and rank checkpoints for it in one request: `file`, and `options` as JSON."""
-    upload = await receive_upload(request, state.blobs, state.settings.max_upload_bytes)
+    upload = await receive_upload(request, state.uploads, state.settings.max_upload_bytes)
     try:
         options = RankingOptions.model_validate_json(upload.fields.get("options") or "{}")
     except ValidationError as error:
@@ -87,7 +88,7 @@ async def create_recommendation(
 
     def accept() -> JobResource:
         dataset, _ = accept_dataset(state, upload, dataset_options(upload.fields, "options"))
-        return submission.accept(response, job_of_ranking(state, dataset, options.ranking, options.following(state)))
+        return submission.accept(response, job_of_ranking(state, dataset, options.ranking, options.following))
 
     return await run_in_threadpool(accept)
 

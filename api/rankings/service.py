@@ -28,7 +28,7 @@ from jobs.records import report_of, result_json
 from models import DatasetRow
 
 
-def tuning_to_follow(state: State, request: TuningRequest, top: int) -> TuningToFollow:
+def tuning_to_follow(request: TuningRequest, top: int) -> TuningToFollow:
     """What is to follow on a ranking.
 
     Raises:
@@ -39,7 +39,7 @@ def tuning_to_follow(state: State, request: TuningRequest, top: int) -> TuningTo
         raise SourceUnfit(f"{request.method.name} needs a labelled source dataset: POST it to /v1/tunings instead")
     if request.teachers:
         raise TuningError("the ranking chooses the teachers: leave `teachers` out of `then`, and say `top`")
-    return TuningToFollow(request=request, top=top, folder=state.settings.tunings.resolve())
+    return TuningToFollow(request=request, top=top)
 
 
 def job_of_ranking(
@@ -57,7 +57,7 @@ def job_of_ranking(
     if then is not None:
         require_tunable(report, then.request.method)
     request = request.on(report.modality, report.task)
-    reference = dataset_reference(state, dataset)
+    reference = dataset_reference(dataset)
     if report.modality == "features":
         catalogue = catalogue_of([FeatureSets(report)])
     elif request.checkpoints is not None:
@@ -68,7 +68,7 @@ def job_of_ranking(
     planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
     if not planned.checkpoints:
         raise NothingRanked(nothing_ranked_reason(planned.skipped))
-    return ranking_job(request, reference, planned, settings, then)
+    return ranking_job(request, reference, planned, settings, state.store, then)
 
 
 def outlook_of(state: State, ranking_id: str, protocol: str | None = None) -> Outlook:

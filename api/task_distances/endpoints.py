@@ -35,10 +35,9 @@ def create_task_distances(
     for report in reports:
         require_classification(report.name, report.task)
     payload = TaskDistancePayload(
-        datasets=tuple(dataset_reference(state, row) for row in rows),
+        datasets=tuple(dataset_reference(row) for row in rows),
         checkpoint=the_checkpoint(submitted.checkpoint, reports, state.catalogue(submitted.checkpoint)),
         request=TaskDistanceRequest.model_validate(submitted.model_dump(exclude={"datasets"})),
-        cache=state.settings.cache.resolve(),
     )
     examples = sum(min(submitted.max_examples, report.train_examples) for report in reports)
     return submission.accept(response, task_distances_job(payload, examples, state.settings.forward_queue))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
@@ -61,4 +62,4 @@ def read_tuning_file(
 ) -> FileResponse:
     """Fetch a file of a finished tuning: `README.md`, `model/config.json`, `model/model.safetensors` and so on."""
     path = file_of(state, tuning_id, name)
-    return FileResponse(path, filename=path.name)
+    return FileResponse(path, filename=PurePosixPath(name).name)

@@ -12,8 +12,9 @@ from frontrunner.errors import CheckpointNotFound
 from frontrunner.hub import CheckpointDescription
 from frontrunner.ranking import the_checkpoint
 from frontrunner.tuning import (
+    Artifacts,
     BestOfRanking,
-    Tuning,
+    TuningOutput,
     TuningPayload,
     TuningRequest,
     require_tunable,
@@ -23,7 +24,7 @@ from frontrunner.tuning import (
 from jobs import lifecycle
 from jobs.kinds.ranking import KIND as RANKING
 from jobs.kinds.ranking import RankingJob
-from jobs.records import report_of, result_of, state_of
+from jobs.records import report_of, state_of
 from models import DatasetRow
 
 
@@ -47,33 +48,33 @@ def payload_of_tuning(
         catalogue = state.catalogue(*unknown)
         known |= {name: the_checkpoint(name, [report], catalogue) for name in unknown}
     source = None if source_id is None else _source(state, source_id, request)
-    folder = state.settings.tunings.resolve()
-    return tuning_payload(request, dataset_reference(state, dataset), known, folder, source)
+    return tuning_payload(request, dataset_reference(dataset), known, source=source)
 
 
 def _source(state: State, dataset_id: str, request: TuningRequest) -> DatasetReference:
     dataset = get_dataset(state, dataset_id)
     require_tunable(report_of(dataset), request.method)
-    return dataset_reference(state, dataset)
+    return dataset_reference(dataset)
 
 
 def file_of(state: State, job_id: str, name: str) -> Path:
-    """A file that a finished tuning wrote.
+    """A local copy of a file that a finished tuning wrote.
 
     Raises:
         NotFound: no such tuning, or no such file of it.
+        StoredFileMissing, StoredFileDamaged: the store does not hold any more what was put there.
     """
     with state.database.read_transaction() as session:
         job = lifecycle.find_job(session, job_id)
-        tuning = result_of(session, job)
-    if not isinstance(tuning, Tuning) or tuning.output is None:
+        as_it_stands = state_of(session, job)
+        (step, *_) = as_it_stands.steps
+        output, payload = step.output, step.payload
+    if not isinstance(output, TuningOutput):
         raise NotFound(f"'{job_id}' is not a finished tuning")
-    folder = Path(tuning.output.folder).resolve()
-    path = (folder / name).resolve()
-    # What the training needed for itself is nobody's download.
-    if not path.is_relative_to(folder) or path.suffix in (".pt", ".npy") or not path.is_file():
+    file = next((file for file in output.files if file.name == name), None)
+    if file is None:
         raise NotFound(f"the tuning has no file '{name}'; see its output for those it has")
-    return path
+    return Artifacts(state.store, payload.name).path(file)
 
 
 def _ranked(state: State, ranking_id: str) -> list[CheckpointDescription]:

@@ -25,6 +25,7 @@ from frontrunner.extraction import FeatureShards
 from frontrunner.hub import Catalogue, CheckpointDescription, Folders, HubAccess, Packages, catalogue_of, choose
 from frontrunner.settings import Settings
 from frontrunner.shard import fold
+from frontrunner.store import FolderStore
 
 # A difference that this share of replicates agrees on is one.
 SURE = 0.95
@@ -66,7 +67,9 @@ def main() -> None:
         order = stratified_order(dataset.train, 0)
         found: dict[str, Scored] = {}
         for checkpoint in candidates:
-            shards = FeatureShards(checkpoint, dataset, order, given.max_examples, given.home / "cache", access=access)
+            shards = FeatureShards(
+                checkpoint, dataset, order, given.max_examples, FolderStore(given.home), access=access
+            )
             values = scores.evaluate(("logme", "linear_probe"), fold(shards), shards)
             found[checkpoint.id] = Scored(values["logme"], values["linear_probe"])
         ranked = sorted(found.items(), key=lambda item: -item[1].logme.value)

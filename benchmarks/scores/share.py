@@ -17,6 +17,7 @@ from frontrunner.data import DatasetOptions, open_dataset, stratified_order
 from frontrunner.extraction import FeatureShards
 from frontrunner.hub import describe_directory
 from frontrunner.statistics import FeatureStatistics
+from frontrunner.store import FolderStore
 
 
 def main() -> None:
@@ -33,7 +34,7 @@ def main() -> None:
     description = describe_directory(arguments.checkpoint)
     with tempfile.TemporaryDirectory() as cache:
         order = stratified_order(dataset.train, 0)
-        shards = FeatureShards(description, dataset, order, arguments.max_examples, Path(cache))
+        shards = FeatureShards(description, dataset, order, arguments.max_examples, FolderStore(Path(cache)))
         started = time.perf_counter()
         for _shard in shards:
             pass

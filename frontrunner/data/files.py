@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from frontrunner.errors import DatasetTooLarge, EmptyDataset, UnreadableDataset
+from frontrunner.files import digest_file
 
 # A hub of a million images is ranked on a sample anyway; beyond this an index alone takes gigabytes.
 MAX_FILES = 2_000_000
@@ -226,12 +227,6 @@ def _refuse_bomb(info: zipfile.ZipInfo, name: str) -> None:
         raise UnreadableDataset(f"{name} unpacks to {info.file_size:,} bytes; at most {MAX_MEMBER_BYTES:,}")
     if info.file_size > max(_RATIO_MATTERS_ABOVE, MAX_COMPRESSION_RATIO * info.compress_size):
         raise UnreadableDataset(f"{name} unpacks to over {MAX_COMPRESSION_RATIO} times its size: a zip bomb")
-
-
-def digest_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal, read a block at a time."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_folder(root: Path) -> str:

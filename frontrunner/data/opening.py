@@ -8,7 +8,7 @@ from pathlib import Path
 from frontrunner.data.arrays import open_arrays
 from frontrunner.data.dataset import Dataset, DatasetOptions
 from frontrunner.data.failures import explained
-from frontrunner.data.files import FolderFiles, ZipFiles, digest_file, digest_folder
+from frontrunner.data.files import FolderFiles, ZipFiles, digest_folder
 from frontrunner.data.image_names import ListedImages, NearbyImages
 from frontrunner.data.layout import open_files
 from frontrunner.data.table_datasets import open_tables
@@ -16,6 +16,7 @@ from frontrunner.data.table_inputs import Images
 from frontrunner.data.table_parts import TablePart
 from frontrunner.data.tables import WORKBOOK, read_table
 from frontrunner.errors import DatasetNotFound, EmptyDataset
+from frontrunner.files import digest_file
 
 _ZIPS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 

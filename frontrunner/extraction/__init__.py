@@ -1,6 +1,6 @@
 """From inputs to features: forward passes, shards and their cache. `frontrunner.extraction.reading` imports torch."""
 
-from frontrunner.extraction.cache import EXTRACTOR_VERSION, SHARD_SIZE, FeatureCache, FeatureKey
+from frontrunner.extraction.cache import EXTRACTOR_VERSION, FEATURES, SHARD_SIZE, FeatureCache, FeatureKey
 from frontrunner.extraction.shards import FeatureShards
 
-__all__ = ["EXTRACTOR_VERSION", "SHARD_SIZE", "FeatureCache", "FeatureKey", "FeatureShards"]
+__all__ = ["EXTRACTOR_VERSION", "FEATURES", "SHARD_SIZE", "FeatureCache", "FeatureKey", "FeatureShards"]

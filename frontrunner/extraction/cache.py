@@ -1,18 +1,16 @@
-"""The feature cache: shards of features on disk, the checkpoint's own predictions beside them, and scores.
+"""The feature cache: shards of features in the store, the checkpoint's own predictions beside them, and scores.
 
-A directory holds what one checkpoint says about one dataset. Its name is the digest of everything that decides the
-numbers: checkpoint, dataset, how its images are decoded, preprocessing, order of examples, shard size and extractor
-version. Files are written under a temporary name and renamed, so a file that exists is whole, and two writers of one
-shard write the same bytes.
+What one checkpoint says about one dataset has a prefix of its own, in two parts: the first names the reading, which is
+everything that decides the features of an input (checkpoint, preprocessing, decoding, extractor), the second the
+examples and their order. Every file carries a checksum; one that does not fit is treated as absent, and computed again.
+Two writers of one shard write the same bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,13 +18,17 @@ from numpy.typing import NDArray
 
 from frontrunner.data.dataset import Key
 from frontrunner.data.images import DECODING_VERSION
-from frontrunner.files import whole_file
 from frontrunner.hub import CheckpointDescription
+from frontrunner.store import Store, StoredObject, read_array, read_json, write_array, write_json
 
 # Part of every key: raise it whenever the same checkpoint and input would give other features.
 EXTRACTOR_VERSION = 3
 # 256 rows of 2,048 float32 features are 2 MiB: small enough to lose little on a crash, large enough to stream.
 SHARD_SIZE = 256
+FEATURES = "cache/features"
+_INPUTS = ".inputs.npy"
+# Hexadecimal digits of each half of a key.
+_HALF = 32
 
 
 class Extracted(NamedTuple):
@@ -43,13 +45,15 @@ class Extracted(NamedTuple):
 
 @dataclass(frozen=True)
 class FeatureKey:
-    """Everything that decides the features of a run of examples."""
+    """Everything that decides the features of a run of examples.
 
-    checkpoint_digest: str
-    preprocessing_digest: str
-    dataset_digest: str
-    order_digest: str
-    decoding_version: int
+    Attributes:
+        reading: 128 bits, hexadecimal: decides the features of any one input.
+        examples: 128 bits, hexadecimal: which inputs are read, in which order.
+    """
+
+    reading: str
+    examples: str
 
     @classmethod
     def of(cls, checkpoint: CheckpointDescription, dataset_digest: str, ordered_keys: Iterable[Key]) -> FeatureKey:
@@ -57,72 +61,103 @@ class FeatureKey:
 
         All of the order is named, not only the part that is read: a larger sample then extends the cached one.
         """
-        order = hashlib.sha256()
-        for key in ordered_keys:
-            order.update(f"{key}\n".encode())
         decoding = DECODING_VERSION if checkpoint.modality == "image" else 0
-        return cls(checkpoint.digest, checkpoint.preprocessing_digest, dataset_digest, order.hexdigest(), decoding)
+        reading = _digest(
+            (checkpoint.digest, checkpoint.preprocessing_digest, checkpoint.modality, decoding, EXTRACTOR_VERSION)
+        )
+        return cls(reading, _digest((dataset_digest, SHARD_SIZE, *ordered_keys)))
+
+    @classmethod
+    def parse(cls, digest: str) -> FeatureKey:
+        """The key with this `digest`."""
+        return cls(digest[:_HALF], digest[_HALF:])
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the key, hexadecimal."""
-        parts = (*vars(self).values(), SHARD_SIZE, EXTRACTOR_VERSION)
-        return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+        """256 bits, hexadecimal."""
+        return self.reading + self.examples
+
+    @property
+    def prefix(self) -> str:
+        """What the store's names of everything that is kept under this key begin with."""
+        return f"{FEATURES}/{self.reading}/{self.examples}"
+
+
+def _digest(parts: Iterable[object]) -> str:
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(f"{part}\n".encode())
+    return total.hexdigest()[:_HALF]
+
+
+@dataclass(frozen=True)
+class ShardName:
+    """One shard among all that the store keeps of a reading."""
+
+    key: FeatureKey
+    index: int
+    rows: int
 
 
 class FeatureCache:
-    """Shards and scores of one `FeatureKey` below a cache folder; safe for concurrent readers and writers."""
+    """Shards and scores of one `FeatureKey` in a store; safe for concurrent readers and writers."""
 
-    def __init__(self, root: Path, key: FeatureKey) -> None:
-        self.folder = root / "features" / key.digest[:2] / key.digest
+    def __init__(self, store: Store, key: FeatureKey) -> None:
+        self.key = key
+        self._store = store
 
     def read_features(self, index: int, rows: int) -> NDArray[np.float32] | None:
         """(rows, D) features of shard `index`, memory-mapped, or None where they are not there."""
-        return _read_rows(self._shard(index, rows), rows)
+        return self._read_rows(index, rows, ".npy")
 
     def read_source_probabilities(self, index: int, rows: int) -> NDArray[np.float32] | None:
         """(rows, C_source) predictions of shard `index`, memory-mapped, or None where they are not there.
 
         (rows, 0) where it is known that the checkpoint makes none.
         """
-        return _read_rows(self._predictions(index, rows), rows)
+        return self._read_rows(index, rows, ".predictions.npy")
 
-    def write_shard(self, index: int, extracted: Extracted) -> None:
-        """Keep shard `index`."""
+    def read_inputs(self, index: int, rows: int) -> NDArray[np.uint8] | None:
+        """(rows, 16) digests of the inputs that shard `index` was read from, or None where they are not there."""
+        return self._read_rows(index, rows, _INPUTS)
+
+    def write_shard(self, index: int, extracted: Extracted, inputs: NDArray[np.uint8] | None = None) -> None:
+        """Keep shard `index`, and what `read_inputs` tells of it; features last, since they vouch for the rest."""
         rows = len(extracted.features)
         predictions = extracted.source_probabilities
         kept = np.empty((rows, 0), dtype=np.float32) if predictions is None else predictions
-        for path, matrix in ((self._predictions(index, rows), kept), (self._shard(index, rows), extracted.features)):
-            with whole_file(path) as file:
-                np.save(file, matrix, allow_pickle=False)
+        write_array(self._store, self._name(index, rows, ".predictions.npy"), kept)
+        if inputs is not None:
+            write_array(self._store, self._name(index, rows, _INPUTS), inputs)
+        write_array(self._store, self._name(index, rows, ".npy"), extracted.features)
 
     def read_scores(self, name: str) -> dict[str, Any] | None:
         """What `write_scores` kept under `name`, or None."""
-        try:
-            stored = json.loads((self.folder / f"{name}.json").read_bytes())
-        except (FileNotFoundError, ValueError):
-            return None
-        return stored if isinstance(stored, dict) else None
+        return read_json(self._store, f"{self.key.prefix}/{name}.json")
 
     def write_scores(self, name: str, values: dict[str, Any]) -> None:
         """Keep JSON values under `name`."""
-        with whole_file(self.folder / f"{name}.json") as file:
-            file.write(json.dumps(values).encode())
+        write_json(self._store, f"{self.key.prefix}/{name}.json", values)
 
     def size_bytes(self) -> int:
-        """Bytes of all files kept under this key."""
-        return sum(path.stat().st_size for path in self.folder.glob("*") if path.is_file())
+        """Bytes of all that is kept under this key."""
+        return sum(found.bytes for found in self._store.list(self.key.prefix))
 
-    def _shard(self, index: int, rows: int) -> Path:
-        return self.folder / f"{index:05d}-{rows}.npy"
+    def others_of_this_reading(self) -> Iterator[tuple[ShardName, StoredObject]]:
+        """Shards whose inputs are known that the same reading gave of other datasets, or in another order."""
+        for found in self._store.list(f"{FEATURES}/{self.key.reading}"):
+            *_, examples, file = found.name.split("/")
+            if file.endswith(_INPUTS) and examples != self.key.examples:
+                index, _, rows = file.removesuffix(_INPUTS).partition("-")
+                yield ShardName(FeatureKey(self.key.reading, examples), int(index), int(rows)), found
 
-    def _predictions(self, index: int, rows: int) -> Path:
-        return self.folder / f"{index:05d}-{rows}.predictions.npy"
+    def of(self, key: FeatureKey) -> FeatureCache:
+        """The same store's features under another key."""
+        return FeatureCache(self._store, key)
 
+    def _name(self, index: int, rows: int, ending: str) -> str:
+        return f"{self.key.prefix}/{index:05d}-{rows}{ending}"
 
-def _read_rows(path: Path, rows: int) -> NDArray[np.float32] | None:
-    try:
-        stored: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (FileNotFoundError, ValueError, EOFError):
-        return None
-    return stored if stored.shape[0] == rows else None
+    def _read_rows(self, index: int, rows: int, ending: str) -> NDArray[Any] | None:
+        stored = read_array(self._store, self._name(index, rows, ending))
+        return stored if stored is not None and stored.shape[0] == rows else None

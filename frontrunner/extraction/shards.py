@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol, overload
 
 import numpy as np
@@ -13,10 +12,12 @@ from frontrunner.data import Dataset, FeatureInputs, Split
 from frontrunner.data.dataset import Key, Task
 from frontrunner.errors import ModalityMismatch
 from frontrunner.extraction.cache import SHARD_SIZE, Extracted, FeatureCache, FeatureKey
+from frontrunner.extraction.known_rows import KnownRows, input_digests, joined
 from frontrunner.hub import CheckpointDescription, HubAccess, ReadingCost, ReadingProvenance
 from frontrunner.hub.finding.feature_sets import set_name
 from frontrunner.progress import SILENT, Part, Progress, Stage
 from frontrunner.shard import Shard
+from frontrunner.store import Store
 
 # The file beside the shards that says how they were read.
 _PROVENANCE = "provenance"
@@ -43,15 +44,16 @@ class Reader(Protocol):
 class FeatureShards(Sequence[Shard]):
     """The shards of one checkpoint on one sample of a dataset's training split; iterable again and again.
 
-    The checkpoint is opened at the first shard that the cache does not hold, and never if it holds them all. Its own
-    predictions are kept beside the features whoever asks, since both come from one forward pass.
+    The checkpoint is opened at the first input whose features neither this run holds nor another one of the same
+    reading, and never if all are held: other labels on the same inputs cost no forward pass. Its own predictions are
+    kept beside the features whoever asks, since both come from one forward pass.
 
     Args:
         checkpoint: what reads.
         dataset: what is read.
         order: (n,) indices into the training split, in the order in which it is read.
         max_examples: at most this many of them are.
-        cache_root: where features are kept.
+        store: where features are kept.
         progress: hears of a download, of every batch and of shards from the cache. It may stop the work during the
             download and after every shard that was computed: by then the shard is kept.
         with_source_probabilities: yield them too: a thousand columns and more, which few scores look at. Shards of a
@@ -68,7 +70,7 @@ class FeatureShards(Sequence[Shard]):
         dataset: Dataset,
         order: NDArray[np.int64],
         max_examples: int,
-        cache_root: Path,
+        store: Store,
         *,
         progress: Progress = SILENT,
         with_source_probabilities: bool = False,
@@ -76,7 +78,7 @@ class FeatureShards(Sequence[Shard]):
     ) -> None:
         self.forward_examples = 0
         ordered = dataset.train.take(order)
-        self.cache = FeatureCache(cache_root, FeatureKey.of(checkpoint, dataset.digest, ordered.keys))
+        self.cache = FeatureCache(store, FeatureKey.of(checkpoint, dataset.digest, ordered.keys))
         self._checkpoint = checkpoint
         self._dataset = dataset
         self._sample = ordered.take(np.arange(min(max_examples, len(ordered))))
@@ -85,6 +87,7 @@ class FeatureShards(Sequence[Shard]):
         self._access = access
         self._with_source_probabilities = with_source_probabilities
         self._reader: Reader | None = None
+        self._known: KnownRows | None = None
 
     @property
     def examples(self) -> int:
@@ -139,13 +142,42 @@ class FeatureShards(Sequence[Shard]):
         return Extracted(features, probabilities if probabilities.shape[1] else None)
 
     def _compute(self, index: int, keys: Sequence[Key], start: int) -> Extracted:
+        inputs = self._dataset.inputs
+        if isinstance(inputs, FeatureInputs):  # whose rows are at hand
+            digests, extracted = None, self._read(keys, start)
+        else:
+            digests = input_digests(inputs, keys)
+            extracted = self._completed(keys, digests, start)
+        self.cache.write_shard(index, extracted, digests)
+        self._progress.safe_point()
+        return extracted
+
+    def _completed(self, keys: Sequence[Key], digests: NDArray[np.uint8], start: int) -> Extracted:
+        """Rows that are known under another key, and the others through the checkpoint."""
+        if self._known is None:
+            self._known = KnownRows(self.cache)
+        positions, known = self._known.find(digests)
+        if known is None:
+            return self._read(keys, start)
+        self._progress.advance(Stage.READ, start + len(positions), self.examples, of=self._checkpoint.id)
+        provenance = self._known.provenance(_PROVENANCE)
+        if provenance is not None:
+            self.cache.write_scores(_PROVENANCE, provenance)
+        missing = np.setdiff1d(np.arange(len(keys)), positions)
+        parts = [known]
+        if len(missing):
+            parts.append(self._read([keys[row] for row in missing], start + len(positions)))
+        back = np.argsort(np.concatenate([positions, missing]))
+        features, probabilities = joined(parts)
+        return Extracted(features[back], None if probabilities is None else probabilities[back])
+
+    def _read(self, keys: Sequence[Key], start: int) -> Extracted:
+        """Through the checkpoint; `start` examples are over."""
         if self._reader is None:
             self._reader = _open_reader(self._checkpoint, self._dataset, self._access, self._progress)
             self.cache.write_scores(_PROVENANCE, self._reader.provenance.model_dump())
         extracted = self._reader.read(keys, Part(self._progress, Stage.READ, before=start, total=self.examples))
         self.forward_examples += len(keys)
-        self.cache.write_shard(index, extracted)
-        self._progress.safe_point()
         return extracted
 
 

@@ -18,7 +18,6 @@ from frontrunner.data import (
 from frontrunner.errors import NothingRanked, error_of
 from frontrunner.extraction import FeatureShards
 from frontrunner.failures import is_failure
-from frontrunner.files import whole_file
 from frontrunner.hub import (
     Catalogue,
     CheckpointDescription,
@@ -51,6 +50,7 @@ from frontrunner.ranking.task_distances import (
 from frontrunner.settings import Settings, get_settings
 from frontrunner.shard import fold
 from frontrunner.status import Status
+from frontrunner.store import Store, open_store, read_json, write_json
 
 # Part of the name of a cached check: raise it whenever the report of the same bytes would differ.
 _REPORT_VERSION = 3
@@ -98,13 +98,14 @@ def rank(
 
     reference = DatasetReference.of(Path(dataset).resolve(), report, options)
     outcomes: dict[str, StepOutput | SkippedCheckpoint] = {}
-    sources = SourceStore(settings.sources)
+    store = open_store(settings)
+    sources = SourceStore(store).find_all(checkpoint.digest for checkpoint in planned.checkpoints)
     for done, checkpoint in enumerate(planned.checkpoints, start=1):
         name = checkpoint.id
-        payload = ranking_payload(request, reference, checkpoint, sources.find(checkpoint.digest), settings.cache)
+        payload = ranking_payload(request, reference, checkpoint, sources.get(checkpoint.digest))
         listener = Guarded(progress)
         try:
-            outcomes[name] = run_step(payload, listener, dataset=opened, access=access)
+            outcomes[name] = run_step(payload, listener, dataset=opened, access=access, store=store)
         except BaseException as error:
             if error is listener.raised or not is_failure(error):
                 raise
@@ -155,9 +156,14 @@ def compare_datasets(
         ),
         checkpoint=the_checkpoint(checkpoint, [report for _, report in opened], catalogue),
         request=request,
-        cache=settings.cache,
     )
-    return compare_tasks(payload, progress, datasets=[dataset for dataset, _ in opened], access=HubAccess.of(settings))
+    return compare_tasks(
+        payload,
+        progress,
+        datasets=[dataset for dataset, _ in opened],
+        access=HubAccess.of(settings),
+        store=open_store(settings),
+    )
 
 
 def register_source(
@@ -182,9 +188,9 @@ def register_source(
     opened, report = open_checked(dataset, options or DatasetOptions(), settings, progress)
     description = the_checkpoint(checkpoint, [report], find_catalogue(hub, settings, checkpoint))
     order = stratified_order(opened.train, seed=0)
-    access = HubAccess.of(settings)
-    shards = FeatureShards(description, opened, order, max_examples, settings.cache, progress=progress, access=access)
-    return SourceStore(settings.sources).keep(description.digest, fold(shards), report.name)
+    access, store = HubAccess.of(settings), open_store(settings)
+    shards = FeatureShards(description, opened, order, max_examples, store, progress=progress, access=access)
+    return SourceStore(store).keep(description.digest, fold(shards), report.name)
 
 
 def the_checkpoint(name: str, reports: Sequence[DatasetReport], catalogue: Catalogue) -> CheckpointDescription:
@@ -213,7 +219,7 @@ def open_checked(
         InvalidDataset: nothing can be ranked on it.
     """
     opened = open_dataset(Path(path), options)
-    report = load_report(opened, settings.cache, progress)
+    report = load_report(opened, open_store(settings), progress)
     return opened.without({file.key for file in report.unreadable}), report
 
 
@@ -224,17 +230,16 @@ def nothing_ranked_reason(skipped: Sequence[SkippedCheckpoint]) -> str:
     return f"none of {len(skipped)} checkpoints could be ranked: {first}{more}"
 
 
-def load_report(dataset: Dataset, cache: Path, progress: Progress) -> DatasetReport:
+def load_report(dataset: Dataset, store: Store, progress: Progress) -> DatasetReport:
     """The dataset's check, from the cache where these bytes were checked before.
 
     Raises:
         InvalidDataset: nothing can be ranked on it.
     """
-    path = cache / "reports" / f"{dataset.digest}-{_REPORT_VERSION}.json"
-    try:
-        return DatasetReport.model_validate_json(path.read_bytes()).model_copy(update={"name": dataset.name})
-    except (FileNotFoundError, ValueError):
-        report = check_dataset(dataset, progress)
-    with whole_file(path) as file:
-        file.write(report.model_dump_json().encode())
+    name = f"cache/reports/{dataset.digest}-{_REPORT_VERSION}.json"
+    stored = read_json(store, name)
+    if stored is not None:
+        return DatasetReport.model_validate(stored).model_copy(update={"name": dataset.name})
+    report = check_dataset(dataset, progress)
+    write_json(store, name, report.model_dump(mode="json"))
     return report

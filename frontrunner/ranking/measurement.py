@@ -21,7 +21,7 @@ from frontrunner.errors import FrontrunnerError, ScoreNotApplicable
 from frontrunner.extraction import FeatureCache, FeatureShards
 from frontrunner.ranking.criteria import DISCREPANCY, OF_DISCREPANCY, PUBLISHED_RISK_BOUND, RISK_BOUND, describe
 from frontrunner.ranking.request import DiscrepancyOutput, Refusal
-from frontrunner.ranking.sources import SourceReference
+from frontrunner.ranking.sources import SourceReference, SourceStore
 from frontrunner.scores import ScoreValue, ScoringInput
 from frontrunner.scores.logme import evidence_of
 from frontrunner.shard import fold
@@ -38,9 +38,10 @@ class Measurement:
         reading_seconds: how long reading and folding the shards took; 0 while they were not needed.
     """
 
-    def __init__(self, shards: FeatureShards, source: SourceReference | None) -> None:
+    def __init__(self, shards: FeatureShards, source: SourceReference | None, sources: SourceStore) -> None:
         self._shards = shards
         self._source = source
+        self._sources = sources
         self._cache: FeatureCache = shards.cache
         self.reading_seconds = 0.0
 
@@ -74,7 +75,7 @@ class Measurement:
 
         def measure() -> DiscrepancyOutput:
             spectrum, evidence = self.data.once(evidence_of)
-            source = None if self._source is None else self._source.load()
+            source = None if self._source is None else self._sources.load(self._source)
             found = head_discrepancy(self.data.statistics, source, spectrum=spectrum, evidence=evidence)
             return DiscrepancyOutput.model_validate(found.as_dict())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -111,7 +110,6 @@ class RankingPayload(BaseModel):
     baselines: bool
     max_examples: int
     seed: int
-    cache: Path
     source: SourceReference | None = None
 
 
@@ -120,7 +118,6 @@ def ranking_payload(
     dataset: DatasetReference,
     checkpoint: CheckpointDescription,
     source: SourceReference | None,
-    cache: Path,
 ) -> RankingPayload:
     """The work of one checkpoint in a ranking.
 
@@ -129,7 +126,6 @@ def ranking_payload(
         dataset: what the checkpoint is ranked on.
         checkpoint: what is read and scored.
         source: statistics of its source dataset, where they are known.
-        cache: where features are kept.
     """
     return RankingPayload(
         dataset=dataset,
@@ -140,7 +136,6 @@ def ranking_payload(
         baselines=request.baselines,
         max_examples=request.max_examples,
         seed=request.seed,
-        cache=cache,
         source=source,
     )
 

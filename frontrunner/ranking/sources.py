@@ -1,62 +1,73 @@
 """Source statistics: what a checkpoint's features look like on the data that it was trained on.
 
 With them the discrepancy measures from where pretraining really left a head; without, from the no-knowledge prior.
-They are kept by the checkpoint's digest, so that other weights under the same name never find them.
+They are kept by the checkpoint's digest, so that other weights under the same name never find them: a blob with the
+statistics, and a record that names it.
 """
 
 from __future__ import annotations
 
-import uuid
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from frontrunner.data.files import digest_file
-from frontrunner.files import whole_file
 from frontrunner.statistics import FeatureStatistics
+from frontrunner.store import Blobs, Store, read_json, write_json
+
+_PREFIX = "sources"
+_RECORD = ".json"
 
 
 class SourceReference(BaseModel):
-    """Where source statistics lie; the digest makes them part of what a result rests on."""
+    """Which source statistics are meant; the digest makes them part of what a result rests on."""
 
     model_config = ConfigDict(frozen=True)
 
-    path: Path
-    digest: str
+    digest: str = Field(description="SHA-256 of their file.")
     dataset: str = Field(description="Name of the source dataset.")
-
-    def load(self) -> FeatureStatistics:
-        """The statistics."""
-        return FeatureStatistics.load(self.path)
 
 
 class SourceStore:
-    """A folder of source statistics, one pair of files for each checkpoint.
+    """The source statistics in a store.
 
     Args:
-        root: the folder; made when something is first kept.
+        store: where they lie.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._files = Blobs(store, _PREFIX)
 
     def find(self, checkpoint_digest: str) -> SourceReference | None:
         """The reference for this checkpoint, or None."""
-        try:
-            return SourceReference.model_validate_json(self._reference(checkpoint_digest).read_bytes())
-        except FileNotFoundError:
-            return None
+        stored = read_json(self._store, self._record(checkpoint_digest))
+        return None if stored is None else SourceReference.model_validate(stored)
+
+    def find_all(self, checkpoint_digests: Iterable[str]) -> dict[str, SourceReference]:
+        """The references for those of the checkpoints that have one: the store is asked once for what it holds."""
+        held = {found.name for found in self._store.list(_PREFIX)}
+        with_record = [digest for digest in checkpoint_digests if self._record(digest) in held]
+        return {digest: found for digest in with_record if (found := self.find(digest)) is not None}
+
+    def load(self, reference: SourceReference) -> FeatureStatistics:
+        """The statistics.
+
+        Raises:
+            StoredFileMissing, StoredFileDamaged: they are not there any more, or not what they were.
+        """
+        return FeatureStatistics.load(self._files.path(reference.digest))
 
     def keep(self, checkpoint_digest: str, statistics: FeatureStatistics, dataset: str) -> SourceReference:
-        """Write them, replacing older ones; the reference is written last, so a reader finds whole files."""
-        written = self._root.resolve() / f".{uuid.uuid4().hex}.npz"
-        statistics.save(written)
-        digest = digest_file(written)
-        path = written.replace(written.with_name(f"{digest}.npz"))
-        reference = SourceReference(path=path, digest=digest, dataset=dataset)
-        with whole_file(self._reference(checkpoint_digest)) as file:
-            file.write(reference.model_dump_json().encode())
+        """Write them, replacing older ones; the record is written last, so a reader finds whole files."""
+        with tempfile.TemporaryDirectory() as folder:
+            written = Path(folder) / "statistics.npz"
+            statistics.save(written)
+            digest = self._files.put_file(written)
+        reference = SourceReference(digest=digest, dataset=dataset)
+        write_json(self._store, self._record(checkpoint_digest), reference.model_dump(mode="json"))
         return reference
 
-    def _reference(self, checkpoint_digest: str) -> Path:
-        return self._root / f"{checkpoint_digest}.json"
+    def _record(self, checkpoint_digest: str) -> str:
+        return f"{_PREFIX}/{checkpoint_digest}{_RECORD}"

@@ -14,7 +14,10 @@ from frontrunner.ranking.criteria import describe, measured_names
 from frontrunner.ranking.measurement import Measurement
 from frontrunner.ranking.prediction import PREDICTED_ACCURACY, AccuracyModel, model_for
 from frontrunner.ranking.request import RankingPayload, Refusal, StepOutput
+from frontrunner.ranking.sources import SourceStore
 from frontrunner.scores import ScoreValue
+from frontrunner.settings import get_settings
+from frontrunner.store import Store, open_store
 
 
 def run_step(
@@ -23,6 +26,7 @@ def run_step(
     *,
     dataset: Dataset | None = None,
     access: HubAccess | None = None,
+    store: Store | None = None,
 ) -> StepOutput:
     """Read one checkpoint's features of one dataset and score them.
 
@@ -31,12 +35,14 @@ def run_step(
         progress: hears of every download, batch and shard.
         dataset: the payload's dataset, where the caller has it open already.
         access: how this machine reaches a hub; as the environment says by default.
+        store: where uploads, features and statistics are; as the environment says by default.
 
     Raises:
         FrontrunnerError: the checkpoint or the dataset cannot be used; its code and reason go into the result.
     """
     started = time.perf_counter()
-    dataset = payload.dataset.open() if dataset is None else dataset
+    store = open_store(get_settings()) if store is None else store
+    dataset = payload.dataset.open(store) if dataset is None else dataset
     model = model_for(dataset.modality, dataset.task, payload.adaptation)
     names = measured_names(payload.scores, dataset.task, model, with_baselines=payload.baselines)
     shards = FeatureShards(
@@ -44,13 +50,13 @@ def run_step(
         dataset,
         stratified_order(dataset.train, payload.seed),
         payload.max_examples,
-        payload.cache,
+        store,
         progress=progress,
         access=access,
         with_source_probabilities=any(describe(name).needs == "source_probabilities" for name in names),
     )
     measuring = time.perf_counter()
-    measurement = Measurement(shards, payload.source)
+    measurement = Measurement(shards, payload.source, SourceStore(store))
     values, refused = measurement.scores([name for name in names if name != PREDICTED_ACCURACY])
     feature_dimension, intrinsic_dimension = measurement.dimensions()
     if PREDICTED_ACCURACY in names:
@@ -79,7 +85,7 @@ def run_step(
         examples=shards.examples,
         forward_examples=shards.forward_examples,
         feature_dimension=feature_dimension,
-        feature_key=shards.cache.folder.name,
+        feature_key=shards.cache.key.digest,
         feature_bytes=shards.cache.size_bytes(),
         seconds=seconds,
         scoring_seconds=time.perf_counter() - measuring - measurement.reading_seconds,

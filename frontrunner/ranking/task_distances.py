@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,9 +17,11 @@ from frontrunner.extraction import EXTRACTOR_VERSION, FeatureShards
 from frontrunner.hub import CheckpointDescription, HubAccess
 from frontrunner.progress import SILENT, Part, Progress, Stage
 from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES
+from frontrunner.settings import get_settings
 from frontrunner.shard import fold
 from frontrunner.statistics import FeatureStatistics
 from frontrunner.status import JobResult
+from frontrunner.store import Store, open_store
 
 MAX_TASKS = 64
 
@@ -50,7 +51,6 @@ class TaskDistancePayload(BaseModel):
     datasets: tuple[DatasetReference, ...] = Field(min_length=2, max_length=MAX_TASKS)
     checkpoint: CheckpointDescription
     request: TaskDistanceRequest
-    cache: Path
 
 
 class ComparedTask(BaseModel):
@@ -87,6 +87,7 @@ def compare_tasks(
     *,
     datasets: Sequence[Dataset] | None = None,
     access: HubAccess | None = None,
+    store: Store | None = None,
 ) -> TaskDistanceMatrix:
     """Read every dataset's features and measure the distances.
 
@@ -95,6 +96,7 @@ def compare_tasks(
         progress: hears of every download, batch and shard; examples are counted over all datasets.
         datasets: those of the payload, where the caller has them open already.
         access: how this machine reaches a hub; as the environment says by default.
+        store: where uploads and features are; as the environment says by default.
 
     Raises:
         FrontrunnerError: a dataset or the checkpoint cannot be used, or the task is not classification.
@@ -103,7 +105,8 @@ def compare_tasks(
     `frontrunner.discrepancy.task_distances`.
     """
     request = payload.request
-    opened = [reference.open() for reference in payload.datasets] if datasets is None else list(datasets)
+    store = open_store(get_settings()) if store is None else store
+    opened = [reference.open(store) for reference in payload.datasets] if datasets is None else list(datasets)
     samples = [min(request.max_examples, len(dataset.train)) for dataset in opened]
     tasks: dict[str, FeatureStatistics] = {}
     before = 0
@@ -114,7 +117,7 @@ def compare_tasks(
             dataset,
             stratified_order(dataset.train, request.seed),
             request.max_examples,
-            payload.cache,
+            store,
             progress=Part(progress, Stage.READ, before, sum(samples)),
             access=access,
         )

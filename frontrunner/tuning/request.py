@@ -105,7 +105,8 @@ class TuningPayload(BaseModel):
     Attributes:
         student: what is tuned; None for methods whose model is made of the teachers.
         source: the labelled source of an adaptation.
-        folder: state and artifacts are kept below it, by the payload's identity.
+        folder: state and artifacts are kept below it, by the payload's identity; None in a job, whose runner puts its
+            own machine's in.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -115,7 +116,7 @@ class TuningPayload(BaseModel):
     teachers: tuple[CheckpointDescription, ...] = ()
     source: DatasetReference | None = None
     request: TuningRequest
-    folder: Path
+    folder: Path | None = None
 
     @property
     def identity(self) -> str:
@@ -141,8 +142,14 @@ class TuningPayload(BaseModel):
 
     @property
     def work_dir(self) -> Path:
-        """Where this tuning's files lie."""
-        return self.folder / self.identity[:32]
+        """Where this tuning's files lie. Asked of payloads with a folder."""
+        assert self.folder is not None  # noqa: S101 - whoever does the work gives one
+        return self.folder / self.name
+
+    @property
+    def name(self) -> str:
+        """128 bits of the identity, hexadecimal: what its folder and its artifacts are called."""
+        return self.identity[:32]
 
 
 # The libraries in whose form a tuned model is written: that of the checkpoint that it was, by what it reads.
@@ -205,7 +212,7 @@ def tuning_payload(
     request: TuningRequest,
     dataset: DatasetReference,
     checkpoints: dict[str, CheckpointDescription],
-    folder: Path,
+    folder: Path | None = None,
     source: DatasetReference | None = None,
 ) -> TuningPayload:
     """The payload of a request, refused here where that can be seen without opening anything.
@@ -214,7 +221,7 @@ def tuning_payload(
         request: what is asked for.
         dataset: the target; `require_tunable` says whether it can be one.
         checkpoints: descriptions by id, of every checkpoint that the request names.
-        folder: where state and artifacts are kept.
+        folder: where state and artifacts are kept; None in a job.
         source: the labelled source of an adaptation.
 
     Raises:

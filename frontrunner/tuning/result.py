@@ -102,11 +102,20 @@ class GeneralisationOutput(BaseModel):
     )
 
 
+class TunedFile(BaseModel):
+    """A file of a tuning in the store."""
+
+    name: str = Field(description="As in `model/config.json`; fetched from `/v1/tunings/{id}/files/{name}`.")
+    bytes: int
+    sha256: str
+
+
 class TuningOutput(BaseModel):
     """What a finished tuning says."""
 
     method: str
-    folder: str = Field(description="Where its files lie.")
+    folder: str = Field(description="Where its files lie, on the machine that was told to tune; empty in the service.")
+    files: list[TunedFile] = Field(default=[], description="In the service: what can be fetched.")
     weights: str = Field(description="safetensors of everything that was trained, relative to `folder`.")
     models: list[ExportedModel] = Field(
         description="Plain models: one, or one for each member of an ensemble or pathway; none for zoo_tuning."

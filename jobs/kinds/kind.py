@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel
@@ -140,7 +139,7 @@ class JobKind(Protocol[RequestT, PayloadT, OutputT]):
         payload: the model of what a step's runner is told.
         output: the model of what it answers.
         counted: the stages whose count is the step's progress in examples.
-        leaves_files: whether a step's `folder` is one; it goes when its job does.
+        leaves_files: whether steps leave files in the store, by their `files_name`; they go when their last job does.
     """
 
     name: str
@@ -192,8 +191,8 @@ class JobKind(Protocol[RequestT, PayloadT, OutputT]):
         """
         return {}
 
-    def folder(self, payload: PayloadT) -> Path:
-        """Where a step's files lie. Asked only of kinds whose steps leave any."""
+    def files_name(self, payload: PayloadT) -> str:
+        """What a step's artifacts are called, and its folder below a runner's `work`. Asked of kinds that leave any."""
         raise AssertionError(f"steps of {self.name} leave no files")
 
 

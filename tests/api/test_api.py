@@ -34,7 +34,7 @@ def test_the_same_data_is_stored_once(client, colours, settings):
     first, second = upload(client, colours), upload(client, colours)
     assert (first.status_code, second.status_code) == (201, 200)
     assert first.json()["id"] == second.json()["id"]
-    assert len([path for path in settings.blobs.rglob("*") if path.is_file()]) == 1
+    assert len([path for path in (settings.home / "blobs").rglob("*") if path.is_file()]) == 1
 
 
 def test_a_raw_body_is_a_dataset_too(client, colours):
@@ -65,7 +65,7 @@ def test_an_upload_over_the_limit_is_refused_and_leaves_no_byte(client, tmp_path
     path = tmp_path / "large.bin"
     path.write_bytes(np.random.default_rng(0).bytes(2_000_001))
     is_problem(upload(client, path), 413, "dataset_too_large")
-    assert [p for p in settings.blobs.rglob("*") if p.is_file()] == []
+    assert [p for p in (settings.home / "blobs").rglob("*") if p.is_file()] == []
 
 
 def test_forms_that_are_no_forms_are_refused(client):

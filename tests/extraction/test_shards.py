@@ -11,6 +11,7 @@ from frontrunner.extraction import SHARD_SIZE, FeatureShards
 from frontrunner.hub import FeatureSets, catalogue_of, describe_directory
 from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.progress import Silent, Stage
+from frontrunner.store import FolderStore
 from tests.conftest import class_images, write_timm_checkpoint
 
 
@@ -35,7 +36,7 @@ def many(zip_of):
 
 def shards_of(dataset, hub, cache, max_examples=5000, name="resnet", **more):
     order = stratified_order(dataset.train, 0)
-    return FeatureShards(describe_directory(hub / name), dataset, order, max_examples, cache, **more)
+    return FeatureShards(describe_directory(hub / name), dataset, order, max_examples, FolderStore(cache), **more)
 
 
 def test_features_are_those_of_the_opened_checkpoint_in_order(many, hub, tmp_path):
@@ -90,7 +91,7 @@ def test_source_probabilities_asked_for_later_need_no_forward_pass(many, hub, tm
 def test_a_torn_file_of_probabilities_is_read_again(many, hub, tmp_path):
     first = shards_of(many, hub, tmp_path, with_source_probabilities=True)
     expected = np.array(first[1].source_probabilities)
-    path = first.cache._predictions(1, 300 - SHARD_SIZE)
+    (path,) = (tmp_path / first.cache.key.prefix).glob("00001-*.predictions.npy")
     path.write_bytes(path.read_bytes()[:100])
     again = shards_of(many, hub, tmp_path, with_source_probabilities=True)
     np.testing.assert_array_equal(again[1].source_probabilities, expected)
@@ -110,7 +111,7 @@ def test_a_backbone_without_a_head_has_no_source_probabilities_and_is_not_read_t
 def test_a_torn_shard_is_read_again(many, hub, tmp_path):
     first = shards_of(many, hub, tmp_path)
     expected = np.array(first[1].features)
-    path = first.cache._shard(1, 300 - SHARD_SIZE)
+    path = tmp_path / first.cache.key.prefix / f"00001-{300 - SHARD_SIZE}.npy"
     path.write_bytes(path.read_bytes()[:100])
     again = shards_of(many, hub, tmp_path)
     np.testing.assert_array_equal(again[1].features, expected)
@@ -172,7 +173,7 @@ def test_regression_targets_are_standardised(tmp_path):
     np.savez(path, features=np.random.default_rng(1).normal(size=(64, 4)), targets=targets)
     dataset = open_dataset(path)
     (checkpoint,) = catalogue_of([FeatureSets(check_dataset(dataset))]).checkpoints
-    (shard,) = FeatureShards(checkpoint, dataset, np.arange(64), 64, tmp_path)
+    (shard,) = FeatureShards(checkpoint, dataset, np.arange(64), 64, FolderStore(tmp_path))
     np.testing.assert_allclose(shard.targets.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(shard.targets.std(axis=0), 1)
 

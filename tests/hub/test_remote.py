@@ -19,6 +19,7 @@ from frontrunner.hub.fetching.remote import describe_remote, fetch
 from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.progress import Silent, Stage
 from frontrunner.settings import Settings
+from frontrunner.store import FolderStore
 from tests.hub.loopback import Hub, Repository, serving
 
 NAME = "timm/test_resnet.r160_in1k"
@@ -270,7 +271,7 @@ def test_a_step_fetches_its_checkpoint_and_a_cached_one_asks_for_nothing(server,
     described = describe_remote(ID, access)
 
     def shards():
-        return FeatureShards(described, dataset, np.arange(80), 20, tmp_path / "cache", access=access)
+        return FeatureShards(described, dataset, np.arange(80), 20, FolderStore(tmp_path / "cache"), access=access)
 
     first = shards()
     assert [shard.features.shape[0] for shard in first] == [20]

@@ -13,6 +13,7 @@ from frontrunner.hub import CheckpointDescription
 from frontrunner.progress import Stage
 from frontrunner.ranking import Plan, RankingRequest
 from frontrunner.settings import Settings
+from frontrunner.store import open_store
 from jobs import lifecycle
 from jobs.kinds import NewJob
 from jobs.kinds.ranking import ranking_job
@@ -77,7 +78,7 @@ def new_job(database: Database, names: tuple[str, ...] = ("a", "b", "c"), queue:
             )
         )
     settings = Settings(home=Path("/home"), forward_queue=queue)
-    return ranking_job(RankingRequest(seed=seed), reference, plan, settings)
+    return ranking_job(RankingRequest(seed=seed), reference, plan, settings, open_store(settings))
 
 
 def submit(

@@ -8,9 +8,10 @@ import pytest
 from frontrunner import FeatureStatistics, errors, scores
 from frontrunner.data import open_dataset, stratified_order
 from frontrunner.discrepancy import head_discrepancy, intrinsic_dimension, risk_bound, task_distances
-from frontrunner.ranking import RankingRequest, compare_datasets, rank, register_source
+from frontrunner.ranking import RankingRequest, SourceStore, compare_datasets, rank, register_source
 from frontrunner.ranking.local import nothing_ranked_reason
 from frontrunner.settings import Settings
+from frontrunner.store import open_store
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_checkpoints_with_a_classifier_are_scored_by_their_own_predictions(colou
 def test_source_statistics_move_the_reference_and_leave_the_scores_alone(colours, hub, settings):
     before = rank(colours, hub=hub, settings=settings)
     kept = register_source("local:resnet", colours, hub=hub, settings=settings)
-    assert kept.load().n == len(open_dataset(colours).train)
+    assert SourceStore(open_store(settings)).load(kept).n == len(open_dataset(colours).train)
     after = rank(colours, hub=hub, settings=settings)
     references = {line.checkpoint: line.discrepancy.reference for line in after.ranking}
     assert references == {"local:resnet": "source", "local:vit": "prior", "local:mobilenet": "prior"}
@@ -147,7 +148,9 @@ def test_distances_between_datasets_are_those_of_their_statistics(colours, hub, 
         ("other.zip", 90, 6),
     ]
     references = [register_source("local:resnet", path, hub=hub, settings=settings) for path in (colours, other)]
-    expected = task_distances({reference.dataset: reference.load() for reference in references})
+    expected = task_distances(
+        {reference.dataset: SourceStore(open_store(settings)).load(reference) for reference in references}
+    )
     np.testing.assert_allclose(found.distance, expected.distance)
     assert found.distance[0][1] > found.distance[1][0]
 

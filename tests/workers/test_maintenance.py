@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import update
 
 from frontrunner.data import DatasetOptions, DatasetReference
+from frontrunner.extraction import FEATURES, FeatureKey
 from frontrunner.tuning import TuningRequest, tuning_payload
 from jobs import lifecycle
 from jobs.kinds.tuning import tuning_job
@@ -53,10 +54,10 @@ def test_the_files_of_a_tuning_go_with_the_last_job_that_makes_them(database, se
     jobs, folders = [], []
     for seed in (0, 0, 1):
         request = TuningRequest(student="local:a", seed=seed)
-        work = tuning_payload(request, reference, {"local:a": description("a")}, tmp_path)
-        work.work_dir.mkdir(exist_ok=True)
-        (work.work_dir / "tuned.safetensors").write_bytes(b"x")
-        folders.append(work.work_dir)
+        work = tuning_payload(request, reference, {"local:a": description("a")})
+        folders.append((settings.work / work.name, settings.home / "artifacts" / work.name))
+        for folder in folders[-1]:
+            put(folder / "xx" / "tuned.safetensors", 60)
         with database.write_transaction() as session:
             submitted = tuning_job(work, "ds_" + DIGEST[:32], 100, "cpu")
             jobs.append(lifecycle.submit(session, submitted, lifecycle.Terms(max_attempts=1)).job.id)
@@ -65,10 +66,10 @@ def test_the_files_of_a_tuning_go_with_the_last_job_that_makes_them(database, se
     age(database, jobs[0], 91)
     age(database, jobs[2], 91)
     assert run_once(database, settings).jobs == 2
-    assert [folder.exists() for folder in folders] == [True, True, False]
+    assert [(work.exists(), made.exists()) for work, made in folders] == [(True, True), (True, True), (False, False)]
     age(database, jobs[1], 91)
     assert run_once(database, settings).jobs == 1
-    assert not folders[1].exists()
+    assert [folder.exists() for folder in folders[1]] == [False, False]
 
 
 def test_expired_keys_are_removed(database, settings):
@@ -80,7 +81,7 @@ def test_expired_keys_are_removed(database, settings):
 
 
 def cache_features(database, settings, key, digest, used_at, size=1000):
-    folder = settings.cache / "features" / key[:2] / key
+    folder = settings.home / FeatureKey.parse(key).prefix
     folder.mkdir(parents=True)
     (folder / "00000-1.npy").write_bytes(b"x" * size)
     with database.write_transaction() as session:
@@ -99,18 +100,17 @@ def cache_features(database, settings, key, digest, used_at, size=1000):
 
 
 def test_the_least_recently_used_features_are_evicted_until_the_rest_fits(database, settings):
-    folders = [cache_features(database, settings, f"{name}{name}key", OTHER, used_at=at) for name, at in
+    folders = [cache_features(database, settings, name * 64, OTHER, used_at=at) for name, at in
                (("a", 30.0), ("b", 10.0), ("c", 20.0))]  # fmt: skip
     removed = run_once(database, settings, cache_max_bytes=1500)
     assert (removed.features, removed.feature_bytes) == (2, 2000)
     assert [folder.exists() for folder in folders] == [True, False, False]
-    assert list((settings.cache / "features").rglob(".evicted-*")) == []
     with database.read_transaction() as session:
-        assert [row.key for row in session.query(FeatureRow)] == ["aakey"]
+        assert [row.key for row in session.query(FeatureRow)] == ["a" * 64]
 
 
 def test_what_a_job_uses_is_never_evicted(database, settings):
-    folder = cache_features(database, settings, "aakey", DIGEST, used_at=1.0)
+    folder = cache_features(database, settings, "a" * 64, DIGEST, used_at=1.0)
     job = submit(database, names=("a",))
     assert run_once(database, settings, cache_max_bytes=1).features == 0
     claim(database)
@@ -119,7 +119,7 @@ def test_what_a_job_uses_is_never_evicted(database, settings):
     assert job_row(database, job).status == "cancelling"
     assert run_once(database, settings, cache_max_bytes=1).features == 0
     assert folder.exists()
-    other = cache_features(database, settings, "bbkey", OTHER, used_at=2.0)
+    other = cache_features(database, settings, "b" * 64, OTHER, used_at=2.0)
     assert run_once(database, settings, cache_max_bytes=1).features == 1
     assert (folder.exists(), other.exists()) == (True, False)
 
@@ -137,23 +137,29 @@ def test_files_that_no_row_names_are_removed_once_they_are_old(database, setting
     old = ORPHAN_AGE_S + 60
     with database.write_transaction() as session:
         session.execute(update(DatasetRow).values(blob="aa11"))
-    named = put(settings.blobs / "aa" / "aa11", old)
-    young = put(settings.blobs / "bb" / "bb22", 60)
+    kept = cache_features(database, settings, "a" * 64, DIGEST, used_at=1.0)
+    put(kept / "00000-1.npy", old)
+    named = put(settings.home / "blobs" / "aa" / "aa11", old)
+    young = put(settings.home / "blobs" / "bb" / "bb22", 60)
+    source = put(settings.home / "sources" / "ab" / "abcd", old)
     gone = [
-        put(settings.blobs / "cc" / "cc33", old),
-        put(settings.blobs / ".dd.partial", old),
+        put(settings.home / "blobs" / "cc" / "cc33", old),
+        put(settings.home / "blobs" / ".dd.partial", old),
         put(settings.messages / "1.taken", old),
-        put(settings.cache / "features" / "ee" / "ee44" / "00000-1.npy", old),
+        put(settings.home / FEATURES / "ee" / "ee44" / "00000-1.npy", old),
+        put(settings.home / "artifacts" / "0123" / "ff" / "ff55", old),
+        put(settings.work / "0123" / "state.pt", old),
     ]
-    assert run_once(database, settings).orphans == 4
-    assert (named.exists(), young.exists(), [path.exists() for path in gone]) == (True, True, [False] * 4)
+    assert run_once(database, settings).orphans == len(gone)
+    assert (named.exists(), young.exists(), [path.exists() for path in gone]) == (True, True, [False] * 6)
+    assert (source.exists(), kept.exists()) == (True, True)
 
 
 def test_shards_of_a_job_that_is_not_over_are_no_orphans(database, settings):
     job = submit(database, names=("a",))
     with database.write_transaction() as session:
         session.execute(update(JobRow).values(created_at=database.now() - 10 * ORPHAN_AGE_S))
-    shard = put(settings.cache / "features" / "ee" / "ee44" / "00000-1.npy", 2 * ORPHAN_AGE_S)
+    shard = put(settings.home / FEATURES / "ee" / "ee44" / "00000-1.npy", 2 * ORPHAN_AGE_S)
     assert run_once(database, settings).orphans == 0
     apply(database, lifecycle.cancel_job, job)
     assert run_once(database, settings).orphans == 1

@@ -17,6 +17,7 @@ from benchmarks.service.servers import wait_until
 from frontrunner.data import DatasetOptions, DatasetReference, check_dataset, open_dataset
 from frontrunner.hub import FeatureSets, catalogue_of, find_catalogue
 from frontrunner.ranking import RankingRequest, plan
+from frontrunner.store import open_store
 from jobs import lifecycle
 from jobs.kinds.ranking import ranking_job
 from jobs.notification import QUEUES, celery_app
@@ -51,7 +52,7 @@ def submit(database, settings, path, hub, tenant="default", **more):
     )
     with database.write_transaction() as session:
         session.merge(row)
-        new = ranking_job(request, reference, planned, settings)
+        new = ranking_job(request, reference, planned, settings, open_store(settings))
         return lifecycle.submit(session, new, lifecycle.Terms(max_attempts=3, tenant=tenant)).job.id
 
 
@@ -152,7 +153,7 @@ def test_a_killed_runner_costs_one_attempt_and_no_shard(database, settings, larg
 
 
 def shards_kept(settings):
-    return len(list(settings.cache.rglob("*-256.npy")))
+    return len(list((settings.home / "cache").rglob("*-256.npy")))
 
 
 def test_stopping_keeps_the_shard_in_hand_and_hands_the_step_back_uncharged(database, settings, large, hub):
@@ -189,8 +190,7 @@ def test_stopping_twice_hands_the_step_back_at_once(database, settings, large, h
 
 def test_what_a_runner_cannot_write_is_not_the_inputs_fault(database, settings, colours, hub):
     """It is tried again, and then given up as lost."""
-    settings.cache.parent.mkdir(parents=True, exist_ok=True)
-    settings.cache.symlink_to("/dev/full")
+    (settings.home / "cache").symlink_to("/dev/full")
     job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
     Supervisor(database, settings, QUEUES).work()
     (step,) = steps_of(database, job)

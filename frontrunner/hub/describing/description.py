@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from frontrunner.data.files import digest_file
 from frontrunner.errors import CheckpointUnreadable
+from frontrunner.files import digest_once
 from frontrunner.hub.describing.card import CARD_FILE, Card, read_card
 from frontrunner.hub.describing.configuration import (
     CONFIG_FILE,
@@ -228,17 +227,6 @@ def _as_image(library: Library, config: Mapping[str, Any], shapes: Shapes, size:
         "layers": layers,
         "layer_parameters": layer_parameters(read, layers),
     }
-
-
-def digest_once(path: Path) -> str:
-    """`digest_file`, remembered while the file's size and modification time stay."""
-    status = path.stat()
-    return _digest(str(path), status.st_size, status.st_mtime_ns, status.st_ino)
-
-
-@lru_cache(maxsize=4096)
-def _digest(path: str, size: int, modified_ns: int, inode: int) -> str:
-    return digest_file(Path(path))
 
 
 def _combined(digests: Mapping[str, str]) -> str:

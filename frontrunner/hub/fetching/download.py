@@ -11,8 +11,9 @@ from typing import Any, Self
 from huggingface_hub.utils._xet import abort_xet_session
 
 from frontrunner.errors import CheckpointChanged
+from frontrunner.files import digest_once
 from frontrunner.hub.access import HubAccess
-from frontrunner.hub.describing.description import PinnedRepository, RemoteFile, digest_once
+from frontrunner.hub.describing.description import PinnedRepository, RemoteFile
 from frontrunner.hub.fetching.client import REQUEST_TIMEOUT_S, client, hub_errors_named
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from frontrunner.errors import CheckpointError, CheckpointNotFound
+from frontrunner.errors import CheckpointChanged, CheckpointError, CheckpointNotFound
 from frontrunner.hub.access import HubAccess
 from frontrunner.hub.describing.configuration import CONFIG_FILE
 from frontrunner.hub.describing.description import CheckpointDescription, describe_directory
 from frontrunner.hub.describing.listing import ListedCheckpoint
 from frontrunner.hub.describing.sentence_encoder import MODULES_FILE
+from frontrunner.hub.describing.variants import split_variant, variants
 from frontrunner.progress import SILENT, Progress
 
 # A folder of checkpoint folders or one checkpoint folder itself, several of them, or those that are configured.
@@ -74,14 +75,28 @@ class Folders:
         raise refusal or CheckpointNotFound(f"no hub folder holds '{name}'")
 
     def fetch(self, description: CheckpointDescription, progress: Progress = SILENT) -> Path:
-        """The folder where it lies.
+        """The folder where it lies, once its files are seen to be those that were described.
+
+        Features are kept by the described digest: other weights in the same folder must not be read under it.
 
         Raises:
             CheckpointNotFound: there is no such folder on this machine.
+            CheckpointChanged: its files are others by now.
+            CheckpointError: it cannot be used any more.
         """
         folder = Path(description.path)
         if not description.path or not folder.is_dir():
             raise CheckpointNotFound(f"{description.id}: there is no folder '{folder}' on this machine")
+        present = describe_directory(folder, pickles_allowed=self._access.pickles_allowed)
+        _, choice = split_variant(description.id)
+        if choice:
+            (present,) = variants(present, choice)
+        # A pair of encoders has two readings, and variants of them two digests.
+        if description.digest not in (present.digest, present.reading("text").digest):
+            raise CheckpointChanged(
+                f"{description.id}: its files have changed since it was chosen (digest {present.digest[:12]}..., was "
+                f"{description.digest[:12]}...); ask again for those that are there now"
+            )
         return folder
 
     def _named(self, name: str) -> Iterator[Path]:

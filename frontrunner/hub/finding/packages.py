@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from frontrunner.errors import CheckpointNotFound, CheckpointUnreadable
+from frontrunner.files import digest_once
 from frontrunner.hub.access import HubAccess
 from frontrunner.hub.describing.configuration import deciding_files
-from frontrunner.hub.describing.description import CheckpointDescription, digest_once
+from frontrunner.hub.describing.description import CheckpointDescription
 from frontrunner.hub.describing.listing import ListedCheckpoint
 from frontrunner.hub.describing.reading import TextPooling
 from frontrunner.hub.describing.sentence_encoder import SentenceEncoder

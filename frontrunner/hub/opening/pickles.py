@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from frontrunner.errors import CheckpointUnreadable, UnsafeCheckpoint
+from frontrunner.files import digest_once
 from frontrunner.hub.describing.configuration import deciding_files, sentence_encoder_in
-from frontrunner.hub.describing.description import digest_once
 from frontrunner.hub.describing.weights import PICKLE_SUFFIX, WEIGHTS_FILE, weight_files
 from frontrunner.hub.fetching.whole_folder import whole_folder
 

@@ -84,7 +84,7 @@ def write_cards(payload: TuningPayload, output: TuningOutput) -> None:
     for model in output.models:
         _write_text(folder / model.folder / "README.md", write_card(payload, output, model))
     _write_text(folder / "README.md", write_card(payload, output, None))
-    _write_text(folder / PAYLOAD_FILE, payload.model_dump_json(indent=1))
+    _write_text(folder / PAYLOAD_FILE, payload.model_dump_json(indent=1, exclude={"folder"}))
 
 
 def _provenance(payload: TuningPayload, model: Classifier) -> dict[str, object]:

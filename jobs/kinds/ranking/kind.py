@@ -74,7 +74,7 @@ class RankingKind(JobKind[RankingJob, RankingPayload, StepOutput]):
         known = {candidate.checkpoint.id: candidate.checkpoint for candidate in asked.candidates}
         ranked = [known[line.checkpoint] for line in self.result(job).ranking]
         request = take_best(asked.then.request, ranked, asked.then.top)
-        payload = tuning_payload(request, asked.dataset, known, asked.then.folder)
+        payload = tuning_payload(request, asked.dataset, known)
         return tuning_job(payload, asked.dataset.id, job.report.train_examples, asked.queue)
 
     def record(self, session: Session, job_id: str, payload: RankingPayload, output: StepOutput) -> Counts:
@@ -93,9 +93,7 @@ class RankingKind(JobKind[RankingJob, RankingPayload, StepOutput]):
         return [
             NewStep(
                 name=candidate.checkpoint.id,
-                payload=ranking_payload(
-                    asked.request, asked.dataset, candidate.checkpoint, candidate.source, asked.cache
-                ),
+                payload=ranking_payload(asked.request, asked.dataset, candidate.checkpoint, candidate.source),
                 queue="io" if candidate.checkpoint.modality == "features" else asked.queue,
                 examples_total=examples,
                 dataset_digests=(asked.dataset.digest,),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import BaseModel
 
 from frontrunner.data import DatasetReference
 from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
 from frontrunner.ranking import Plan, RankingRequest, SourceReference, SourceStore
 from frontrunner.settings import Settings
+from frontrunner.store import Store
 from frontrunner.tuning import TuningRequest
 from jobs.kinds.kind import NewJob
 
@@ -20,12 +19,10 @@ class TuningToFollow(BaseModel):
     Attributes:
         request: the tuning, without its teachers.
         top: how many of the ranked checkpoints it takes.
-        folder: state and files of tunings are kept below it.
     """
 
     request: TuningRequest
     top: int
-    folder: Path
 
 
 class Candidate(BaseModel):
@@ -43,7 +40,6 @@ class RankingJob(BaseModel):
         dataset: where runners find the dataset.
         candidates: what is ranked, the smallest first.
         skipped: what was left out at once.
-        cache: where features are kept.
         queue: where steps that run models wait.
         then: the tuning that is to follow.
     """
@@ -52,7 +48,6 @@ class RankingJob(BaseModel):
     dataset: DatasetReference
     candidates: tuple[Candidate, ...]
     skipped: tuple[SkippedCheckpoint, ...]
-    cache: Path
     queue: str
     then: TuningToFollow | None
 
@@ -62,6 +57,7 @@ def ranking_job(
     dataset: DatasetReference,
     plan: Plan,
     settings: Settings,
+    store: Store,
     then: TuningToFollow | None = None,
 ) -> NewJob:
     """The job of a ranking.
@@ -70,16 +66,16 @@ def ranking_job(
         request: what was asked for.
         dataset: where runners find the dataset.
         plan: which checkpoints are ranked and which are not.
-        settings: where features and source statistics are kept, and which queue runs models.
+        settings: which queue runs models.
+        store: where source statistics are.
         then: the tuning that is to follow.
     """
-    sources = SourceStore(settings.sources)
+    sources = SourceStore(store).find_all(checkpoint.digest for checkpoint in plan.checkpoints)
     job = RankingJob(
         request=request,
         dataset=dataset,
-        candidates=tuple(Candidate(checkpoint=c, source=sources.find(c.digest)) for c in plan.checkpoints),
+        candidates=tuple(Candidate(checkpoint=c, source=sources.get(c.digest)) for c in plan.checkpoints),
         skipped=plan.skipped,
-        cache=settings.cache.resolve(),
         queue=settings.forward_queue,
         then=then,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel
 
 from frontrunner.progress import Progress, Stage
-from frontrunner.tuning import Tuning, TuningOutput, TuningPayload
+from frontrunner.settings import get_settings
+from frontrunner.store import open_store
+from frontrunner.tuning import Tuning, TuningOutput, TuningPayload, tuned_once
 from jobs.kinds.kind import Counts, JobState, NewJob, NewStep, OneStepKind
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ _State: TypeAlias = JobState[TuningJob, TuningPayload, TuningOutput]
 
 
 class TuningKind(OneStepKind[TuningJob, TuningPayload, TuningOutput]):
-    """One step, whose output says what was made; its files lie in the payload's folder."""
+    """One step, whose output says what was made; its files are in the store."""
 
     name = "tuning"
     request = TuningJob
@@ -74,10 +75,16 @@ class TuningKind(OneStepKind[TuningJob, TuningPayload, TuningOutput]):
         )
 
     def run(self, payload: TuningPayload, progress: Progress) -> TuningOutput:
-        """Train, measure and export."""
-        from frontrunner.tuning.run import run_tuning
+        """Train, measure and export, or find that it was done before."""
 
-        return run_tuning(payload, progress)
+        def tune(work: TuningPayload) -> TuningOutput:
+            from frontrunner.tuning.run import run_tuning
+
+            return run_tuning(work, progress)
+
+        settings = get_settings()
+        here = payload.model_copy(update={"folder": settings.work.resolve()})
+        return tuned_once(here, tune, open_store(settings))
 
     def record(self, session: Session, job_id: str, payload: TuningPayload, output: TuningOutput) -> Counts:
         """What the student reached, as a row of the history."""
@@ -86,9 +93,9 @@ class TuningKind(OneStepKind[TuningJob, TuningPayload, TuningOutput]):
         record_tuning(session, job_id, payload, output)
         return {}
 
-    def folder(self, payload: TuningPayload) -> Path:
-        """The payload's own folder."""
-        return payload.work_dir
+    def files_name(self, payload: TuningPayload) -> str:
+        """The tuning's own name."""
+        return payload.name
 
 
 KIND = TuningKind()

@@ -1,0 +1,145 @@
+"""Blobs: bytes under their own SHA-256, written as they come and compared with their name when they are read."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from frontrunner.errors import DatasetTooLarge, EmptyDataset, StorageFull, StoredFileDamaged, StoredFileMissing
+from frontrunner.failures import DISK_FULL
+from frontrunner.files import digest_once, remember_digest
+from frontrunner.store.protocol import Store
+
+UPLOADS = "blobs"
+
+
+class Blobs:
+    """The blobs below a prefix of a store.
+
+    Args:
+        store: where they lie.
+        prefix: what their names begin with.
+    """
+
+    def __init__(self, store: Store, prefix: str) -> None:
+        self._store = store
+        self._prefix = prefix
+
+    def name(self, digest: str) -> str:
+        """What the store calls the blob with this digest."""
+        return f"{self._prefix}/{digest[:2]}/{digest}"
+
+    def path(self, digest: str) -> Path:
+        """A local file with the bytes, whose digest was computed since it was last changed.
+
+        Raises:
+            StoredFileMissing: the store does not hold them.
+            StoredFileDamaged: it holds other bytes in their place.
+        """
+        name = self.name(digest)
+        for _ in range(2):
+            try:
+                path = self._store.path(name)
+                found = digest_once(path)
+            except FileNotFoundError:
+                raise StoredFileMissing(
+                    f"the bytes with SHA-256 {digest} are no more in the store; upload or make them again"
+                ) from None
+            if found == digest or not self._store.discard_copy(name):
+                break
+        if found != digest:
+            raise StoredFileDamaged(
+                f"the bytes that are stored under SHA-256 {digest} are others by now (SHA-256 {found}): the store's "
+                "disk may be failing; upload or make them again"
+            )
+        return path
+
+    def put_file(self, path: Path) -> str:
+        """Keep a local file's bytes; returns their SHA-256."""
+        digest = digest_once(path)
+        self._store.put_file(path, self.name(digest))
+        return digest
+
+    def receive(self, max_bytes: int) -> BlobWriter:
+        """Begin an upload of at most `max_bytes`."""
+        return BlobWriter(self._store, self, self._store.partial(self._prefix), max_bytes)
+
+
+def uploads(store: Store) -> Blobs:
+    """Datasets as they were uploaded."""
+    return Blobs(store, UPLOADS)
+
+
+class BlobWriter:
+    """Receives one upload: bytes go to a temporary file and into the digest at the same time.
+
+    Used as a context manager; unless `keep` was called, nothing of the upload is left afterwards.
+    """
+
+    def __init__(self, store: Store, blobs: Blobs, partial: Path, max_bytes: int) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._max_bytes = max_bytes
+        self._sha256 = hashlib.sha256()
+        self._partial = partial
+        self._file = partial.open("wb")
+        self.bytes = 0
+
+    def write(self, data: bytes) -> None:
+        """Append.
+
+        Raises:
+            DatasetTooLarge: more than the limit has come.
+            StorageFull: the disk has no room for it.
+        """
+        self.bytes += len(data)
+        if self.bytes > self._max_bytes:
+            raise DatasetTooLarge(f"the upload is larger than {self._max_bytes:,} bytes")
+        self._sha256.update(data)
+        with _room():
+            self._file.write(data)
+
+    def keep(self) -> str:
+        """Finish, and put the bytes in their place; returns their SHA-256.
+
+        Raises:
+            EmptyDataset: no byte has come.
+            StorageFull: the disk has no room for it.
+            StoreUnavailable: the store does not take it.
+        """
+        if not self.bytes:
+            raise EmptyDataset("the upload is empty")
+        digest = self._sha256.hexdigest()
+        name = self._blobs.name(digest)
+        with _room():
+            self._file.close()
+            self._store.put_file(self._partial, name)
+        self._partial.unlink()
+        with contextlib.suppress(FileNotFoundError):
+            remember_digest(self._store.path(name), digest)
+        return digest
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # What is still buffered may find no room either; it is not wanted any more.
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise StorageFull(f"the upload cannot be stored: {error.strerror}; make room and send it again") from error
