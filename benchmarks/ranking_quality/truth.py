@@ -70,6 +70,7 @@ def main() -> None:
     parser.add_argument("--adaptations", default="full", help=f"of {', '.join(ADAPTATIONS)}, with commas")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--datasets", default="", help="with commas; all by default")
+    parser.add_argument("--checkpoints", default="", help="ids with commas; all by default")
     parser.add_argument("--part", default="1/1", help="K/N: every N-th pair, from the K-th")
     for name, field in Protocol.model_fields.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=field.default)
@@ -77,6 +78,8 @@ def main() -> None:
     protocol = Protocol(**{name: getattr(arguments, name) for name in Protocol.model_fields})
     datasets, checkpoints = datasets_of_pack(arguments.modality), checkpoints_of_pack(arguments.modality)
     names = arguments.datasets.split(",") if arguments.datasets else list(datasets)
+    if arguments.checkpoints:
+        checkpoints = {name: checkpoints[name] for name in arguments.checkpoints.split(",")}
     adaptations = [name for name in ADAPTATIONS if name in arguments.adaptations.split(",")]
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
     part, parts = (int(number) for number in arguments.part.split("/"))

@@ -90,7 +90,8 @@ def measure_missing(
     """Measure the runs that the table lacks and add each as soon as it is over; an interrupted one goes on.
 
     Args:
-        wanted: the runs; the first seed of a pair comes before its others, which take its learning rate.
+        wanted: the runs; the first seed of a pair comes before its others, which take its learning rate. So do runs of
+            another number of examples.
         protocol: how each is made.
         table: holds what is finished, and takes what is measured.
         datasets, checkpoints: by the names that `wanted` uses.
@@ -104,12 +105,15 @@ def measure_missing(
     for key in wanted:
         dataset, checkpoint = datasets[key.dataset], checkpoints[key.checkpoint]
         # A dataset or checkpoint that has changed since is another one.
-        same = (protocol, dataset.digest, checkpoint.digest)
-        rows = (run for run in table if (run.protocol, run.dataset_digest, run.checkpoint_digest) == same)
-        found = {run.key: run for run in rows}
-        if key in found:
+        same = (dataset.digest, checkpoint.digest)
+        runs = [
+            run
+            for run in table
+            if (run.dataset_digest, run.checkpoint_digest) == same and run.key._replace(seed=key.seed) == key
+        ]
+        if any(run.key == key and run.protocol == protocol for run in runs):
             continue
-        others = [run for run in found.values() if run.key._replace(seed=key.seed) == key]
+        others = [run for run in runs if run.protocol.searches_as(protocol)]
         rate = next((run.learning_rate for run in sorted(others, key=lambda run: run.seed)), None)
         try:
             run = measure_run(

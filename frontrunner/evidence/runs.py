@@ -29,6 +29,15 @@ class Protocol(BaseModel):
     epochs: int = Field(default=6, ge=1, le=1000, description="Passes over the training examples; the best one counts.")
     batch_size: int = Field(default=32, ge=2)
 
+    def searches_as(self, other: Protocol) -> bool:
+        """Whether a learning rate that was found by one protocol is taken by the other: they differ in examples only.
+
+        Example:
+            >>> Protocol().searches_as(Protocol(examples=1000)), Protocol().searches_as(Protocol(epochs=20))
+            (True, False)
+        """
+        return self.model_copy(update={"examples": other.examples}) == other
+
 
 class RunKey(NamedTuple):
     """Names a run in its table.

@@ -55,6 +55,14 @@ def test_runs_are_measured_once_and_take_the_first_seeds_rate(pair, tmp_path: Pa
     more = list(measure_missing(wanted[:1], longer, table, datasets, checkpoints, tmp_path / "work"))
     assert isinstance(more[0], MeasuredRun)
     assert more[0].protocol == longer
+    # One of fewer examples too, which looks for no learning rate of its own.
+    rare = runs[0].model_copy(update={"learning_rate": 0.00042, "finished": runs[0].finished})
+    other = Table(tmp_path / "other.csv", MeasuredRun)
+    other.add(rare)
+    fewer = PROTOCOL.model_copy(update={"examples": 16})
+    less = list(measure_missing(wanted[:1], fewer, other, datasets, checkpoints, tmp_path / "work"))
+    assert isinstance(less[0], MeasuredRun)
+    assert (less[0].learning_rate, less[0].train_examples) == (0.00042, 14)
 
 
 def test_what_was_found_by_hand_is_what_the_table_holds(pair, tmp_path: Path) -> None:
