@@ -25,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ranking_quality.scores", description=__doc__)
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--modality", choices=("image", "text"), default="image")
+    parser.add_argument("--datasets", default="", help="with commas; all by default")
     parser.add_argument("--examples", type=int, default=400)
     parser.add_argument("--seeds", default="0", help="of the sample, with commas")
     arguments = parser.parse_args()
@@ -33,7 +34,7 @@ def main() -> None:
     for seed in map(int, arguments.seeds.split(",")):
         known = {row.dataset for row in table if (row.examples, row.sample) == (arguments.examples, seed)}
         for name, dataset in datasets_of_pack(arguments.modality).items():
-            if name in known:
+            if name in known or (arguments.datasets and name not in arguments.datasets.split(",")):
                 continue
             rows = rank_with_every_score(
                 dataset.path, pack() / "hub", examples=arguments.examples, seed=seed, settings=settings
