@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import structlog
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -15,28 +17,44 @@ from torch import Tensor
 from frontrunner.allocation import freed_memory_kept
 from frontrunner.data.dataset import Key, TextInputs
 from frontrunner.errors import CheckpointError, CheckpointUnreadable
+from frontrunner.extraction.backends import Backend, EagerBackend
 from frontrunner.extraction.cache import Extracted
+from frontrunner.extraction.choice import choose_backend
 from frontrunner.extraction.folding import lay_out_for_reading
 from frontrunner.extraction.memory import PeakMemory
 from frontrunner.hub import CheckpointDescription, HubAccess, ReadingCost, ReadingProvenance
 from frontrunner.hub.opening.checkpoint import Batch, Checkpoint, Inputs
 from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.progress import SILENT, Progress, Stage
+from frontrunner.settings import get_settings
 
 # Examples that the folded layers are compared on.
 _PROBE = 2
 _MB = 1e6
+_log = structlog.wrap_logger(logging.getLogger("frontrunner.extraction"))
 
 
 class FeatureReader:
-    """Reads inputs through one opened checkpoint, on a GPU where there is one, and measures what that takes."""
+    """Reads inputs through one opened checkpoint, on a GPU where there is one, and measures what that takes.
 
-    def __init__(self, checkpoint: Checkpoint, inputs: Inputs, memory: PeakMemory | None = None) -> None:
+    The backend is chosen at the first batch; see `frontrunner.extraction.choice`.
+
+    Args:
+        checkpoint: what reads; its module is laid out for reading, and moved.
+        inputs: what is read.
+        memory: measures since before the checkpoint was opened.
+        examples: how many examples will be read in all, as far as that is known: the first call's keys otherwise.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, inputs: Inputs, memory: PeakMemory | None = None, examples: int | None = None
+    ) -> None:
         self._checkpoint = checkpoint
         self._inputs = inputs
         self._memory = memory or PeakMemory()
+        self._examples = examples
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._prepared = False
+        self._backend: Backend | None = None
         self._timed_seconds = 0.0
         self._timed_examples = 0
 
@@ -47,8 +65,9 @@ class FeatureReader:
         inputs: Inputs,
         access: HubAccess | None = None,
         progress: Progress = SILENT,
+        examples: int | None = None,
     ) -> FeatureReader:
-        """A reader of a checkpoint that is opened for it, so that its memory is counted.
+        """A reader of a checkpoint that is opened for it, so that its memory is counted; see the class.
 
         Raises:
             CheckpointError: it cannot be opened; a subclass says why.
@@ -56,7 +75,7 @@ class FeatureReader:
         description = description.reading("text" if isinstance(inputs, TextInputs) else description.modality)
         importlib.import_module(description.library)  # its own memory is not the checkpoint's
         memory = PeakMemory()
-        return cls(open_checkpoint(description, access, progress=progress), inputs, memory)
+        return cls(open_checkpoint(description, access, progress=progress), inputs, memory, examples)
 
     def read(self, keys: Sequence[Key], progress: Progress = SILENT) -> Extracted:
         """Features of the inputs `keys`, in that order; `progress` hears of every batch.
@@ -69,6 +88,7 @@ class FeatureReader:
         features = np.empty((len(keys), self._checkpoint.feature_dimension), dtype=np.float32)
         probabilities: NDArray[np.float32] | None = None
         done = 0
+        self._examples = self._examples or len(keys)
         with freed_memory_kept():
             for batch in self._checkpoint.preparation.batches(self._inputs, keys, self._device):
                 read, predicted = self._forward(batch)
@@ -100,15 +120,16 @@ class FeatureReader:
     @property
     def provenance(self) -> ReadingProvenance:
         """What to know of the features besides the checkpoint's files."""
-        return self._checkpoint.provenance
+        about = None if self._backend is None else self._backend.about
+        return self._checkpoint.provenance.model_copy(update={"backend": about})
 
     def _forward(self, batch: Batch) -> Extracted:
         try:
-            if not self._prepared:
-                self._prepare(batch.inputs)
-                return self._extract(batch.inputs)
+            if self._backend is None:
+                self._backend = self._prepared(batch.inputs)
+                return self._extract(self._backend, batch.inputs)
             started = time.perf_counter()
-            extracted = self._extract(batch.inputs)
+            extracted = self._extract(self._backend, batch.inputs)
             self._timed_seconds += time.perf_counter() - started
             self._timed_examples += len(batch.positions)
         except CheckpointError:
@@ -117,14 +138,22 @@ class FeatureReader:
             raise CheckpointUnreadable(f"{self._checkpoint.description.id} fails on a batch: {error}") from error
         return extracted
 
-    def _prepare(self, inputs: Any) -> None:
+    def _prepared(self, inputs: Any) -> Backend:
         lay_out_for_reading(self._checkpoint, inputs[:_PROBE] if isinstance(inputs, Tensor) else inputs)
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
         self._checkpoint.module.to(self._device)
-        self._prepared = True
+        folder = get_settings().cache / "speeds"
+        return choose_backend(self._checkpoint, self._device, inputs, self._examples or 0, folder)
 
-    def _extract(self, inputs: Any) -> Extracted:
-        features, logits = self._checkpoint.read(inputs.to(self._device))
-        predicted = None if logits is None else torch.softmax(logits.float(), dim=1).cpu().numpy()
-        return Extracted(features.float().cpu().numpy(), predicted)
+    def _extract(self, backend: Backend, inputs: Any) -> Extracted:
+        try:
+            features, logits = backend.read(inputs)
+        except Exception as error:
+            if isinstance(backend, EagerBackend):
+                raise
+            _log.warning("backend_failed", checkpoint=self._checkpoint.description.id, reason=str(error))
+            self._backend = EagerBackend(self._checkpoint, self._device)
+            return self._extract(self._backend, inputs)
+        predicted = None if logits is None else torch.softmax(logits, dim=1).numpy()
+        return Extracted(features.numpy(), predicted)

@@ -174,10 +174,11 @@ class FeatureShards(Sequence[Shard]):
     def _read(self, keys: Sequence[Key], start: int) -> Extracted:
         """Through the checkpoint; `start` examples are over."""
         if self._reader is None:
-            self._reader = _open_reader(self._checkpoint, self._dataset, self._access, self._progress)
-            self.cache.write_scores(_PROVENANCE, self._reader.provenance.model_dump())
+            left = self.examples - start
+            self._reader = _open_reader(self._checkpoint, self._dataset, self._access, self._progress, left)
         extracted = self._reader.read(keys, Part(self._progress, Stage.READ, before=start, total=self.examples))
         self.forward_examples += len(keys)
+        self.cache.write_scores(_PROVENANCE, self._reader.provenance.model_dump())
         return extracted
 
 
@@ -202,6 +203,7 @@ def _open_reader(
     dataset: Dataset,
     access: HubAccess | None,
     progress: Progress,
+    examples: int,
 ) -> Reader:
     if checkpoint.modality != dataset.modality:
         raise ModalityMismatch(f"{checkpoint.id} reads {checkpoint.modality}, the dataset holds {dataset.modality}")
@@ -210,7 +212,7 @@ def _open_reader(
     # Torch is loaded here and no earlier: a ranking that the cache answers never needs it.
     from frontrunner.extraction.reading import FeatureReader
 
-    return FeatureReader.opening(checkpoint, dataset.inputs, access, progress)
+    return FeatureReader.opening(checkpoint, dataset.inputs, access, progress, examples)
 
 
 def _scored_targets(sample: Split, task: Task) -> NDArray[np.float64] | None:

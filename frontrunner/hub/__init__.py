@@ -4,7 +4,7 @@ from frontrunner.hub.access import HubAccess
 from frontrunner.hub.describing.constraints import Constraints
 from frontrunner.hub.describing.description import CheckpointDescription, ReadingCost, describe_directory
 from frontrunner.hub.describing.listing import ListedCheckpoint
-from frontrunner.hub.describing.reading import ReadingProvenance, TextPooling
+from frontrunner.hub.describing.reading import ReadingBackend, ReadingProvenance, TextPooling
 from frontrunner.hub.finding.catalogue import Catalogue, SkippedCheckpoint, catalogue_of
 from frontrunner.hub.finding.feature_sets import FeatureSets
 from frontrunner.hub.finding.folders import Folders, HubFolders
@@ -24,6 +24,7 @@ __all__ = [
     "HubFolders",
     "ListedCheckpoint",
     "Packages",
+    "ReadingBackend",
     "ReadingCost",
     "ReadingProvenance",
     "SkippedCheckpoint",

@@ -7,6 +7,21 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class ReadingBackend(BaseModel):
+    """What ran a checkpoint's forward passes. Features of two backends differ by rounding only."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: Literal["eager", "openvino"] = Field(description="torch as it is, or OpenVINO.")
+    version: str = Field(description="Of torch, or of OpenVINO.")
+    rows: int | None = Field(default=None, description="Images of one forward pass; null: whole batches as they come.")
+    difference: float | None = Field(
+        default=None,
+        description="From torch on a probe, where that is not what ran: the largest difference of features as a share "
+        "of the largest feature, or of predictions in probability.",
+    )
+
+
 class ReadingProvenance(BaseModel):
     """What to know of a checkpoint's features besides the files that they were computed from."""
 
@@ -22,6 +37,10 @@ class ReadingProvenance(BaseModel):
         default=None,
         description="At opening, two examples are read alone and in one batch: the largest difference, as a share of "
         "the largest feature. None where nothing was tested.",
+    )
+    backend: ReadingBackend | None = Field(
+        default=None,
+        description="What ran the forward passes, those of the last shard where shards differ; null where none ran.",
     )
 
 
