@@ -10,30 +10,35 @@ from frontrunner.data.reference import DatasetReference
 from frontrunner.discrepancy import GapKind, NoiseModel, Reference, Space
 from frontrunner.errors import UnknownScore
 from frontrunner.hub import CheckpointDescription, Constraints, ReadingCost, ReadingProvenance
+from frontrunner.limits import Name
 from frontrunner.ranking.criteria import describe
 from frontrunner.ranking.sources import SourceReference
 from frontrunner.scores import ScoreValue
 
 DEFAULT_MAX_EXAMPLES = 5000
 MAX_CHECKPOINTS = 1000
+MAX_SCORES = 100
 
 
 class RankingRequest(BaseModel):
     """Options of a ranking."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    checkpoints: tuple[str, ...] | None = Field(
+    checkpoints: tuple[Name, ...] | None = Field(
         default=None,
         max_length=MAX_CHECKPOINTS,
         description="Ids of the checkpoints to rank; all known ones of the dataset's modality by default. "
         "`ID#layer=3` and the like name variants of one that reads texts.",
     )
     constraints: Constraints = Field(default=Constraints(), description="Limits that a checkpoint must keep.")
-    scores: tuple[str, ...] = Field(
-        default=("logme",), min_length=1, description="Scores to compute; the first one orders the ranking."
+    scores: tuple[Name, ...] = Field(
+        default=("logme",),
+        min_length=1,
+        max_length=MAX_SCORES,
+        description="Scores to compute; the first one orders the ranking.",
     )
-    rank_by: str | None = Field(
+    rank_by: Name | None = Field(
         default=None, description="Which of `scores` orders the ranking; the first one by default."
     )
     baselines: bool = Field(
