@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from api import health, metrics, problems
 from api.checkpoints import endpoints as checkpoints
 from api.datasets import endpoints as datasets
+from api.door import AnswerDefects, Door
 from api.jobs import endpoints as jobs
 from api.jobs import events
 from api.jobs.watcher import Watcher
@@ -71,7 +72,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         summary="Which pretrained checkpoint should I use for my data?",
         lifespan=lifespan,
+        # Their pages load scripts of others. Any viewer of OpenAPI reads /openapi.json.
+        docs_url=None,
+        redoc_url=None,
     )
+    # The last one added is the first to hear of a request.
+    app.add_middleware(Door, hosts=settings.allowed_hosts)
+    app.add_middleware(AnswerDefects)
     app.add_middleware(Requests, registry=registry)
     app.add_middleware(NameRequests)
     problems.install(app)

@@ -33,12 +33,14 @@ class Ready(BaseModel):
     workers: str
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez", operation_id="getLiveness")
-def live() -> Live:
+async def live() -> Live:
     """Whether the process runs."""
     return Live()
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", operation_id="getReadiness", responses={503: {"model": Ready}})
 def ready(response: Response, state: StateDependency) -> Ready:
     """Whether jobs are accepted and done: database, broker and workers apart; 503 unless all are ok."""

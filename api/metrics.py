@@ -22,6 +22,8 @@ router = APIRouter(tags=["health"])
 
 # A worker that was not seen for this long is not counted.
 _ALIVE_S = 30.0
+# A client may send any word as a method; each would make a series.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SUMS = {
     "steps": ("frontrunner_steps", "Steps that ended, by kind and outcome.", ("kind", "outcome")),
     "attempts_lost": ("frontrunner_attempts_lost", "Attempts lost through no fault of the input.", ("code",)),
@@ -54,7 +56,8 @@ class Requests:
             if message["type"] == "http.response.start":
                 # The route's template and not the path: ids would make a series each.
                 route = getattr(scope.get("route"), "path", "unknown")
-                labels = (scope["method"], route, str(message["status"]))
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                labels = (method, route, str(message["status"]))
                 self._seconds.labels(*labels).observe(time.perf_counter() - began)
             await send(message)
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, OperationalError
 from starlette.exceptions import HTTPException
 
 from frontrunner import errors
@@ -62,6 +62,15 @@ _STATUS: dict[type[FrontrunnerError], int] = {
     errors.StoreUnavailable: 503,
 }
 
+# Of answers that the framework gives.
+_CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "request_too_large",
+}
+_INVALID = "The request does not fit its schema."
+
 # Documented on every operation; FastAPI's own validation answer is replaced by ours.
 RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": Problem, "description": "What was wrong with the request", "content": {MEDIA_TYPE: {}}}
@@ -74,36 +83,41 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(FrontrunnerError)
     async def _input_error(_request: Request, error: FrontrunnerError) -> JSONResponse:
         status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
-        return _problem(status, error.code, type(error).__doc__ or error.code, error.reason)
+        return problem(status, error.code, type(error).__doc__ or error.code, error.reason)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         found = [{"at": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
         detail = "; ".join(f"{entry['at']}: {entry['message']}" for entry in found[:5])
-        return _problem(422, "request_invalid", "The request does not fit its schema.", detail, found)
+        return problem(422, "request_invalid", _INVALID, detail, found)
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-        return _problem(error.status_code, code, str(error.detail), str(error.detail))
+        code = _CODES.get(error.status_code, "http_error")
+        answer = problem(error.status_code, code, str(error.detail), str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
 
-    @app.exception_handler(OperationalError)
-    async def _away(_request: Request, error: OperationalError) -> JSONResponse:
+    @app.exception_handler(DatabaseError)
+    async def _refused_by_database(_request: Request, error: DatabaseError) -> JSONResponse:
+        if isinstance(error, DataError):  # PostgreSQL's word for a NUL, or a number that no column holds
+            return problem(422, "request_invalid", _INVALID, "a value cannot be stored: a NUL, or too large a number")
+        if not (isinstance(error, OperationalError) or type(error) is DatabaseError):  # the latter: a damaged file
+            raise error
         _log.warning("database_away", error=str(error.orig))
-        answer = _problem(503, "database_unavailable", "The database is away.", "nothing was changed; try again soon")
+        answer = problem(503, "database_unavailable", "The database is away.", "nothing was changed; try again soon")
         answer.headers["Retry-After"] = "1"
         return answer
 
-    @app.exception_handler(Exception)
-    async def _defect(request: Request, error: Exception) -> JSONResponse:
-        _log.exception("request_failed", path=request.url.path, exc_info=error)
-        return _problem(500, "internal_error", "A defect of ours", "the server met an error; its log has the details")
+
+def internal_error() -> JSONResponse:
+    """The answer to a request that met a defect of ours."""
+    return problem(500, "internal_error", "A defect of ours", "the server met an error; its log has the details")
 
 
-def _problem(
-    status: int, code: str, title: str, detail: str, found: list[dict[str, Any]] | None = None
-) -> JSONResponse:
-    problem = Problem(
+def problem(status: int, code: str, title: str, detail: str, found: list[dict[str, Any]] | None = None) -> JSONResponse:
+    """A problem document as an answer."""
+    document = Problem(
         type=f"urn:frontrunner:problem:{code}",
         title=title.splitlines()[0],
         status=status,
@@ -111,4 +125,4 @@ def _problem(
         code=code,
         errors=found,
     )
-    return JSONResponse(problem.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE)
+    return JSONResponse(document.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE)

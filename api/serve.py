@@ -1,4 +1,4 @@
-"""The embedded service: this process answers HTTP, a child works, and both end together."""
+"""The embedded service: this process answers HTTP, a child works, and both end together; and the API alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 
 from api.app import create_app
+from api.connections import uvicorn_options
 from frontrunner.logs import configure_logs
 from frontrunner.processes import module_command
 from frontrunner.settings import Settings
@@ -24,10 +25,6 @@ _MAX_RESTART_S = 30.0
 _YOUNG_S = 60.0
 # The worker hands its steps back within `stop_grace_s`; this much more is for its own end.
 _STOP_S = 10.0
-# Longer than clients keep idle connections, or they would send a request into one that is just being closed.
-_KEEP_ALIVE_S = 30
-# Requests that wait, and streams of events, are cut off this long after SIGTERM.
-_FINISH_S = 5
 
 _log = structlog.get_logger(__name__)
 
@@ -86,14 +83,14 @@ def serve(settings: Settings) -> None:
     _log.info("serving", url=f"http://{settings.host}:{settings.port}", home=str(settings.home))
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.run(
-                create_app(settings),
-                host=settings.host,
-                port=settings.port,
-                log_config=None,
-                access_log=False,
-                timeout_keep_alive=_KEEP_ALIVE_S,
-                timeout_graceful_shutdown=_FINISH_S,
-            )
+            uvicorn.run(create_app(settings), **uvicorn_options(settings.host, settings.port))
     finally:
         monitor.stop()
+
+
+def serve_api(settings: Settings) -> None:
+    """Answer HTTP until SIGTERM or Ctrl-C; migrations and workers are others' business."""
+    configure_logs(settings.log_level, as_json=settings.log_json)
+    _log.info("serving", url=f"http://{settings.host}:{settings.port}", home=str(settings.home))
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.run(create_app(settings), **uvicorn_options(settings.host, settings.port))

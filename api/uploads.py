@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # A form's text fields are options; anything longer is a file sent without a filename.
 MAX_FIELD_BYTES = 1 << 20
 MAX_FIELDS = 32
+MAX_HEADER_BYTES = 8 << 10
 # Written and hashed off the event loop in pieces of this size.
 _PIECE = 1 << 20
 
@@ -65,7 +66,13 @@ async def receive_upload(request: Request, blobs: Blobs, max_bytes: int) -> Uplo
             fields = {key: value for key, value in request.query_params.items() if key != "name"}
         size = writer.bytes
         blob = await run_in_threadpool(writer.keep)
-    return Upload(PurePosixPath(name.replace("\\", "/")).name[:255] or "dataset", blob, size, fields)
+    return Upload(_shown(name), blob, size, fields)
+
+
+def _shown(name: str) -> str:
+    """A file's name as answers, rows and terminals can hold it."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return "".join(letter for letter in last if letter.isprintable())[:255] or "dataset"
 
 
 @dataclass
@@ -79,6 +86,7 @@ class _Form:
     _header: bytearray = field(default_factory=bytearray)
     _value: bytearray = field(default_factory=bytearray)
     _part: str = ""
+    _parts: int = 0
     _is_file: bool = False
     _seen_file: bool = False
     _text: bytearray = field(default_factory=bytearray)
@@ -86,8 +94,8 @@ class _Form:
     def callbacks(self) -> MultipartCallbacks:
         return {
             "on_part_begin": self._begin_part,
-            "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
-            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+            "on_header_field": lambda data, start, end: self._extend(self._header, data[start:end]),
+            "on_header_value": lambda data, start, end: self._extend(self._value, data[start:end]),
             "on_header_end": self._end_header,
             "on_part_data": self._data,
             "on_part_end": self._end_part,
@@ -95,8 +103,16 @@ class _Form:
         }
 
     def _begin_part(self) -> None:
+        self._parts += 1
+        if self._parts > MAX_FIELDS + 1:
+            raise MalformedRequest(f"the form holds more than {MAX_FIELDS} fields and a file")
         self._part, self._is_file = "", False
         self._text.clear()
+
+    def _extend(self, collected: bytearray, data: bytes) -> None:
+        collected.extend(data)
+        if len(collected) > MAX_HEADER_BYTES:
+            raise MalformedRequest(f"a header of a part is longer than {MAX_HEADER_BYTES:,} bytes")
 
     def _end_header(self) -> None:
         if bytes(self._header).lower() == b"content-disposition":
@@ -120,8 +136,6 @@ class _Form:
 
     def _end_part(self) -> None:
         if not self._is_file:
-            if len(self.fields) >= MAX_FIELDS:
-                raise MalformedRequest(f"the form holds more than {MAX_FIELDS} fields")
             self.fields[self._part] = self._text.decode("utf-8", "replace")
 
     def _end(self) -> None:

@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=RESPONSES)
 def read_jobs(
     state: StateDependency,
     created: CreatedDependency,
-    status: Annotated[list[Status] | None, Query(description="May be given again.")] = None,
+    status: Annotated[list[Status] | None, Query(max_length=len(Status), description="May be given again.")] = None,
     kind: Annotated[str | None, Query(max_length=32)] = None,
     dataset: Annotated[str | None, Query(max_length=64)] = None,
     limit: Limit = 50,

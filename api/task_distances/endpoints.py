@@ -11,6 +11,7 @@ from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES
 from api.state import StateDependency
+from frontrunner.limits import Name
 from frontrunner.ranking import TaskDistancePayload, TaskDistanceRequest, TaskDistances, the_checkpoint
 from frontrunner.ranking.task_distances import MAX_TASKS, require_classification
 from jobs.kinds.task_distances import task_distances_job
@@ -22,7 +23,7 @@ router = APIRouter(prefix="/v1/task-distances", tags=["tasks"], responses=RESPON
 class TaskDistanceSubmission(TaskDistanceRequest):
     """Which datasets to compare."""
 
-    datasets: tuple[str, ...] = Field(min_length=2, max_length=MAX_TASKS, description="Ids of two or more datasets.")
+    datasets: tuple[Name, ...] = Field(min_length=2, max_length=MAX_TASKS, description="Ids of two or more datasets.")
 
 
 @router.post("", operation_id="createTaskDistances", status_code=202)

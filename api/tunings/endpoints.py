@@ -16,7 +16,9 @@ from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES
 from api.state import StateDependency
 from api.tunings.service import file_of, payload_of_tuning
+from frontrunner.limits import Name
 from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
+from frontrunner.tuning.request import MAX_TEACHERS
 from jobs.kinds.tuning import tuning_job
 from jobs.records import report_of
 
@@ -30,7 +32,7 @@ class TuningSubmission(TuningRequest):
     source: str | None = Field(
         default=None, max_length=64, description="Id of the labelled source dataset, for methods of domain adaptation."
     )
-    teachers: tuple[str, ...] | BestOfRanking = Field(  # type: ignore[assignment]
+    teachers: Annotated[tuple[Name, ...], Field(max_length=MAX_TEACHERS)] | BestOfRanking = Field(  # type: ignore[assignment]
         default=(),
         description="Ids of the checkpoints that the method learns from, or the best of a ranking: "
         '{"ranking": ID, "top": K}. A method without teachers then tunes the best one.',

@@ -7,7 +7,6 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,9 +47,8 @@ class Fleet:
     def start_api(self, *command: str, limit_bytes: int | None = None) -> subprocess.Popen[bytes]:
         """Start an API process and wait until it answers."""
         command = command or (
-            *(sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app"),
-            *("--host", "127.0.0.1", "--port", str(self.port), "--no-access-log"),
-            *("--timeout-keep-alive", "30", "--timeout-graceful-shutdown", "5"),
+            *module_command("frontrunner.cli", "serve", "--api-only"),
+            *("--host", "127.0.0.1", "--port", str(self.port)),
         )
         process = self.start(*command, limit_bytes=limit_bytes)
         wait_until(lambda: self._is_up(process) and self.get("/livez") is not None, 60, "the API's start")

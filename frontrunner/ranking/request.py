@@ -11,6 +11,7 @@ from frontrunner.data.reference import DatasetReference
 from frontrunner.discrepancy import GapKind, NoiseModel, Reference, Space
 from frontrunner.errors import UnknownScore
 from frontrunner.hub import CheckpointDescription, Constraints, ReadingCost, ReadingProvenance
+from frontrunner.limits import Name
 from frontrunner.ranking.criteria import LOGME, default_scores, describe
 from frontrunner.ranking.prediction import Adaptation
 from frontrunner.ranking.sources import SourceReference
@@ -18,23 +19,25 @@ from frontrunner.scores import ScoreValue
 
 DEFAULT_MAX_EXAMPLES = 5000
 MAX_CHECKPOINTS = 1000
+MAX_SCORES = 100
 
 
 class RankingRequest(BaseModel):
     """Options of a ranking."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    checkpoints: tuple[str, ...] | None = Field(
+    checkpoints: tuple[Name, ...] | None = Field(
         default=None,
         max_length=MAX_CHECKPOINTS,
         description="Ids of the checkpoints to rank; all known ones of the dataset's modality by default. "
         "`ID#layer=3` and the like name variants of one that reads texts.",
     )
     constraints: Constraints = Field(default=Constraints(), description="Limits that a checkpoint must keep.")
-    scores: tuple[str, ...] | None = Field(
+    scores: tuple[Name, ...] | None = Field(
         default=None,
         min_length=1,
+        max_length=MAX_SCORES,
         description="Scores to compute; the first one orders the ranking. By default the predicted accuracy and LogME; "
         "LogME alone where there is no evidence to predict from.",
     )
@@ -43,7 +46,7 @@ class RankingRequest(BaseModel):
         description="How the chosen checkpoint is going to be adapted: `full` fine-tuning, a linear `probe` on frozen "
         "features, or `lora`. Accuracy is predicted for it.",
     )
-    rank_by: str | None = Field(
+    rank_by: Name | None = Field(
         default=None, description="Which of `scores` orders the ranking; the first one by default."
     )
     baselines: bool = Field(

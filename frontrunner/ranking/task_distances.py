@@ -15,6 +15,7 @@ from frontrunner.discrepancy.tasks import BETA
 from frontrunner.errors import InvalidDataset
 from frontrunner.extraction import EXTRACTOR_VERSION, FeatureShards
 from frontrunner.hub import CheckpointDescription, HubAccess
+from frontrunner.limits import Name
 from frontrunner.progress import SILENT, Part, Progress, Stage
 from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES
 from frontrunner.settings import get_settings
@@ -29,9 +30,9 @@ MAX_TASKS = 64
 class TaskDistanceRequest(BaseModel):
     """Options of a comparison of tasks."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    checkpoint: str = Field(description="Id of the checkpoint whose features the tasks are seen through.")
+    checkpoint: Name = Field(description="Id of the checkpoint whose features the tasks are seen through.")
     beta: float = Field(default=BETA, gt=0, description="Weight of information (nats) against loss.")
     max_examples: int = Field(
         default=DEFAULT_MAX_EXAMPLES,

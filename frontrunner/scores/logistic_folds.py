@@ -186,7 +186,9 @@ class LogisticFolds:
         # Held-out rows may be of a class that has no row in training.
         losses = np.where(self._weight > 0, np.log(total) - own, 0.0) * self._weight
         shares *= (self._weight / total)[:, None]
-        square = np.vecdot(shares.reshape(len(shares), -1), shares.reshape(len(shares), -1)).astype(np.float64) * self._size
+        square = (
+            np.vecdot(shares.reshape(len(shares), -1), shares.reshape(len(shares), -1)).astype(np.float64) * self._size
+        )
         curvature = (1.0 - square) / np.maximum(self._seen.sum(axis=1) - 1, 1)
         shares[:, self._codes, self._rows] -= self._weight
         along = _Vector(at.dual, at.logits, np.zeros_like(at.intercept))
@@ -245,9 +247,7 @@ class LogisticFolds:
         inside = inside.reshape(folds * classes, -1)
         dual, logits = ((inside @ basis).reshape(given.dual.shape) for basis in (kernel.vectors, kernel.times_vectors))
         scale = others.astype(np.float32)[:, None, None]
-        return _Vector(
-            scale * given.dual - dual, scale * given.logits - logits, given.intercept / curvature[:, None]
-        )
+        return _Vector(scale * given.dual - dual, scale * given.logits - logits, given.intercept / curvature[:, None])
 
     def _search(
         self, start: _Point, gradient: _Vector, direction: _Vector, penalty: Floats, unfinished: NDArray[np.bool_]

@@ -45,7 +45,7 @@ class _Options(BaseModel):
         rates: learning rates that a sweep tries; none for the usual ones of the optimiser.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     teachers_needed: ClassVar[int] = 0
     made_of_teachers: ClassVar[bool] = False

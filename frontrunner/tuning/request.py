@@ -20,6 +20,7 @@ from frontrunner.errors import (
     TuningError,
 )
 from frontrunner.hub import CheckpointDescription, Constraints
+from frontrunner.limits import Name
 from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES
 from frontrunner.tuning.options import METHODS, FinetuneOptions, MethodOptions, NamedMethod
 
@@ -31,15 +32,15 @@ MAX_TEACHERS = 16
 class TuningRequest(BaseModel):
     """Options of a tuning."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     method: NamedMethod = Field(default=FinetuneOptions(), description="A name, or a name with its numbers.")
-    student: str | None = Field(
+    student: Name | None = Field(
         default=None,
         description="Id of the checkpoint that is tuned; the first teacher by default. Methods whose model is made of "
         "the teachers have none.",
     )
-    teachers: tuple[str, ...] = Field(
+    teachers: tuple[Name, ...] = Field(
         default=(), max_length=MAX_TEACHERS, description="Ids of the checkpoints that the method learns from."
     )
     epochs: int = Field(default=10, ge=1, le=1000, description="Passes over the training examples, at most.")

@@ -18,6 +18,13 @@ from frontrunner.errors import FrontrunnerError
 
 # An address that takes longer has its message again later.
 TIMEOUT_S = 10.0
+_MAX_PORT = 65_535
+# All that is given out for the public internet. Outside lie loopback, IPv4 in disguise (::/96), site-local addresses
+# and whatever may come; inside, a block for documentation that the standard library does not know yet.
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_DOCUMENTATION = ipaddress.IPv6Network("3fff::/20")
+# What translators of IPv6-only networks put before an IPv4 address.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class ForbiddenTarget(FrontrunnerError):
@@ -49,7 +56,9 @@ def resolve_target(url: str, *, allow_private: bool) -> Target:
         raise ForbiddenTarget(f"'{url}' must begin with http:// or https:// and name a host")
     if parsed.userinfo:
         raise ForbiddenTarget("the URL holds credentials; messages are signed instead")
-    port = parsed.port or (443 if parsed.scheme == "https" else 80)
+    port = parsed.port if parsed.port is not None else (443 if parsed.scheme == "https" else 80)
+    if not 0 < port <= _MAX_PORT:
+        raise ForbiddenTarget(f"there is no port {port}: ports are numbers from 1 to {_MAX_PORT:,}")
     try:
         found = socket.getaddrinfo(parsed.host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -91,6 +100,15 @@ def send_signed(target: Target, body: str, *, secret: str, message_id: str, at: 
 def _is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address):
-        # Both forms carry an IPv4 address that the packet ends up at.
-        parsed = parsed.ipv4_mapped or parsed.sixtofour or parsed
+        if (carried := _carried(parsed)) is not None:
+            parsed = carried
+        elif parsed not in _GLOBAL_UNICAST or parsed in _DOCUMENTATION:
+            return False
     return parsed.is_global and not parsed.is_multicast
+
+
+def _carried(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that a packet to this one ends up at; None where that is this one itself."""
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour

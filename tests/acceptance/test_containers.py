@@ -67,7 +67,7 @@ def test_workers_are_given_longer_to_stop_than_they_take():
 
 def outside(command: list[str], port: int) -> list[str]:
     """A container's command as it runs here: this environment's programs, a free port, this machine only."""
-    here = {"uvicorn": ["-m", "uvicorn"], "frontrunner": ["-m", "frontrunner.cli"], "python": []}
+    here = {"frontrunner": ["-m", "frontrunner.cli"], "python": []}
     replaced = {"8000": str(port), "0.0.0.0": "127.0.0.1"}  # noqa: S104 - what is replaced, not bound to
     arguments = [replaced.get(part, part).replace(":8000/", f":{port}/") for part in command[1:]]
     return [sys.executable, *here[command[0]], *arguments]

@@ -92,7 +92,7 @@ def test_a_killed_api_loses_no_job_and_a_client_sits_it_out(service, dataset, ex
     with Client(f"http://127.0.0.1:{service.port}") as client:
         waiting = threading.Thread(target=lambda: waited.append(client.wait(job, timeout_s=60)))
         waiting.start()
-        api = next(p for p in service.processes if p.poll() is None and "uvicorn" in " ".join(p.args))
+        api = next(p for p in service.processes if p.poll() is None and "--api-only" in p.args)
         api.kill()
         api.wait()
         service.start_api()

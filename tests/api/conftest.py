@@ -12,6 +12,9 @@ from api.app import create_app
 from frontrunner.settings import Settings
 from models import Database
 
+# Names that are not this machine's are refused.
+HERE = "http://127.0.0.1:8000"
+
 
 @pytest.fixture
 def settings(tmp_path, hub):
@@ -30,5 +33,5 @@ def serving_here(settings):
     database = Database(settings.resolved_database_url)
     migrations.upgrade(database)
     database.close()
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(create_app(settings), base_url=HERE, raise_server_exceptions=False) as client:
         yield client

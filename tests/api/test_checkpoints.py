@@ -15,6 +15,7 @@ from frontrunner.hub.describing.listing import ListedCheckpoint
 from frontrunner.settings import Settings
 from jobs.catalogue import store_cost, store_listed
 from models import Database
+from tests.api.conftest import HERE
 
 LISTED = (
     ListedCheckpoint(
@@ -64,7 +65,7 @@ def database(settings):
 
 @pytest.fixture
 def client(settings, database):
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(create_app(settings), base_url=HERE, raise_server_exceptions=False) as client:
         client.get("/v1/checkpoints")
         with database.write_transaction() as session:
             store_listed(session, LISTED)

@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from models import Database, DeliveryRow
 from tests.api.asking import claim, finish, is_problem, upload_features
+from tests.api.conftest import HERE
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_a_secret_is_shown_once(client):
 
 
 def test_private_addresses_are_refused_unless_they_are_allowed(settings, client):
-    with TestClient(create_app(settings.model_copy(update={"webhook_allow_private": False}))) as strict:
+    with TestClient(create_app(settings.model_copy(update={"webhook_allow_private": False})), base_url=HERE) as strict:
         is_problem(create(strict), 422, "webhook_target_forbidden")
     is_problem(create(client, "gopher://8.8.8.8"), 422, "webhook_target_forbidden")
     assert client.get("/v1/webhooks").json()["items"] == []

@@ -161,7 +161,9 @@ def test_a_probe_is_kept_for_the_architecture(hub, tmp_path):
     assert speeds.eager.keys() == {8, 16, 32}
     assert speeds.of["architecture"] == "test_resnet"
     choose_backend(open_checkpoint(describe_directory(hub / "resnet")), CPU, pixels, 10**7, tmp_path)
-    choose_backend(open_checkpoint(describe_directory(hub / "resnet")), CPU, torch.randn(32, 3, 48, 48), 10**7, tmp_path)
+    choose_backend(
+        open_checkpoint(describe_directory(hub / "resnet")), CPU, torch.randn(32, 3, 48, 48), 10**7, tmp_path
+    )
     assert kept.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 2  # images of another size are another question
 

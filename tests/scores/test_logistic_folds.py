@@ -74,9 +74,7 @@ def test_predictions_are_those_of_scikit_learn_but_for_a_few_rows_near_a_border(
         expected = np.empty_like(codes)
         for fold in range(5):
             model = LogisticRegression(C=strength, tol=1e-7, max_iter=3000)
-            expected[folds == fold] = model.fit(wide[folds != fold], codes[folds != fold]).predict(
-                wide[folds == fold]
-            )
+            expected[folds == fold] = model.fit(wide[folds != fold], codes[folds != fold]).predict(wide[folds == fold])
         assert (found != expected).mean() <= 0.02
         assert len(np.unique(expected)) > 1
 
@@ -90,9 +88,7 @@ def test_a_finer_tolerance_gives_the_minimum_itself(monkeypatch: pytest.MonkeyPa
             seen = folds != fold
             model = LogisticRegression(C=strength, tol=1e-9, max_iter=5000).fit(wide[seen], codes[seen])
             found = at.logits[fold].T + at.intercept[fold]
-            np.testing.assert_allclose(
-                log_softmax(found, axis=1), model.predict_log_proba(wide), atol=2e-3
-            )
+            np.testing.assert_allclose(log_softmax(found, axis=1), model.predict_log_proba(wide), atol=2e-3)
 
 
 def test_a_class_without_a_row_in_training_is_never_predicted_and_two_that_are_left_have_the_penalty_of_two() -> None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from frontrunner.errors import ConstraintViolated
 from frontrunner.hub.describing.description import CheckpointDescription
+from frontrunner.limits import MAX_COUNT
 
 License = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -19,9 +20,11 @@ class Constraints(BaseModel):
     for them. A checkpoint whose licence is not stated is left out where licences are asked for.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    max_parameters: int | None = Field(default=None, ge=1, description="At most this many trained weights.")
+    max_parameters: int | None = Field(
+        default=None, ge=1, le=MAX_COUNT, description="At most this many trained weights."
+    )
     max_latency_ms: float | None = Field(
         default=None, gt=0, description="At most this many milliseconds an example, on the fastest measured device."
     )

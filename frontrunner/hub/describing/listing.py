@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from frontrunner.hub.describing.card import MAX_TAGS
 from frontrunner.hub.describing.configuration import CONFIG_FILE, read_if_there
 from frontrunner.hub.describing.description import CheckpointDescription, Library
+from frontrunner.limits import MAX_COUNT
 
 MAX_LABELS = 25_000
 MAX_LABEL_LENGTH = 200
@@ -72,9 +73,9 @@ class CatalogueFilter(BaseModel):
     license: str | None = Field(default=None, max_length=100)
     tag: str | None = Field(default=None, max_length=100)
     origin: str | None = Field(default=None, max_length=16, description="`hubs`: at hand; `lists`: heard of.")
-    min_parameters: int | None = Field(default=None, ge=0)
-    max_parameters: int | None = Field(default=None, ge=0)
-    max_flops: int | None = Field(default=None, ge=0)
+    min_parameters: int | None = Field(default=None, ge=0, le=MAX_COUNT)
+    max_parameters: int | None = Field(default=None, ge=0, le=MAX_COUNT)
+    max_flops: int | None = Field(default=None, ge=0, le=MAX_COUNT)
 
 
 def family_of(architecture: str) -> str:

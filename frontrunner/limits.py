@@ -1,0 +1,14 @@
+"""Bounds of what a request may say: names and numbers that every column, file and terminal can hold."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import Field
+
+# As long as the columns that keep them.
+MAX_NAME_LENGTH = 255
+# What a column of whole numbers holds.
+MAX_COUNT = 2**63 - 1
+# No control character, a NUL first of all; a lone surrogate is refused with any pattern.
+Name: TypeAlias = Annotated[str, Field(max_length=MAX_NAME_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")]
