@@ -84,7 +84,7 @@ def test_an_upload_that_drips_is_answered_408_and_leaves_nothing(port, settings)
     head = b"POST /v1/datasets?name=a HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999\r\n\r\n"
     found, _ = ask(port, head, *[b"x"] * 20, pause_s=0.1)
     assert found.startswith(b"HTTP/1.1 408")
-    assert [path for path in settings.blobs.rglob("*") if path.is_file()] == []
+    assert [path for path in (settings.home / "blobs").rglob("*") if path.is_file()] == []
 
 
 def test_a_request_that_takes_its_time_to_answer_is_not_cut_off(port):
