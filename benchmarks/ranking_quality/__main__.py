@@ -22,7 +22,7 @@ from benchmarks.ranking_quality.tables import observations, read_tables, whole_d
 from benchmarks.ranking_quality.truth import TABLE as TRUTH
 from benchmarks.tuning.table import write_between_marks
 from frontrunner.evidence.history import normal_scores
-from frontrunner.evidence.quality import Figure, Quality, Truth, Values, noise_ceiling, quality, values_of
+from frontrunner.evidence.quality import Figure, Quality, Truth, Values, noise_ceiling, noise_regret, quality, values_of
 from frontrunner.ranking.prediction import ADAPTATIONS, PREDICTED_ACCURACY
 
 
@@ -52,7 +52,12 @@ def table(found: Sequence[Quality], truth: Truth, title: str) -> str:
     counts = sorted({values.shape[1] for _, values in truth.accuracies.values()})
     seeds = " or ".join(map(str, counts))
     checkpoints = max(len(names) for names, _ in truth.accuracies.values())
-    said = "one seed" if ceiling is None else f"{seeds} seeds, which agree with each other by tau_w {ceiling:.2f}"
+    said = "one seed"
+    if ceiling is not None:
+        said = (
+            f"{seeds} seeds, which agree with each other by tau_w {ceiling:.2f}; the best checkpoint by one seed loses "
+        )
+        said += f"{noise_regret(truth):.1f} points under another"
     seconds = costs()
     lines = [
         f"{title}: {len(truth.accuracies)} datasets, {checkpoints} checkpoints, {said}.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import TypeAlias
 
 import numpy as np
@@ -192,6 +192,22 @@ def noise_ceiling(truth: Truth, datasets: Iterable[str] | None = None) -> float 
         if values.shape[1] > 1
     ]
     return float(np.mean(taus)) if taus else None
+
+
+def noise_regret(truth: Truth) -> float | None:
+    """What the best checkpoint by one seed loses under another, in points, over pairs and datasets; None with one seed.
+
+    The price of adapting every checkpoint once and taking the best: few scores can be expected to lose less.
+
+    Args:
+        truth: what is right.
+    """
+    lost = [
+        np.mean([100 * regret(values[:, a], values[:, b]) for a, b in permutations(range(values.shape[1]), 2)])
+        for _, values in truth.accuracies.values()
+        if values.shape[1] > 1
+    ]
+    return float(np.mean(lost)) if lost else None
 
 
 def values_of(scores: Iterable[MeasuredScore]) -> dict[str, dict[str, dict[str, float]]]:

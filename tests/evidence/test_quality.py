@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import weightedtau
 
-from frontrunner.evidence.quality import Truth, chance, noise_ceiling, quality, truth_of
+from frontrunner.evidence.quality import Truth, chance, noise_ceiling, noise_regret, quality, truth_of
 from frontrunner.evidence.runs import Adaptation, MeasuredRun
+
+SEEDS = {"a": (0.9, 0.6), "b": (0.7, 0.7), "c": (0.5, 0.5)}
 
 
 def run(
@@ -29,6 +31,13 @@ def run(
         checkpoint_digest="c",
         finished=datetime(2026, 1, 1, tzinfo=UTC),
     )
+
+
+def test_the_price_of_one_seed_is_what_its_pick_loses_under_the_other() -> None:
+    """By the first seed a is the best, which loses 10 points under the second; by that one b, which loses 20."""
+    runs = [run("pets", name, seed, value) for name, values in SEEDS.items() for seed, value in enumerate(values)]
+    assert noise_regret(truth_of(runs, "full")) == pytest.approx(15.0)
+    assert noise_regret(truth_of([each for each in runs if each.seed == 0], "full")) is None
 
 
 def test_truth_is_of_the_seeds_that_all_checkpoints_share_and_never_of_diverged_runs() -> None:
