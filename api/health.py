@@ -7,11 +7,12 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from api.state import State, StateDependency
 from migrations import is_current
 from models import WorkerRow, database_now
+from models.database import reason_of
 
 router = APIRouter(tags=["health"])
 
@@ -54,7 +55,7 @@ def _database(state: State) -> str:
     try:
         return "ok" if is_current(state.database) else "its schema is not current: run 'frontrunner admin migrate'"
     except SQLAlchemyError as error:
-        return f"unreachable: {type(error).__name__}"
+        return f"unreachable: {reason_of(error) if isinstance(error, DBAPIError) else type(error).__name__}"
 
 
 def _broker(state: State) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import String, cast, select, update
 from sqlalchemy.orm import Session
@@ -23,6 +24,7 @@ from models.base import database_now
 from models.checkpoint import CheckpointRow
 from models.checkpoint_cost import CostRow
 from models.database import Database
+from models.upsert import upsert
 
 IN_HUBS = "hubs"
 IN_LISTS = "lists"
@@ -33,57 +35,73 @@ _LENGTHS = {"pretraining": 500, "base_model": 255, "license": 100, "architecture
 def store_catalogue(session: Session, catalogue: Catalogue) -> None:
     """Write what was found in our hubs; checkpoints that are no longer found stay known but are not offered."""
     now = _now(session)
-    known = {row.id: row for row in session.scalars(select(CheckpointRow).where(CheckpointRow.origin == IN_HUBS))}
+    columns = select(CheckpointRow.id, CheckpointRow.digest).where(
+        CheckpointRow.origin == IN_HUBS, CheckpointRow.error_code.is_(None)
+    )
+    known = dict(session.execute(columns).tuples().all())
     session.execute(update(CheckpointRow).where(CheckpointRow.origin == IN_HUBS).values(available=False))
-    for found in catalogue.checkpoints:
-        row = known.get(found.id)
-        if row is None or row.digest != found.digest or row.description is None:
-            row = session.merge(_row(ListedCheckpoint.of(found), IN_HUBS, now))
-            row.label_names = list(label_names(found)) or None
-        row.digest, row.description = found.digest, found.model_dump(mode="json")
-        row.error_code = row.error_reason = None
-        row.available, row.seen_at = True, now
+    same = [found for found in catalogue.checkpoints if known.get(found.id) == found.digest]
+    new = [found for found in catalogue.checkpoints if known.get(found.id) != found.digest]
+    # Of one that has not changed only the path may have: its names of classes need not be read again.
+    for found in same:
+        row = {"description": found.model_dump(mode="json"), "available": True, "seen_at": now}
+        session.execute(update(CheckpointRow).where(CheckpointRow.id == found.id).values(row))
+    upsert(
+        session,
+        CheckpointRow,
+        [
+            _row(ListedCheckpoint.of(found), IN_HUBS, now)
+            | {
+                "digest": found.digest,
+                "description": found.model_dump(mode="json"),
+                "label_names": list(label_names(found)) or None,
+                "error_code": None,
+                "error_reason": None,
+            }
+            for found in new
+        ],
+    )
     usable = {found.id for found in catalogue.checkpoints}
-    for broken in catalogue.skipped:
-        if broken.checkpoint not in usable:
-            session.merge(
-                CheckpointRow(
-                    id=broken.checkpoint,
-                    origin=IN_HUBS,
-                    digest=None,
-                    description=None,
-                    searched=broken.checkpoint.lower(),
-                    error_code=broken.code,
-                    error_reason=broken.reason[:1000],
-                    available=True,
-                    seen_at=now,
-                )
-            )
+    upsert(
+        session,
+        CheckpointRow,
+        [
+            {
+                "id": broken.checkpoint,
+                "origin": IN_HUBS,
+                "digest": None,
+                "description": None,
+                "searched": broken.checkpoint.lower(),
+                "error_code": broken.code,
+                "error_reason": broken.reason[:1000],
+                "available": True,
+                "seen_at": now,
+            }
+            for broken in catalogue.skipped
+            if broken.checkpoint not in usable
+        ],
+    )
 
 
 def store_listed(session: Session, listed: Iterable[ListedCheckpoint]) -> int:
     """Write what a list says; returns how many. What is in our own hubs is known better and stays as it is."""
     now = _now(session)
     ours = set(session.scalars(select(CheckpointRow.id).where(CheckpointRow.origin == IN_HUBS)))
-    count = 0
-    for entry in listed:
-        if entry.id not in ours:
-            session.merge(_row(entry, IN_LISTS, now))
-            count += 1
-    return count
+    rows = [_row(entry, IN_LISTS, now) for entry in listed if entry.id not in ours]
+    upsert(session, CheckpointRow, rows)
+    return len(rows)
 
 
 def store_cost(session: Session, checkpoint_digest: str, cost: ReadingCost) -> None:
     """Remember what reading a checkpoint took; the last measurement on a device counts."""
-    session.merge(
-        CostRow(
-            checkpoint_digest=checkpoint_digest,
-            device=cost.device[:100],
-            latency_ms=cost.latency_ms,
-            memory_mb=cost.memory_mb,
-            measured_at=_now(session),
-        )
-    )
+    row = {
+        "checkpoint_digest": checkpoint_digest,
+        "device": cost.device[:100],
+        "latency_ms": cost.latency_ms,
+        "memory_mb": cost.memory_mb,
+        "measured_at": _now(session),
+    }
+    upsert(session, CostRow, [row])
 
 
 def refresh_catalogue(database: Database, settings: Settings) -> None:
@@ -150,18 +168,18 @@ def search_catalogue(
     return session.scalars(query.order_by(CheckpointRow.id).limit(limit + 1)).all()
 
 
-def _row(entry: ListedCheckpoint, origin: str, now: float) -> CheckpointRow:
+def _row(entry: ListedCheckpoint, origin: str, now: float) -> dict[str, Any]:
     stated = entry.model_dump(exclude={"tags", *_LENGTHS})
-    cut = {name: value[:length] for name, length in _LENGTHS.items() if (value := getattr(entry, name)) is not None}
-    return CheckpointRow(
+    cut = {name: (getattr(entry, name) or "")[:length] or None for name, length in _LENGTHS.items()}
+    return {
         **stated,
         **cut,
-        origin=origin,
-        tags=list(entry.tags) or None,
-        searched=entry.searched,
-        available=True,
-        seen_at=now,
-    )
+        "origin": origin,
+        "tags": list(entry.tags) or None,
+        "searched": entry.searched,
+        "available": True,
+        "seen_at": now,
+    }
 
 
 def _escaped(text: str) -> str:

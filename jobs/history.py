@@ -7,17 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from frontrunner.evidence.history import PastResult
 from frontrunner.hub.describing.listing import family_of
 from frontrunner.tuning import TuningOutput, TuningPayload
 from models import HistoryRow
+from models.upsert import batches, insert_into
 
 FROM_FILE, FROM_TUNING = "file", "tuning"
-# Rows of one statement: each has twenty values, and SQLite takes 32,766.
-_BATCH = 500
 
 
 def import_results(session: Session, results: Iterable[PastResult]) -> int:
@@ -100,10 +98,13 @@ def _protocol(payload: TuningPayload, output: TuningOutput) -> str:
 
 def _insert(session: Session, rows: Sequence[dict[str, object]]) -> int:
     """Write the rows whose ids are not there; how many those were."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     written = 0
-    for start in range(0, len(rows), _BATCH):
-        statement = insert(HistoryRow).values(list(rows[start : start + _BATCH]))
-        new = statement.on_conflict_do_nothing(index_elements=["id"]).returning(HistoryRow.id)
+    for batch in batches(rows):
+        new = (
+            insert_into(session, HistoryRow)
+            .values(batch)
+            .on_conflict_do_nothing(index_elements=["id"])
+            .returning(HistoryRow.id)
+        )
         written += len(session.scalars(new).all())
     return written

@@ -10,9 +10,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from models import Database
+
+# Of PostgreSQL's advisory locks: one process at a time changes the schema.
+_LOCK = 4_172_025
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
@@ -38,6 +41,8 @@ def _bring(database: Database, move: Callable[[Config, str], None], revision: st
         _free_of_foreign_keys(connection, database.is_sqlite),
         connection.begin(),
     ):
+        if not database.is_sqlite:  # where BEGIN IMMEDIATE has the same effect
+            connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
         config = _config()
         config.attributes["connection"] = connection
         move(config, revision)

@@ -8,11 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, select
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from models.base import database_now
 
 _BUSY_TIMEOUT_MS = 30_000
+_REASON_CHARACTERS = 300
 
 
 class Database:
@@ -54,6 +56,11 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def reason_of(error: DBAPIError) -> str:
+    """What the driver says, on one line and without the statement."""
+    return " ".join(str(error.orig).split())[:_REASON_CHARACTERS]
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

@@ -16,6 +16,7 @@ from jobs.lifecycle import Claim
 from jobs.notification import notify_workers
 from jobs.roles import REAPER, take_role
 from models import Database, WorkerRow, database_now
+from models.upsert import upsert
 
 # Rows of workers that have not been seen for this long are dropped.
 _FORGET_WORKERS_AFTER_S = 3600.0
@@ -50,7 +51,7 @@ class Reaper:
         """Beat once, and recover what is lost if this worker holds the role."""
         with self._database.write_transaction() as session:
             now = session.scalar(select(database_now())) or 0.0
-            session.merge(WorkerRow(id=self._worker_id, seen_at=now))
+            upsert(session, WorkerRow, [{"id": self._worker_id, "seen_at": now}])
             session.execute(delete(WorkerRow).where(WorkerRow.seen_at < now - _FORGET_WORKERS_AFTER_S))
             holds_role = take_role(session, REAPER, self._worker_id, 3 * self._settings.reaper_period_s)
         if not holds_role or time.monotonic() < self._grace_until:
