@@ -126,6 +126,11 @@ class Settings(BaseSettings):
         return self.home / "copies"
 
     @property
+    def speeds(self) -> Path:
+        """Where it is kept how fast this machine reads; safe to delete."""
+        return self.home / "cache" / "speeds"
+
+    @property
     def tunings(self) -> Path:
         """Where tunings of the library keep their state and what they made."""
         return self.home / "tunings"

@@ -143,7 +143,7 @@ class FeatureReader:
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
         self._checkpoint.module.to(self._device)
-        folder = get_settings().home / "speeds"
+        folder = get_settings().speeds
         return choose_backend(self._checkpoint, self._device, inputs, self._examples or 0, folder)
 
     def _extract(self, backend: Backend, inputs: Any) -> Extracted:

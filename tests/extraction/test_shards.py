@@ -11,6 +11,7 @@ from frontrunner.extraction import SHARD_SIZE, FeatureShards
 from frontrunner.hub import FeatureSets, catalogue_of, describe_directory
 from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.progress import Silent, Stage
+from frontrunner.shard import fold
 from frontrunner.store import FolderStore
 from tests.conftest import class_images, write_timm_checkpoint
 
@@ -188,3 +189,61 @@ def test_reading_tells_what_it_took_and_a_cached_reading_does_not(many, hub, tmp
     again = shards_of(many, hub, tmp_path)
     list(again)
     assert again.cost is None
+
+
+def test_a_flipped_bit_in_a_shard_is_found_and_the_shard_computed_again(many, hub, tmp_path):
+    first = shards_of(many, hub, tmp_path)
+    expected = [np.array(shard.features) for shard in first]
+    path = tmp_path / first.cache.key.prefix / f"00000-{SHARD_SIZE}.npy"
+    for position in (200, 90_000, path.stat().st_size - 30):
+        damaged = bytearray(path.read_bytes())
+        damaged[position] ^= 0x40
+        path.write_bytes(damaged)
+        again = shards_of(many, hub, tmp_path)
+        np.testing.assert_array_equal(again[0].features, expected[0])
+        assert again.forward_examples == SHARD_SIZE
+    whole = shards_of(many, hub, tmp_path)
+    list(whole)
+    assert whole.forward_examples == 0
+
+
+def test_a_shard_that_became_nan_does_not_blame_the_checkpoint(many, hub, tmp_path):
+    first = shards_of(many, hub, tmp_path)
+    expected = np.array(first[0].features)
+    path = tmp_path / first.cache.key.prefix / f"00000-{SHARD_SIZE}.npy"
+    stored = path.read_bytes()
+    path.write_bytes(stored[:128] + np.float32("nan").tobytes() + stored[132:])
+    np.testing.assert_array_equal(shards_of(many, hub, tmp_path)[0].features, expected)
+
+
+def test_a_score_that_was_changed_in_the_cache_is_computed_again(colours, hub, tmp_path):
+    from frontrunner.ranking import RankingRequest, rank
+    from frontrunner.settings import Settings
+
+    def logme():
+        request = RankingRequest(checkpoints=("local:resnet",), baselines=False)
+        (line,) = rank(colours, hub=hub, request=request, settings=Settings(home=tmp_path, packages=False)).ranking
+        return line.scores["logme"].value, line.forward_examples
+
+    value, _ = logme()
+    (path,) = tmp_path.rglob("logme.*.json")
+    digits = path.read_bytes()
+    at = digits.index(b'"value": ') + 12
+    path.write_bytes(digits[:at] + (b"7" if digits[at : at + 1] != b"7" else b"3") + digits[at + 1 :])
+    assert logme() == (value, 0)
+
+
+def test_shards_that_several_machines_read_are_scored_as_those_of_one(many, hub, tmp_path):
+    """Whoever reads a shard, the sums are taken over the same bytes in the same order."""
+    alone = fold(shards_of(many, hub, tmp_path / "alone"))
+    for parts in (((0,), (1,)), ((1,), (0,))):
+        root = tmp_path / f"first-{parts[0][0]}"
+        for part in parts:
+            machine = shards_of(many, hub, root)
+            assert [machine[index].features.shape[0] for index in part]
+            assert machine.forward_examples in (SHARD_SIZE, 300 - SHARD_SIZE)
+        scoring = shards_of(many, hub, root)
+        together = fold(scoring)
+        assert scoring.forward_examples == 0
+        np.testing.assert_allclose(together.mean, alone.mean, rtol=1e-9)
+        np.testing.assert_allclose(together.gram, alone.gram, rtol=1e-9)
