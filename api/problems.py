@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DatabaseError, DataError, OperationalError
 from starlette.exceptions import HTTPException
 
+from api.datasets.checking import RETRY_AFTER_S, ChecksBusy
 from frontrunner import errors
 from frontrunner.errors import FrontrunnerError
 from jobs.errors import JobConflict, JobNotFound
@@ -49,6 +50,7 @@ _STATUS: dict[type[FrontrunnerError], int] = {
     FrontrunnerError: 422,
     MalformedRequest: 400,
     NotFound: 404,
+    ChecksBusy: 503,
     JobConflict: 409,
     JobNotFound: 404,
     errors.CheckpointNotFound: 422,
@@ -83,7 +85,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(FrontrunnerError)
     async def _input_error(_request: Request, error: FrontrunnerError) -> JSONResponse:
         status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
-        return problem(status, error.code, type(error).__doc__ or error.code, error.reason)
+        answer = problem(status, error.code, type(error).__doc__ or error.code, error.reason)
+        if isinstance(error, ChecksBusy):
+            answer.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return answer
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:

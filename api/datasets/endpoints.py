@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
 from api.datasets.service import accept_dataset, dataset_options, get_dataset, list_datasets
@@ -68,8 +67,9 @@ class DatasetResource(BaseModel):
 )
 async def create_dataset(request: Request, response: Response, state: StateDependency) -> DatasetResource:
     """Upload and check a dataset. It is refused, with a reason, where nothing could be ranked on it."""
+    state.checks.refuse_if_full()
     upload = await receive_upload(request, state.uploads, state.settings.max_upload_bytes)
-    row, is_new = await run_in_threadpool(accept_dataset, state, upload, dataset_options(upload.fields))
+    row, is_new = await accept_dataset(state, upload, dataset_options(upload.fields))
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/datasets/{row.id}"
     return DatasetResource.of(row)
