@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DatabaseError, DataError, OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 
 from api.datasets.checking import RETRY_AFTER_S, ChecksBusy
@@ -107,6 +107,8 @@ def install(app: FastAPI) -> None:
     async def _refused_by_database(_request: Request, error: DatabaseError) -> JSONResponse:
         if isinstance(error, DataError):  # PostgreSQL's word for a NUL, or a number that no column holds
             return problem(422, "request_invalid", _INVALID, "a value cannot be stored: a NUL, or too large a number")
+        if isinstance(error, IntegrityError):  # what the request rests on went meanwhile
+            return problem(409, "conflict", "Something else changed this.", "nothing was changed; look, and try again")
         if not (isinstance(error, OperationalError) or type(error) is DatabaseError):  # the latter: a damaged file
             raise error
         _log.warning("database_away", error=str(error.orig))

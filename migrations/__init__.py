@@ -12,11 +12,22 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from frontrunner.errors import SchemaUnknown
 from models import Database
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
-    """Bring the schema to a revision, the newest by default; does nothing where it is there already."""
+    """Bring the schema to a revision, the newest by default; does nothing where it is there already.
+
+    Raises:
+        SchemaUnknown: a newer version of this program has been at it.
+    """
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if unknown := set(_revisions(database)) - known:
+        raise SchemaUnknown(
+            f"the database's schema is at revision {', '.join(unknown)}, which this version does not know: a newer one "
+            "has migrated it; run that one, or restore a backup"
+        )
     _bring(database, command.upgrade, revision)
 
 
@@ -27,9 +38,12 @@ def downgrade(database: Database, revision: str) -> None:
 
 def is_current(database: Database) -> bool:
     """Whether the schema is at the newest revision."""
+    return set(_revisions(database)) == set(ScriptDirectory.from_config(_config()).get_heads())
+
+
+def _revisions(database: Database) -> tuple[str, ...]:
     with database.read_transaction() as session:
-        found = MigrationContext.configure(session.connection()).get_current_heads()
-    return set(found) == set(ScriptDirectory.from_config(_config()).get_heads())
+        return MigrationContext.configure(session.connection()).get_current_heads()
 
 
 def _bring(database: Database, move: Callable[[Config, str], None], revision: str) -> None:

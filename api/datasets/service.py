@@ -6,7 +6,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from api.paging import Created
 from api.problems import MalformedRequest
@@ -81,6 +81,8 @@ def _keep(state: State, upload: Upload, options: DatasetOptions, report: Dataset
     try:
         with state.database.write_transaction() as session:
             session.add(row)
+            session.flush()
+            state.uploads.path(upload.blob)  # nobody forgot the same bytes meanwhile
     except IntegrityError:
         is_new = False  # the same data was being checked at the same time; the first row stays
     return get_dataset(state, identifier), is_new
@@ -110,7 +112,8 @@ def dataset_reference(dataset: DatasetRow) -> DatasetReference:
 
 def list_datasets(session: Session, created: Created, limit: int, cursor: str | None) -> list[DatasetRow]:
     """`limit` + 1 datasets after `cursor`, by id."""
-    query = created.narrow(select(DatasetRow), DatasetRow.created_at).order_by(DatasetRow.id).limit(limit + 1)
+    listed = select(DatasetRow).options(defer(DatasetRow.report), defer(DatasetRow.options))
+    query = created.narrow(listed, DatasetRow.created_at).order_by(DatasetRow.id).limit(limit + 1)
     if cursor:
         query = query.where(DatasetRow.id > cursor)
     return list(session.scalars(query))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from frontrunner.commands.common import refusals
 from frontrunner.settings import get_settings
 
 admin = typer.Typer(no_args_is_help=True, help="Maintenance of a service.")
@@ -21,6 +22,7 @@ def migrate() -> None:
     from models import Database
 
     settings = get_settings()
-    settings.home.mkdir(parents=True, exist_ok=True)
-    upgrade(Database(settings.resolved_database_url))
+    with refusals():
+        settings.home.mkdir(parents=True, exist_ok=True)
+        upgrade(Database(settings.resolved_database_url))
     typer.echo("the schema is current")
