@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from api import health, metrics, problems
 from api.checkpoints import endpoints as checkpoints
 from api.datasets import endpoints as datasets
+from api.datasets.checking import CheckPool
 from api.door import AnswerDefects, Door
 from api.jobs import endpoints as jobs
 from api.jobs import events
@@ -60,6 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             registry=registry,
             broker=celery_app(settings),
             store=open_store(settings),
+            checks=CheckPool(settings.check_concurrency),
         )
         app.state.frontrunner = state
         _spare_what_stays()

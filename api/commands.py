@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from frontrunner.commands.common import refusals
 from frontrunner.settings import get_settings
 
 
@@ -22,4 +23,5 @@ def serve(
 
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     serve_until_stopped = serve_api if api_only else serve_with_worker
-    serve_until_stopped(get_settings().model_copy(update=given))
+    with refusals():
+        serve_until_stopped(get_settings().model_copy(update=given))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Literal
 
 from fastapi import APIRouter, Response
@@ -11,13 +14,16 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from api.state import State, StateDependency
 from migrations import is_current
-from models import WorkerRow, database_now
+from models import Base, WorkerRow, database_now
 from models.database import reason_of
 
 router = APIRouter(tags=["health"])
 
 # A worker beats once a reaper period; after three missed ones it is taken for gone.
 _BEATS_MISSED = 3
+# With less room than this an upload, a shard or the database's own log is about to fail.
+MIN_FREE_BYTES = 64 << 20
+_PROBE_BYTES = 64 << 10
 
 
 class Live(BaseModel):
@@ -32,6 +38,7 @@ class Ready(BaseModel):
     database: str
     broker: str
     workers: str
+    storage: str
 
 
 @router.head("/livez", include_in_schema=False)
@@ -44,18 +51,38 @@ async def live() -> Live:
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", operation_id="getReadiness", responses={503: {"model": Ready}})
 def ready(response: Response, state: StateDependency) -> Ready:
-    """Whether jobs are accepted and done: database, broker and workers apart; 503 unless all are ok."""
-    found = Ready(database=_database(state), broker=_broker(state), workers=_workers(state))
-    if {found.database, found.broker, found.workers} != {"ok"}:
+    """Whether jobs are accepted and done: each part apart; 503 unless all are ok."""
+    found = Ready(
+        database=_database(state), broker=_broker(state), workers=_workers(state), storage=_storage(state.settings.home)
+    )
+    if set(found.model_dump().values()) != {"ok"}:
         response.status_code = 503
     return found
 
 
 def _database(state: State) -> str:
     try:
-        return "ok" if is_current(state.database) else "its schema is not current: run 'frontrunner admin migrate'"
+        if not is_current(state.database):
+            return "its schema is not the one that this version expects: run 'frontrunner admin migrate'"
+        with state.database.read_transaction() as session:
+            for table in Base.metadata.sorted_tables:  # a damaged file opens, and fails where it is damaged
+                session.execute(select(table).limit(1)).all()
     except SQLAlchemyError as error:
         return f"unreachable: {reason_of(error) if isinstance(error, DBAPIError) else type(error).__name__}"
+    return "ok"
+
+
+def _storage(home: Path) -> str:
+    """Whether uploads find room: some is left, and a file can be written."""
+    try:
+        if shutil.disk_usage(home).free < MIN_FREE_BYTES:
+            return f"full: less than {MIN_FREE_BYTES:,} bytes are left"
+        with tempfile.TemporaryFile(dir=home) as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+    except OSError as error:
+        return f"not writable: {error.strerror}"
+    return "ok"
 
 
 def _broker(state: State) -> str:

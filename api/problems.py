@@ -9,9 +9,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DatabaseError, DataError, OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 
+from api.datasets.checking import RETRY_AFTER_S, ChecksBusy
 from frontrunner import errors
 from frontrunner.errors import FrontrunnerError
 from jobs.errors import JobConflict, JobNotFound
@@ -49,6 +50,7 @@ _STATUS: dict[type[FrontrunnerError], int] = {
     FrontrunnerError: 422,
     MalformedRequest: 400,
     NotFound: 404,
+    ChecksBusy: 503,
     JobConflict: 409,
     JobNotFound: 404,
     errors.CheckpointNotFound: 422,
@@ -83,7 +85,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(FrontrunnerError)
     async def _input_error(_request: Request, error: FrontrunnerError) -> JSONResponse:
         status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
-        return problem(status, error.code, type(error).__doc__ or error.code, error.reason)
+        answer = problem(status, error.code, type(error).__doc__ or error.code, error.reason)
+        if isinstance(error, ChecksBusy):
+            answer.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return answer
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
@@ -102,6 +107,8 @@ def install(app: FastAPI) -> None:
     async def _refused_by_database(_request: Request, error: DatabaseError) -> JSONResponse:
         if isinstance(error, DataError):  # PostgreSQL's word for a NUL, or a number that no column holds
             return problem(422, "request_invalid", _INVALID, "a value cannot be stored: a NUL, or too large a number")
+        if isinstance(error, IntegrityError):  # what the request rests on went meanwhile
+            return problem(409, "conflict", "Something else changed this.", "nothing was changed; look, and try again")
         if not (isinstance(error, OperationalError) or type(error) is DatabaseError):  # the latter: a damaged file
             raise error
         _log.warning("database_away", error=str(error.orig))

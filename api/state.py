@@ -11,6 +11,7 @@ from celery import Celery
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
+from api.datasets.checking import CheckPool
 from api.jobs.watcher import Watcher
 from frontrunner.hub import Catalogue, HubAccess, with_named
 from frontrunner.settings import Settings
@@ -30,6 +31,7 @@ class State:
     database: Database
     broker: Celery
     store: Store
+    checks: CheckPool
     watcher: Watcher
     registry: CollectorRegistry
     _looked_at: float = field(default=float("-inf"))

@@ -132,7 +132,7 @@ def show_ranking(ranking: Ranking, console: Console) -> None:
     for entry in ranking.skipped:
         if entry.code == ModalityMismatch.code:
             continue
-        console.print(f"skipped {entry.checkpoint}: {entry.reason} \\[{entry.code}]", soft_wrap=True, highlight=False)
+        console.print(f"skipped {entry.checkpoint}: {entry.reason} [{entry.code}]", soft_wrap=True, highlight=False)
     console.print(ranking.summary, style="bold", soft_wrap=True, highlight=False)
     if ranking.outlook is not None:
         _show_outlook(ranking.outlook, console)
@@ -158,9 +158,7 @@ def show_evaluation(found: HubEvaluation, console: Console) -> None:
     console.print(table)
     if found.noise_ceiling is not None:
         console.print(f"two seeds of the truth agree with tau_w {found.noise_ceiling:.2f}", highlight=False)
-    for reason in dict.fromkeys(
-        f"{left.checkpoint} left out: {left.reason} \\[{left.code}]" for left in found.left_out
-    ):
+    for reason in dict.fromkeys(f"{left.checkpoint} left out: {left.reason} [{left.code}]" for left in found.left_out):
         console.print(reason, soft_wrap=True, highlight=False)
     console.print(found.summary, style="bold", soft_wrap=True, highlight=False)
 
@@ -204,7 +202,7 @@ def show_checkpoints(
         )
     console.print(table)
     for broken in skipped:
-        console.print(f"unusable {broken.checkpoint}: {broken.reason} \\[{broken.code}]", soft_wrap=True)
+        console.print(f"unusable {broken.checkpoint}: {broken.reason} [{broken.code}]", soft_wrap=True)
 
 
 def show_listed(found: CatalogueMatches, console: Console) -> None:
@@ -256,7 +254,7 @@ def show_report(report: DatasetReport, console: Console) -> None:
             table.add_row(Text(counted.name), str(counted.train), str(counted.test))
         console.print(table)
         if len(report.classes) > _CLASSES_SHOWN:
-            say(f"and {len(report.classes) - _CLASSES_SHOWN} classes with fewer examples; --json lists all")
+            say(f"and {report.class_count - _CLASSES_SHOWN} classes with fewer examples; --json lists all")
     for warning in report.warnings:
         say(f"warning: {warning}", "yellow")
     for file in report.unreadable[:5]:
@@ -298,7 +296,9 @@ def show_scores(found: ScoreList, console: Console) -> None:
     table.columns[0].no_wrap = table.columns[2].no_wrap = True
     for entry in found.items:
         tasks = "" if len(entry.tasks) == len(EVERY_TASK) else f"; for {', '.join(entry.tasks)}"
-        table.add_row(entry.name, f"{entry.explanation}\n[dim]{entry.citation}{tasks}[/dim]", entry.needs)
+        table.add_row(
+            entry.name, Text.assemble(f"{entry.explanation}\n", (f"{entry.citation}{tasks}", "dim")), entry.needs
+        )
     console.print(table)
 
 

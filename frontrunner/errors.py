@@ -132,6 +132,18 @@ class StoreMisconfigured(FrontrunnerError):
     code = "store_misconfigured"
 
 
+class UnusablePath(FrontrunnerError):
+    """A file or folder of this machine that cannot be read or written as it must be."""
+
+    code = "path_unusable"
+
+
+class SchemaUnknown(FrontrunnerError):
+    """The database's schema is not one that this version knows."""
+
+    code = "schema_unknown"
+
+
 class OutOfMemory(FrontrunnerError):
     """The work needs more memory than this machine, or its GPU, has."""
 

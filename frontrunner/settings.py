@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     log_json: bool = Field(default=True, description="Logs as JSON lines; false for a terminal.")
 
     max_upload_bytes: int = Field(default=20 * GIB, gt=0, description="Largest upload accepted.")
+    check_concurrency: int = Field(default=2, ge=1, description="Uploads that one API process checks at a time.")
     check_timeout_s: float = Field(default=900.0, gt=0, description="Longest check of an uploaded dataset.")
     check_memory_bytes: int = Field(default=8 * GIB, gt=0, description="Address space of a dataset's check.")
 

@@ -23,6 +23,18 @@ class JobNotOver(JobConflict):
     code = "job_not_over"
 
 
+class DatasetInUse(JobConflict):
+    """A job that is not over reads the dataset."""
+
+    code = "dataset_in_use"
+
+
+class DatasetGone(JobConflict):
+    """A dataset that the job reads was deleted."""
+
+    code = "dataset_gone"
+
+
 class NothingToRetry(JobConflict):
     """Every step of the job succeeded, or the job is not over."""
 

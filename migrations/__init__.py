@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, select
 
+from frontrunner.errors import SchemaUnknown
 from models import Database
 
 # Of PostgreSQL's advisory locks: one process at a time changes the schema.
@@ -19,7 +20,17 @@ _LOCK = 4_172_025
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
-    """Bring the schema to a revision, the newest by default; does nothing where it is there already."""
+    """Bring the schema to a revision, the newest by default; does nothing where it is there already.
+
+    Raises:
+        SchemaUnknown: a newer version of this program has been at it.
+    """
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if unknown := set(_revisions(database)) - known:
+        raise SchemaUnknown(
+            f"the database's schema is at revision {', '.join(unknown)}, which this version does not know: a newer one "
+            "has migrated it; run that one, or restore a backup"
+        )
     _bring(database, command.upgrade, revision)
 
 
@@ -30,9 +41,12 @@ def downgrade(database: Database, revision: str) -> None:
 
 def is_current(database: Database) -> bool:
     """Whether the schema is at the newest revision."""
+    return set(_revisions(database)) == set(ScriptDirectory.from_config(_config()).get_heads())
+
+
+def _revisions(database: Database) -> tuple[str, ...]:
     with database.read_transaction() as session:
-        found = MigrationContext.configure(session.connection()).get_current_heads()
-    return set(found) == set(ScriptDirectory.from_config(_config()).get_heads())
+        return MigrationContext.configure(session.connection()).get_current_heads()
 
 
 def _bring(database: Database, move: Callable[[Config, str], None], revision: str) -> None:

@@ -14,10 +14,12 @@ import structlog
 from celery import Celery
 from celery.signals import worker_shutting_down
 
+from frontrunner.errors import SchemaUnknown
 from frontrunner.logs import configure_logs
 from frontrunner.settings import Settings
 from jobs.catalogue import refresh_catalogue
 from jobs.notification import LOOK_FOR_WORK, QUEUES, celery_app
+from migrations import is_current
 from models import Database
 from workers.maintenance import Maintenance
 from workers.reaper import Reaper
@@ -49,6 +51,8 @@ def run_worker(settings: Settings, queues: tuple[str, ...] = QUEUES, *, until_st
     configure_logs(settings.log_level, as_json=settings.log_json)
     settings.messages.mkdir(parents=True, exist_ok=True)
     database = Database(settings.resolved_database_url)
+    if not is_current(database):
+        raise SchemaUnknown("the database's schema is not this version's: run 'frontrunner admin migrate'")
     refresh_catalogue(database, settings)
     supervisor = Supervisor(database, settings, queues)
     app = build_app(settings, supervisor)

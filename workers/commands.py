@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from frontrunner.commands.common import refusals
 from frontrunner.settings import get_settings
 
 
@@ -17,7 +18,8 @@ def worker(
     from jobs.notification import QUEUES
     from workers.app import run_worker
 
-    run_worker(get_settings(), tuple(queue) if queue else QUEUES, until_stdin_closes=until_stdin_closes)
+    with refusals():
+        run_worker(get_settings(), tuple(queue) if queue else QUEUES, until_stdin_closes=until_stdin_closes)
 
 
 def maintain() -> None:

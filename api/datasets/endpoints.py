@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
 from api.datasets.service import accept_dataset, dataset_options, get_dataset, list_datasets
@@ -16,6 +15,7 @@ from api.state import StateDependency
 from api.times import instant
 from api.uploads import receive_upload
 from frontrunner.data import DatasetOptions, DatasetReport
+from jobs import datasets
 from jobs.records import report_of
 from models import DatasetRow
 
@@ -42,13 +42,23 @@ def form_schema(**fields: Any) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-class DatasetResource(BaseModel):
-    """A dataset that was accepted."""
+class DatasetSummary(BaseModel):
+    """A dataset in a list, without its report."""
 
     id: str = Field(description="Names the content: the same data has the same id.")
     name: str
     bytes: int
     created_at: datetime | None
+
+    @classmethod
+    def in_list(cls, row: DatasetRow) -> DatasetSummary:
+        """The summary of a row."""
+        return cls(id=row.id, name=row.name, bytes=row.bytes, created_at=instant(row.created_at))
+
+
+class DatasetResource(DatasetSummary):
+    """A dataset that was accepted."""
+
     report: DatasetReport
 
     @classmethod
@@ -68,8 +78,9 @@ class DatasetResource(BaseModel):
 )
 async def create_dataset(request: Request, response: Response, state: StateDependency) -> DatasetResource:
     """Upload and check a dataset. It is refused, with a reason, where nothing could be ranked on it."""
+    state.checks.refuse_if_full()
     upload = await receive_upload(request, state.uploads, state.settings.max_upload_bytes)
-    row, is_new = await run_in_threadpool(accept_dataset, state, upload, dataset_options(upload.fields))
+    row, is_new = await accept_dataset(state, upload, dataset_options(upload.fields))
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/datasets/{row.id}"
     return DatasetResource.of(row)
@@ -78,11 +89,11 @@ async def create_dataset(request: Request, response: Response, state: StateDepen
 @router.get("", operation_id="listDatasets")
 def read_datasets(
     state: StateDependency, created: CreatedDependency, limit: Limit = 50, cursor: Cursor = None
-) -> Page[DatasetResource]:
-    """List datasets, by id."""
+) -> Page[DatasetSummary]:
+    """List datasets, by id; each one's own address has its report."""
     with state.database.read_transaction() as session:
         rows = list_datasets(session, created, limit, cursor)
-    items = [DatasetResource.of(row) for row in rows[:limit]]
+    items = [DatasetSummary.in_list(row) for row in rows[:limit]]
     return Page(items=items, next=items[-1].id if len(rows) > limit else None)
 
 
@@ -90,3 +101,11 @@ def read_datasets(
 def read_dataset(dataset_id: str, state: StateDependency) -> DatasetResource:
     """Read one dataset and its report."""
     return DatasetResource.of(get_dataset(state, dataset_id))
+
+
+@router.delete("/{dataset_id}", operation_id="deleteDataset", status_code=204)
+def delete_dataset(dataset_id: str, state: StateDependency) -> None:
+    """Forget a dataset, its bytes and its cached features; refused while a job reads it. Results of jobs stay."""
+    with state.database.write_transaction() as session:
+        leftovers = datasets.delete_dataset(session, dataset_id)
+    leftovers.remove(state.store)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from api.paging import Created
 from api.problems import MalformedRequest
 from api.state import State
 from api.uploads import Upload
-from frontrunner.data import DatasetOptions, DatasetReference, dataset_id
+from frontrunner.data import DatasetOptions, DatasetReference, DatasetReport, dataset_id
 from frontrunner.data.isolation import check_isolated
 from frontrunner.errors import DatasetNotFound
 from jobs.records import report_of
@@ -39,18 +40,23 @@ def dataset_options(fields: dict[str, str], *beside: str) -> DatasetOptions:
         raise MalformedRequest(f"dataset options: {error.errors()[0]['msg']}") from error
 
 
-def accept_dataset(state: State, upload: Upload, options: DatasetOptions) -> tuple[DatasetRow, bool]:
+async def accept_dataset(state: State, upload: Upload, options: DatasetOptions) -> tuple[DatasetRow, bool]:
     """Check an uploaded dataset and keep it; whether it is new. The same data is checked and stored once.
 
     Raises:
         InvalidDataset: nothing can be ranked on it; nothing is kept of it in the database.
+        ChecksBusy: it cannot be checked now.
     """
     digest = options.identity(upload.blob)
-    with state.database.read_transaction() as session:
-        known = session.get(DatasetRow, dataset_id(digest))
+    known = await run_in_threadpool(_find, state, dataset_id(digest))
     if known is not None:
         return known, False
-    report = check_isolated(
+    report = await state.checks.run(lambda: _check(state, upload, options, digest))
+    return await run_in_threadpool(_keep, state, upload, options, report)
+
+
+def _check(state: State, upload: Upload, options: DatasetOptions, digest: str) -> DatasetReport:
+    return check_isolated(
         state.uploads.path(upload.blob),
         options,
         digest=digest,
@@ -58,6 +64,10 @@ def accept_dataset(state: State, upload: Upload, options: DatasetOptions) -> tup
         timeout_s=state.settings.check_timeout_s,
         memory_bytes=state.settings.check_memory_bytes,
     )
+
+
+def _keep(state: State, upload: Upload, options: DatasetOptions, report: DatasetReport) -> tuple[DatasetRow, bool]:
+    digest = report.digest
     row = DatasetRow(
         id=dataset_id(digest),
         digest=digest,
@@ -71,6 +81,8 @@ def accept_dataset(state: State, upload: Upload, options: DatasetOptions) -> tup
     try:
         with state.database.write_transaction() as session:
             session.add(row)
+            session.flush()
+            state.uploads.path(upload.blob)  # nobody forgot the same bytes meanwhile
     except IntegrityError:
         is_new = False  # the same data was being checked at the same time; the first row stays
     return get_dataset(state, identifier), is_new
@@ -82,11 +94,15 @@ def get_dataset(state: State, identifier: str) -> DatasetRow:
     Raises:
         DatasetNotFound: there is none.
     """
-    with state.database.read_transaction() as session:
-        row = session.get(DatasetRow, identifier)
+    row = _find(state, identifier)
     if row is None:
         raise DatasetNotFound(f"there is no dataset '{identifier}'; POST it to /v1/datasets first")
     return row
+
+
+def _find(state: State, identifier: str) -> DatasetRow | None:
+    with state.database.read_transaction() as session:
+        return session.get(DatasetRow, identifier)
 
 
 def dataset_reference(dataset: DatasetRow) -> DatasetReference:
@@ -96,7 +112,8 @@ def dataset_reference(dataset: DatasetRow) -> DatasetReference:
 
 def list_datasets(session: Session, created: Created, limit: int, cursor: str | None) -> list[DatasetRow]:
     """`limit` + 1 datasets after `cursor`, by id."""
-    query = created.narrow(select(DatasetRow), DatasetRow.created_at).order_by(DatasetRow.id).limit(limit + 1)
+    listed = select(DatasetRow).options(defer(DatasetRow.report), defer(DatasetRow.options))
+    query = created.narrow(listed, DatasetRow.created_at).order_by(DatasetRow.id).limit(limit + 1)
     if cursor:
         query = query.where(DatasetRow.id > cursor)
     return list(session.scalars(query))

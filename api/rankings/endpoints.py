@@ -79,6 +79,7 @@ async def create_recommendation(
     request: Request, response: Response, state: StateDependency, submission: SubmissionDependency
 ) -> JobResource:
     """Upload a dataset and rank checkpoints for it in one request: `file`, and `options` as JSON."""
+    state.checks.refuse_if_full()
     upload = await receive_upload(request, state.uploads, state.settings.max_upload_bytes)
     try:
         options = RankingOptions.model_validate_json(upload.fields.get("options") or "{}")
@@ -86,8 +87,9 @@ async def create_recommendation(
         first = error.errors()[0]
         raise MalformedRequest(f"options: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
+    dataset, _ = await accept_dataset(state, upload, dataset_options(upload.fields, "options"))
+
     def accept() -> JobResource:
-        dataset, _ = accept_dataset(state, upload, dataset_options(upload.fields, "options"))
         return submission.accept(response, job_of_ranking(state, dataset, options.ranking, options.following))
 
     return await run_in_threadpool(accept)

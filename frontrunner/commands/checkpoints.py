@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
 
 from frontrunner.commands.common import HubOption, JsonOption, print_json, refusals
 from frontrunner.settings import get_settings
+from frontrunner.terminal import Terminal
 
 checkpoints = typer.Typer(help="List the checkpoints of the hubs, search the catalogue, fill it.")
 
@@ -29,4 +29,4 @@ def list_checkpoints(hub: HubOption = None, json: JsonOption = False) -> None:
         if json:
             print_json(catalogue)
         else:
-            show_checkpoints(catalogue.checkpoints, catalogue.skipped, Console())
+            show_checkpoints(catalogue.checkpoints, catalogue.skipped, Terminal())

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 
-from frontrunner.errors import FrontrunnerError, InvalidDataset, NoCheckpoints, NothingRanked
+from frontrunner.errors import FrontrunnerError, InvalidDataset, NoCheckpoints, NothingRanked, UnusablePath
+from frontrunner.terminal import Terminal, plain
 
 if TYPE_CHECKING:
     from frontrunner.data import DatasetOptions
@@ -105,11 +105,15 @@ def refusals() -> Iterator[None]:
         yield
     except FrontrunnerError as error:
         _refuse(error)
+    except OSError as error:  # a home that is read-only, a file that may not be read
+        if error.filename is None:
+            raise
+        _refuse(UnusablePath(f"{error.filename}: {error.strerror}"))
 
 
 def _refuse(error: FrontrunnerError) -> NoReturn:
-    Console(stderr=True).print(f"[bold red]{error.code}[/bold red]: ", end="")
-    typer.echo(error.reason, err=True)
+    Terminal(stderr=True).print(error.code, style="bold red", end=": ", highlight=False)
+    typer.echo(plain(error.reason), err=True)
     raise typer.Exit(next(status for kind, status in _EXIT if isinstance(error, kind)))
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from frontrunner.commands.common import (
     ImageOption,
@@ -20,6 +19,7 @@ from frontrunner.commands.common import (
     print_json,
     refusals,
 )
+from frontrunner.terminal import Terminal
 
 
 def datasets(
@@ -42,4 +42,4 @@ def datasets(
         if json:
             print_json(report)
         else:
-            show_report(report, Console())
+            show_report(report, Terminal())

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from frontrunner.commands.common import (
     AdaptationOption,
@@ -21,6 +20,7 @@ from frontrunner.commands.common import (
     print_json,
     refusals,
 )
+from frontrunner.terminal import Terminal
 
 
 def evaluate(
@@ -49,7 +49,7 @@ def evaluate(
 
         protocol = Protocol(image_size=image_size, examples=max_examples, epochs=epochs)
         options = dataset_options(None, label, None, text=text, image=image, split=split)
-        with progress_bars(Console(stderr=True), quiet=json) as progress:
+        with progress_bars(Terminal(stderr=True), quiet=json) as progress:
             found = evaluate_hub(
                 datasets,
                 hub=hub,
@@ -62,4 +62,4 @@ def evaluate(
         if json:
             print_json(found)
         else:
-            show_evaluation(found, Console())
+            show_evaluation(found, Terminal())

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from frontrunner.commands.common import JsonOption, print_json, refusals
+from frontrunner.terminal import Terminal
 
 if TYPE_CHECKING:
     from frontrunner.evidence.evaluation import Comparison, HistoryEvaluation
@@ -56,10 +56,10 @@ def evaluate(
         if json:
             print_json(found)
         else:
-            _show(found, read, int(collapsed.sum()), drop_collapsed, Console())
+            _show(found, read, int(collapsed.sum()), drop_collapsed, Terminal())
 
 
-def _show(found: HistoryEvaluation, read: HistoryFile, collapsed: int, drop_collapsed: bool, console: Console) -> None:
+def _show(found: HistoryEvaluation, read: HistoryFile, collapsed: int, drop_collapsed: bool, console: Terminal) -> None:
     """Two tables and what was left out, in 80 columns."""
 
     def say(line: str, style: str = "") -> None:
@@ -95,7 +95,7 @@ def _show(found: HistoryEvaluation, read: HistoryFile, collapsed: int, drop_coll
     )
 
 
-def _show_comparison(title: str, comparison: Comparison, console: Console) -> None:
+def _show_comparison(title: str, comparison: Comparison, console: Terminal) -> None:
     from frontrunner.display import titled_table
 
     table = titled_table(

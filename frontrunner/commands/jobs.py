@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from frontrunner.commands.common import refusals
+from frontrunner.terminal import Terminal
 
 if TYPE_CHECKING:
     from frontrunner.client import Client
@@ -43,7 +43,7 @@ def list_jobs(
         progress = job["progress"]
         steps = f"{progress['steps_done']}/{progress['steps_total']}"
         table.add_row(job["id"], job["kind"], job["status"], steps, job["created_at"])
-    Console().print(table)
+    Terminal().print(table)
 
 
 @jobs.command()

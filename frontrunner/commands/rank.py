@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from frontrunner.commands.common import (
     AdaptationOption,
@@ -29,6 +28,7 @@ from frontrunner.commands.common import (
     refusals,
 )
 from frontrunner.settings import get_settings
+from frontrunner.terminal import Terminal
 
 if TYPE_CHECKING:
     from frontrunner.data import DatasetOptions
@@ -131,7 +131,7 @@ def _rank(
     from frontrunner import ranking
     from frontrunner.display import progress_bars
 
-    with progress_bars(Console(stderr=True), quiet=quiet) as progress:
+    with progress_bars(Terminal(stderr=True), quiet=quiet) as progress:
         return ranking.rank(dataset, hub=hub, request=request, options=options, progress=progress)
 
 
@@ -143,4 +143,4 @@ def _print_ranking(ranking: Ranking, top: int | None, as_json: bool) -> None:
     if as_json:
         print_json(ranking)
     else:
-        show_ranking(ranking, Console())
+        show_ranking(ranking, Terminal())

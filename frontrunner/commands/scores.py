@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
 from frontrunner.commands.common import JsonOption, print_json
+from frontrunner.terminal import Terminal
 
 
 def scores(json: JsonOption = False) -> None:
@@ -16,4 +15,4 @@ def scores(json: JsonOption = False) -> None:
     if json:
         print_json(found)
     else:
-        show_scores(found, Console())
+        show_scores(found, Terminal())

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from frontrunner.commands.common import (
     HubOption,
@@ -21,6 +20,7 @@ from frontrunner.commands.common import (
     print_json,
     refusals,
 )
+from frontrunner.terminal import Terminal
 
 
 def source(
@@ -44,7 +44,7 @@ def source(
         from frontrunner.ranking import register_source
 
         options = dataset_options(task, label, input, text=text, image=image, split=split)
-        with progress_bars(Console(stderr=True), quiet=json) as progress:
+        with progress_bars(Terminal(stderr=True), quiet=json) as progress:
             kept = register_source(
                 checkpoint, dataset, hub=hub, options=options, max_examples=max_examples, progress=progress
             )

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from frontrunner.commands.common import (
     HubOption,
@@ -20,6 +19,7 @@ from frontrunner.commands.common import (
     print_json,
     refusals,
 )
+from frontrunner.terminal import Terminal
 
 tasks = typer.Typer(no_args_is_help=True, help="Compare datasets as tasks.")
 
@@ -50,9 +50,9 @@ def distance(
 
         request = TaskDistanceRequest(checkpoint=checkpoint, beta=beta, max_examples=max_examples, seed=seed)
         options = dataset_options(None, label, input, text=text, image=image, split=split)
-        with progress_bars(Console(stderr=True), quiet=json) as progress:
+        with progress_bars(Terminal(stderr=True), quiet=json) as progress:
             found = compare_datasets(datasets, checkpoint, hub=hub, request=request, options=options, progress=progress)
         if json:
             print_json(found)
         else:
-            show_task_distances(found, Console())
+            show_task_distances(found, Terminal())

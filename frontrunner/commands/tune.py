@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from frontrunner.commands.common import (
     HubOption,
@@ -26,6 +25,7 @@ from frontrunner.commands.common import (
     print_json,
     refusals,
 )
+from frontrunner.terminal import Terminal
 
 if TYPE_CHECKING:
     from frontrunner.tuning import TuningRequest
@@ -109,14 +109,14 @@ def tune(
         if out is not None and not request.method.exports_plain_models:
             raise typer.BadParameter(f"{request.method.name} makes no plain model", param_hint="--out")
         options = dataset_options(None, label, input, text=text, image=image, split=split)
-        with progress_bars(Console(stderr=True), quiet=json) as progress:
+        with progress_bars(Terminal(stderr=True), quiet=json) as progress:
             output = tune_here(dataset, request, hub=hub, top=top, source=source, options=options, progress=progress)
         if out is not None:
             shutil.copytree(Path(output.folder) / output.models[0].folder, out)
         if json:
             print_json(output)
         else:
-            show_tuning(output, Console())
+            show_tuning(output, Terminal())
 
 
 def _numbers(options: list[str]) -> dict[str, str]:

@@ -17,9 +17,11 @@ from frontrunner.data.tables.cells import Column
 from frontrunner.data.tables.input_columns import is_id
 from frontrunner.data.tables.label_forms import Labels
 from frontrunner.data.tables.labels import read_labels
-from frontrunner.errors import EmptyDataset, UnlabelledDataset, UnreadableDataset
+from frontrunner.errors import DatasetTooLarge, EmptyDataset, InvalidDataset, UnlabelledDataset, UnreadableDataset
 
 LABEL_KEYS = ("labels", "label", "y", "targets", "target")
+# Each set of features is ranked as a checkpoint: a step of a job.
+MAX_ARRAYS = 1000
 _SPLIT_KEYS = ("split", "splits")
 
 
@@ -79,11 +81,13 @@ def open_arrays(name: str, digest: str, path: Path, options: DatasetOptions) -> 
 def _loaded(name: str, path: Path) -> dict[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(path) as container:
+            if len(container.namelist()) > MAX_ARRAYS:
+                raise DatasetTooLarge(f"{name} holds more than {MAX_ARRAYS:,} arrays")
             if any(info.file_size > 16 * MAX_MEMBER_BYTES for info in container.infolist()):
                 raise UnreadableDataset(f"{name} holds an array larger than {16 * MAX_MEMBER_BYTES:,} bytes")
         with np.load(path, allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
-    except UnreadableDataset:
+    except InvalidDataset:
         raise
     except MemoryError:
         raise

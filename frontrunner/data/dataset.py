@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, TypeAlias
 
@@ -93,11 +92,6 @@ class Split:
             None if self.labels is None else self.labels[indices],
             None if self.targets is None else self.targets[indices],
         )
-
-    def without(self, keys: Collection[Key]) -> Split:
-        """The examples whose key is not in `keys`."""
-        left_out = set(keys)
-        return self.take(np.array([i for i, key in enumerate(self.keys) if key not in left_out], dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -217,11 +211,14 @@ class Dataset:
         """The public id: `ds_` and 128 bits of the digest."""
         return dataset_id(self.digest)
 
-    def without(self, keys: Collection[Key]) -> Dataset:
-        """The dataset less the examples with these keys."""
-        if not keys:
+    def without(self, left_out: NDArray[np.bool_]) -> Dataset:
+        """The dataset less some examples: (n,) True for each of those, training examples first."""
+        if not left_out.any():
             return self
-        return replace(self, train=self.train.without(keys), test=self.test.without(keys))
+        kept_train, kept_test = np.split(~left_out, [len(self.train)])
+        return replace(
+            self, train=self.train.take(np.flatnonzero(kept_train)), test=self.test.take(np.flatnonzero(kept_test))
+        )
 
 
 def dataset_id(digest: str) -> str:

@@ -87,7 +87,7 @@ class FolderFiles:
         try:
             path = (self.root / name).resolve()
             return path.is_relative_to(self.root) and path.is_file()
-        except (OSError, ValueError):  # a name too long, or with a NUL
+        except (OSError, ValueError, RuntimeError):  # a name too long, or with a NUL; a link in a circle
             return False
 
     def read(self, name: str) -> bytes:
@@ -105,7 +105,7 @@ class FolderFiles:
             return path.read_bytes()
         except OSError as error:
             raise UnreadableDataset(f"{name} cannot be read: {error.strerror}") from error
-        except ValueError as error:  # a NUL in a name
+        except (ValueError, RuntimeError) as error:  # a NUL in a name, a link in a circle
             raise UnreadableDataset(f"{name!r} is no name of a file: {error}") from error
 
     def _walk(self, folder: Path, prefix: str, above: frozenset[Path]) -> Iterator[str]:
@@ -123,8 +123,11 @@ class FolderFiles:
                 continue
             path = folder / entry.name
             if entry.is_symlink():
-                path = path.resolve()
-                if not path.is_relative_to(self.root) or not path.exists():
+                try:
+                    path = path.resolve(strict=True)
+                except (OSError, RuntimeError):  # it leads nowhere, or round in a circle
+                    path = Path(os.sep)
+                if not path.is_relative_to(self.root):
                     self._left_out[_OUTSIDE] += 1
                     continue
             if entry.is_file():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import resource
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import structlog
@@ -21,6 +23,8 @@ from frontrunner.processes import module_command
 
 # Characters of a child's trace that the log keeps.
 _LONGEST_TRACE = 20_000
+# That a check may have open at a time.
+_MAX_FILES = 256
 _log = structlog.wrap_logger(logging.getLogger("frontrunner.data"))
 
 
@@ -43,40 +47,66 @@ def check_isolated(
         "memory_bytes": memory_bytes,
     }
     environment = {key: os.environ[key] for key in ("PATH", "LANG", "PYTHONPATH", "VIRTUAL_ENV") if key in os.environ}
+    status, said, trace = _in_child(json.dumps(work), environment, timeout_s)
+    if status is None:
+        raise DatasetTooLarge(f"checking {name} took longer than {timeout_s:g} s")
     try:
-        done = subprocess.run(
-            module_command(__name__),
-            input=json.dumps(work),
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            env=environment | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise DatasetTooLarge(f"checking {name} took longer than {timeout_s:g} s") from None
-    try:
-        answer = json.loads(done.stdout)
+        answer = json.loads(said)
     except ValueError:
-        _log.error("dataset_check_crashed", dataset=name, status=done.returncode, trace=done.stderr[-_LONGEST_TRACE:])
-        if done.returncode >= 0:
+        _log.error("dataset_check_crashed", dataset=name, status=status, trace=trace[-_LONGEST_TRACE:])
+        if status >= 0:
             raise InternalError(
-                f"the check of {name} ended without an answer (status {done.returncode}): this is a defect of "
+                f"the check of {name} ended without an answer (status {status}): this is a defect of "
                 "Frontrunner and not of your data; its log has the trace, please report it"
             ) from None
         raise UnreadableDataset(
-            f"a decoder crashed while checking {name} (signal {-done.returncode}); the data is likely damaged"
+            f"a decoder crashed while checking {name} (signal {-status}); the data is likely damaged"
         ) from None
     if answer.get("code") == InternalError.code:
-        _log.error("dataset_check_failed", dataset=name, trace=done.stderr[-_LONGEST_TRACE:])
+        _log.error("dataset_check_failed", dataset=name, trace=trace[-_LONGEST_TRACE:])
     if "code" in answer:
         raise error_of(answer["code"], answer["reason"])
     return DatasetReport.model_validate(answer)
 
 
+def _in_child(work: str, environment: dict[str, str], timeout_s: float) -> tuple[int | None, str, str]:
+    """Run a check; its status (None where it took too long and was killed), what it said, and its stderr.
+
+    The child's stdin stays open until it is over: its end tells the child that we are gone.
+    """
+    read_end, write_end = os.pipe()
+    with os.fdopen(write_end, "wb", buffering=0) as instruction:
+        with subprocess.Popen(
+            module_command(__name__),
+            stdin=read_end,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=environment | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        ) as child:
+            os.close(read_end)
+            try:
+                with contextlib.suppress(BrokenPipeError):  # it says why on its stderr
+                    instruction.write(f"{work}\n".encode())
+                said, trace = child.communicate(timeout=timeout_s)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                return None, "", ""
+            except BaseException:
+                child.kill()
+                raise
+        return child.returncode, said, trace
+
+
 def _main() -> None:
-    work = json.load(sys.stdin)
+    work = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     resource.setrlimit(resource.RLIMIT_AS, (work["memory_bytes"], work["memory_bytes"]))
+    # Nothing is written, no core either, and a handful of files is opened: the dataset and our own modules.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_FILES, _MAX_FILES))
     try:
         with explained(work["name"]):
             dataset = open_dataset(
@@ -88,6 +118,14 @@ def _main() -> None:
     except MemoryError:
         answer = json.dumps({"code": DatasetTooLarge.code, "reason": "the check needs more memory than it may use"})
     sys.stdout.write(answer)
+    sys.stdout.flush()
+    # Libraries' threads abort now and then while the interpreter is taken down; the answer is out.
+    os._exit(0)
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from frontrunner.data.table_datasets import open_tables
 from frontrunner.data.table_inputs import Images
 from frontrunner.data.table_parts import TablePart
 from frontrunner.data.tables import WORKBOOK, read_table
-from frontrunner.errors import DatasetNotFound, EmptyDataset
+from frontrunner.errors import DatasetNotFound, EmptyDataset, UnreadableDataset
 from frontrunner.files import digest_file
 
 _ZIPS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
@@ -32,6 +32,8 @@ def digest_dataset(path: Path, options: DatasetOptions | None = None) -> str:
     """
     if not path.exists():
         raise DatasetNotFound(f"there is no file or folder {path}")
+    if not (path.is_dir() or path.is_file()):
+        raise UnreadableDataset(f"{path} is neither a file nor a folder but a device, a pipe or a socket")
     content = digest_folder(path) if path.is_dir() else digest_file(path)
     return (options or DatasetOptions()).identity(content)
 

@@ -7,8 +7,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from frontrunner.data.dataset import Dataset, DatasetOptions, Key, dataset_id
+from frontrunner.data.dataset import Dataset, DatasetOptions, dataset_id
 from frontrunner.data.opening import open_dataset
+from frontrunner.data.positions import read_positions
 from frontrunner.data.report import DatasetReport
 from frontrunner.settings import get_settings
 from frontrunner.store import Store, open_store, uploads
@@ -20,6 +21,7 @@ class DatasetReference(BaseModel):
     Attributes:
         path: a file or folder of this machine; None for an upload.
         blob: SHA-256 of an upload in the store; None for a path.
+        unreadable: positions of what its check left out.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -29,7 +31,7 @@ class DatasetReference(BaseModel):
     name: str
     digest: str
     options: DatasetOptions = DatasetOptions()
-    unreadable: tuple[Key, ...] = ()
+    unreadable: str = ""
 
     @property
     def id(self) -> str:
@@ -57,7 +59,7 @@ class DatasetReference(BaseModel):
             path = uploads(store or open_store(get_settings())).path(self.blob)
         assert path is not None  # noqa: S101 - validated
         opened = open_dataset(path, self.options, digest=self.digest, name=self.name)
-        return opened.without(self.unreadable)
+        return opened.without(read_positions(self.unreadable, len(opened.train) + len(opened.test)))
 
     @classmethod
     def of(cls, place: Path | str, report: DatasetReport, options: DatasetOptions) -> DatasetReference:
@@ -68,5 +70,5 @@ class DatasetReference(BaseModel):
             name=report.name,
             digest=report.digest,
             options=options,
-            unreadable=tuple(file.key for file in report.unreadable),
+            unreadable=report.unreadable_positions,
         )

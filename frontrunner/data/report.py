@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,13 +23,18 @@ from frontrunner.data.dataset import (
 )
 from frontrunner.data.failures import explained
 from frontrunner.data.images import decode_image, upright_size
+from frontrunner.data.positions import positions_text
 from frontrunner.data.suspicions import FEW_EXAMPLES, suspicions
 from frontrunner.errors import EmptyDataset, FrontrunnerError, OneClassDataset, UnreadableDataset
 from frontrunner.progress import SILENT, Progress, Stage
 
 # A JPEG decoded at this size still reads every byte of its data, so truncation is found, at a fraction of the cost.
 _THUMBNAIL = 32
-MAX_DUPLICATES_LISTED = 100
+# Lists of a report are cut to these lengths, and counted: a report is a row, and part of answers.
+MAX_LISTED = 100
+MAX_MEMBERS_LISTED = 20
+MAX_CLASSES_LISTED = 2000
+MAX_WORDS = 300
 # What is left out of a dataset of which nothing remains often says why.
 _LEFT_OUT_NAMED = 3
 
@@ -77,21 +83,32 @@ class DatasetReport(BaseModel):
     task: Task
     train_examples: int
     test_examples: int
-    classes: list[ClassCount] = Field(description="Empty for regression.")
-    targets: dict[str, Span] = Field(description="Per target, over the training split; empty for classification.")
+    class_count: int = Field(default=0, description="0 for regression.")
+    classes: list[ClassCount] = Field(description="Empty for regression; of more than 2,000 the largest.")
+    target_count: int = Field(default=0, description="0 for classification.")
+    targets: dict[str, Span] = Field(
+        description="Per target, over the training split; empty for classification; the first 2,000."
+    )
     bytes: int = Field(description="Size of all readable inputs, unpacked.")
     widths: Span | None = Field(description="Pixels, images only.")
     heights: Span | None = Field(description="Pixels, images only.")
     lengths: Span | None = Field(description="Characters, texts only.")
     feature_sets: list[FeatureSet] = Field(description="Empty for images and texts.")
-    unreadable: list[UnreadableFile]
-    left_out: list[LeftOut] = Field(
-        default=[], description="Files and rows that are no examples, and why; every extension that was passed over."
+    unreadable_count: int = 0
+    unreadable: list[UnreadableFile] = Field(description="The first hundred.")
+    unreadable_positions: str = Field(
+        default="",
+        description="All of them: a bit for each example, training examples first, packed, deflated, in base 64.",
     )
-    duplicates: list[list[Key]] = Field(description="Groups of inputs with the same bytes; the first hundred groups.")
+    left_out: list[LeftOut] = Field(
+        default=[], description="Files and rows that are no examples, and why; the first hundred kinds."
+    )
+    duplicates: list[list[Key]] = Field(
+        description="Groups of inputs with the same bytes; twenty of each of the first hundred groups."
+    )
     duplicate_groups: int
     leaked_duplicates: int = Field(description="Groups with members in both splits: test figures would flatter.")
-    single_example_classes: list[str]
+    single_example_classes: list[str] = Field(description="The first hundred.")
     warnings: list[str]
 
 
@@ -101,6 +118,7 @@ class _Survey:
 
     bytes: int = 0
     unreadable: list[UnreadableFile] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
     sizes: list[tuple[int, ...]] = field(default_factory=list)
     by_digest: dict[str, list[tuple[Key, str]]] = field(default_factory=dict)
 
@@ -113,13 +131,15 @@ def check_dataset(dataset: Dataset, progress: Progress = SILENT) -> DatasetRepor
         OneClassDataset: the readable training examples are all of one class, or their targets all equal.
     """
     survey = _survey(dataset, progress)
-    usable = dataset.without({file.key for file in survey.unreadable})
+    left_out = np.zeros(len(dataset.train) + len(dataset.test), dtype=np.bool_)
+    left_out[survey.positions] = True
+    usable = dataset.without(left_out)
     if not len(usable.train):
         first = f"; the first: {survey.unreadable[0].reason}" if survey.unreadable else ""
-        left_out = "".join(
+        passed_over = "".join(
             f"; left out: {entry.sentence}" for entry in dataset.interpretation.left_out[:_LEFT_OUT_NAMED]
         )
-        raise EmptyDataset(f"{dataset.name} has no readable training example{first}{left_out}")
+        raise EmptyDataset(f"{dataset.name} has no readable training example{first}{passed_over}")
     classes = _class_counts(usable)
     _require_something_to_learn(usable, classes)
 
@@ -136,7 +156,9 @@ def check_dataset(dataset: Dataset, progress: Progress = SILENT) -> DatasetRepor
         task=dataset.task,
         train_examples=len(usable.train),
         test_examples=len(usable.test),
-        classes=classes,
+        class_count=len(classes),
+        classes=_largest(classes),
+        target_count=len(dataset.classes) if dataset.task == "regression" else 0,
         targets=_target_spans(usable),
         bytes=survey.bytes,
         widths=spans[0] if is_image else None,
@@ -144,13 +166,17 @@ def check_dataset(dataset: Dataset, progress: Progress = SILENT) -> DatasetRepor
         lengths=spans[0] if isinstance(dataset.inputs, TextInputs) else None,
         feature_sets=_feature_sets(dataset),
         read_as=dataset.interpretation.sentence,
+        unreadable_count=len(survey.positions),
         unreadable=survey.unreadable,
-        left_out=list(dataset.interpretation.left_out),
-        duplicates=[[key for key, _ in members] for members in groups[:MAX_DUPLICATES_LISTED]],
+        unreadable_positions=positions_text(left_out),
+        left_out=list(dataset.interpretation.left_out[:MAX_LISTED]),
+        duplicates=[[_short(key) for key, _ in members[:MAX_MEMBERS_LISTED]] for members in groups[:MAX_LISTED]],
         duplicate_groups=len(groups),
         leaked_duplicates=leaked,
-        single_example_classes=single,
-        warnings=_warnings(usable, survey, len(groups), leaked, single, classes),
+        single_example_classes=[name[:MAX_WORDS] for name in single[:MAX_LISTED]],
+        warnings=[
+            str(_short(said)) for said in _warnings(usable, survey, len(groups), leaked, single, classes)[:MAX_LISTED]
+        ],
     )
 
 
@@ -165,7 +191,9 @@ def _survey(dataset: Dataset, progress: Progress) -> _Survey:
                     data = dataset.inputs.read(key)
                     survey.sizes.append(_size(dataset, data, key))
             except FrontrunnerError as error:  # one bad input never ends a check
-                survey.unreadable.append(UnreadableFile(key=key, reason=error.reason))
+                survey.positions.append(done)
+                if len(survey.unreadable) < MAX_LISTED:
+                    survey.unreadable.append(UnreadableFile(key=_short(key), reason=str(_short(error.reason))))
             else:
                 survey.bytes += len(data)
                 survey.by_digest.setdefault(hashlib.sha256(data).hexdigest(), []).append((key, split_name))
@@ -240,7 +268,20 @@ def _require_something_to_learn(dataset: Dataset, classes: list[ClassCount]) -> 
 def _target_spans(dataset: Dataset) -> dict[str, Span]:
     if dataset.task != "regression" or dataset.train.targets is None:
         return {}
-    return {name: _span(column) for name, column in zip(dataset.classes, dataset.train.targets.T, strict=True)}
+    named = zip(dataset.classes, dataset.train.targets.T, strict=True)
+    return {name[:MAX_WORDS]: _span(column) for name, column in itertools.islice(named, MAX_CLASSES_LISTED)}
+
+
+def _largest(classes: list[ClassCount]) -> list[ClassCount]:
+    """The classes that are listed, in their own order."""
+    if len(classes) > MAX_CLASSES_LISTED:
+        largest = sorted(range(len(classes)), key=lambda code: -classes[code].train)[:MAX_CLASSES_LISTED]
+        classes = [classes[code] for code in sorted(largest)]
+    return [ClassCount(name=c.name[:MAX_WORDS], train=c.train, test=c.test) for c in classes]
+
+
+def _short(said: Key) -> Key:
+    return said if isinstance(said, int) or len(said) <= MAX_WORDS else f"{said[:MAX_WORDS]}..."
 
 
 def _span(values: Any) -> Span:
@@ -254,7 +295,7 @@ def _warnings(
     absent = [c.name for c in classes if not c.train]
     n = len(dataset.train)
     said = [
-        (survey.unreadable, f"{len(survey.unreadable)} unreadable inputs are left out"),
+        (survey.positions, f"{len(survey.positions)} unreadable inputs are left out"),
         (groups, f"{groups} groups of inputs have the same bytes"),
         (leaked, f"{leaked} of these groups lie in both splits: test figures would flatter"),
         (single, f"{len(single)} classes have one training example"),

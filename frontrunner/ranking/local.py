@@ -15,6 +15,7 @@ from frontrunner.data import (
     open_dataset,
     stratified_order,
 )
+from frontrunner.data.positions import read_positions
 from frontrunner.errors import NothingRanked, error_of
 from frontrunner.extraction import FeatureShards
 from frontrunner.failures import is_failure
@@ -53,7 +54,7 @@ from frontrunner.status import Status
 from frontrunner.store import Store, open_store, read_json, write_json
 
 # Part of the name of a cached check: raise it whenever the report of the same bytes would differ.
-_REPORT_VERSION = 3
+_REPORT_VERSION = 4
 
 
 def rank(
@@ -220,7 +221,8 @@ def open_checked(
     """
     opened = open_dataset(Path(path), options)
     report = load_report(opened, open_store(settings), progress)
-    return opened.without({file.key for file in report.unreadable}), report
+    left_out = read_positions(report.unreadable_positions, len(opened.train) + len(opened.test))
+    return opened.without(left_out), report
 
 
 def nothing_ranked_reason(skipped: Sequence[SkippedCheckpoint]) -> str:

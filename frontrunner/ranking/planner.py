@@ -105,9 +105,9 @@ def _ranked_dataset(report: DatasetReport) -> RankedDataset:
         digest=report.digest,
         modality=report.modality,
         task=report.task,
-        classes=len(report.classes) or len(report.targets),
+        classes=report.class_count or report.target_count,
         train_examples=report.train_examples,
-        unreadable=len(report.unreadable),
+        unreadable=report.unreadable_count,
         read_as=report.read_as,
         warnings=report.warnings,
     )

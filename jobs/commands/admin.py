@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from sqlalchemy.exc import OperationalError
 
+from frontrunner.commands.common import refusals
 from frontrunner.settings import get_settings
 from models.database import reason_of
 
@@ -33,11 +34,13 @@ def migrate(
     from models import Database
 
     settings = get_settings()
-    settings.home.mkdir(parents=True, exist_ok=True)
+    with refusals():
+        settings.home.mkdir(parents=True, exist_ok=True)
     database = Database(settings.resolved_database_url)
     try:
         _wait_for(database, wait)
-        upgrade(database)
+        with refusals():
+            upgrade(database)
     except OperationalError as error:
         typer.echo(f"the database cannot be used: {reason_of(error)}", err=True)
         raise typer.Exit(5) from error

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from frontrunner.commands.common import JsonOption, print_json, refusals
 from frontrunner.settings import get_settings
+from frontrunner.terminal import Terminal
 
 if TYPE_CHECKING:
     from models import Database
@@ -56,7 +56,7 @@ def search(
         if json:
             print_json(found)
         else:
-            show_listed(found, Console())
+            show_listed(found, Terminal())
 
 
 def sync(

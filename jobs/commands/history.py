@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from frontrunner.commands.common import JsonOption, refusals
 from frontrunner.commands.history import FileArgument
+from frontrunner.terminal import Terminal
 from jobs.commands.catalogue import service_database
 
 
@@ -67,6 +67,6 @@ def list_results(
     for line in lines:
         shown = f"{line['accuracy']:.4f}" + (" diverged" if line["diverged"] else "")
         table.add_row(str(line["model"]), str(line["dataset"]), shown, str(line["protocol"]), str(line["source"]))
-    Console().print(table)
+    Terminal().print(table)
     if len(rows) > limit:
         typer.echo(f"the first {limit}; narrow the search, or raise --limit")

@@ -8,7 +8,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from frontrunner.status import Status
-from jobs.errors import IdenticalJobRunning, JobNotOver, NothingToRetry
+from jobs.datasets import missing_datasets
+from jobs.errors import DatasetGone, IdenticalJobRunning, JobNotOver, NothingToRetry
 from jobs.lifecycle.events import note
 from jobs.lifecycle.finishing import continue_job, find_job, move
 from jobs.transitions import JOB_TRANSITIONS, STEP_TRANSITIONS, predecessors
@@ -47,11 +48,14 @@ def retry_job(session: Session, job_id: str) -> JobRow:
     Raises:
         JobNotFound: there is none.
         NothingToRetry: every step succeeded, or the job is not over.
+        DatasetGone: what it reads was deleted.
         IdenticalJobRunning: another job is doing this work.
     """
     job = find_job(session, job_id, lock=True)
     if Status(job.status) not in predecessors(JOB_TRANSITIONS, Status.QUEUED):
         raise NothingToRetry(f"job '{job_id}' is {job.status}; only a job that is over can be tried again")
+    if missing_datasets(session, job_id):
+        raise DatasetGone(f"a dataset that job '{job_id}' reads was deleted; upload it again and submit a new job")
     names = session.scalars(
         update(StepRow)
         .where(StepRow.job_id == job_id, StepRow.status.in_(predecessors(STEP_TRANSITIONS, Status.QUEUED)))

@@ -86,7 +86,12 @@ def test_every_start_command_of_the_compose_file_works(tmp_path):
         for name in ("worker", "worker-gpu"):
             service.start(*outside(SERVICES[name]["command"], service.port))
         wait_until(lambda: service.workers_seen() == 2, 60, "both workers' start")
-        assert service.get("/readyz").json() == {"database": "ok", "broker": "ok", "workers": "ok"}
+        assert service.get("/readyz").json() == {
+            "database": "ok",
+            "broker": "ok",
+            "workers": "ok",
+            "storage": "ok",
+        }
         job = service.rank(service.upload(write_features(tmp_path / "f.npz")))
         service.wait(job)
         assert service.job(job).status == "succeeded"

@@ -11,6 +11,8 @@ from frontrunner import errors
 from frontrunner.data import check_dataset, digest_dataset, open_dataset
 from frontrunner.data.dataset import DatasetOptions
 from frontrunner.data.isolation import check_isolated
+from frontrunner.data.positions import positions_text, read_positions
+from frontrunner.data.reference import DatasetReference
 from frontrunner.data.suspicions import suspicions
 from tests.conftest import class_images, encode
 
@@ -32,7 +34,9 @@ def test_a_corrupt_image_among_good_ones_is_reported_and_left_out(zip_of):
     report = check_dataset(dataset)
     assert sorted(file.key for file in report.unreadable) == ["train/class-0/0003.png", "train/class-1/0004.png"]
     assert report.train_examples == 58
-    assert len(dataset.without({file.key for file in report.unreadable}).train) == 58
+    assert report.unreadable_count == 2
+    left_out = read_positions(report.unreadable_positions, 60)
+    assert len(dataset.without(left_out).train) == 58
 
 
 def test_a_truncated_jpeg_is_found_although_it_is_decoded_small(zip_of):
@@ -146,3 +150,38 @@ def test_where_nothing_is_readable_the_refusal_says_what_was_left_out(tmp_path):
     (tmp_path / "pictures.zip").write_bytes(b"PK")
     with pytest.raises(errors.EmptyDataset, match=r"0\.png is not there; left out: 1 \.zip file"):
         check_dataset(open_dataset(tmp_path))
+
+
+def test_a_report_stays_small_however_much_is_wrong_and_still_leaves_all_of_it_out(zip_of):
+    """As one row with every name it was 7 MB, and part of every step."""
+    good = class_images(2, 10)
+    bad = {f"train/class-{n % 2}/{'long' * 40}-{n:05d}.png": b"no image" for n in range(5000)}
+    path = zip_of(good | bad)
+    report = check_dataset(open_dataset(path))
+    assert (report.unreadable_count, len(report.unreadable), report.train_examples) == (5000, 100, 20)
+    assert len(report.model_dump_json()) < 100_000
+    reference = DatasetReference.of(path, report, DatasetOptions())
+    assert len(reference.model_dump_json()) < 10_000
+    assert sorted(reference.open().train.keys) == sorted(good)
+
+
+def test_every_list_of_a_report_is_cut_and_counted(tmp_path):
+    rows = [f"the same words,label {'x' * 400} {n // 2}\n" for n in range(6000)]
+    (tmp_path / "t.csv").write_text("text,label\n" + "".join(rows))
+    report = check_dataset(open_dataset(tmp_path / "t.csv", DatasetOptions(task="classification", label="label")))
+    assert (report.class_count, len(report.classes)) == (3000, 2000)
+    assert (report.duplicate_groups, [len(group) for group in report.duplicates]) == (1, [20])
+    assert max(len(entry.name) for entry in report.classes) == 300
+    assert len(report.model_dump_json()) < 1_000_000
+
+
+@pytest.mark.parametrize("text", ["?", "AAAA", positions_text(np.ones(9, dtype=bool))])
+def test_positions_of_other_datasets_are_refused(text):
+    with pytest.raises(ValueError, match="positions"):
+        read_positions(text, 4000)
+
+
+def test_an_npz_of_a_thousand_arrays_and_more_is_refused(tmp_path):
+    np.savez(tmp_path / "f.npz", labels=[0, 1], **{f"a{n}": np.zeros((2, 1)) for n in range(1001)})
+    with pytest.raises(errors.DatasetTooLarge, match="arrays"):
+        open_dataset(tmp_path / "f.npz")

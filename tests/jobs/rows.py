@@ -53,6 +53,7 @@ REPORT = DatasetReport(
     lengths=None,
     feature_sets=[],
     unreadable=[],
+    class_count=2,
     duplicates=[],
     duplicate_groups=0,
     leaked_duplicates=0,

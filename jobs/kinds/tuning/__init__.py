@@ -56,7 +56,8 @@ class TuningKind(OneStepKind[TuningJob, TuningPayload, TuningOutput]):
 
     def step(self, request: TuningJob) -> NewStep[TuningPayload]:
         """The whole tuning."""
-        digests = (request.payload.dataset.digest,)
+        read = (request.payload.dataset, request.payload.source)
+        digests = tuple(dataset.digest for dataset in read if dataset is not None)
         return NewStep("model", request.payload, request.queue, request.examples_total, digests)
 
     def result(self, job: _State) -> Tuning:
