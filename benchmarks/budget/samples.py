@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,21 +50,35 @@ class Samples:
         """Of the samples, ascending."""
         return sorted({size for *_, size in self.found})
 
+    def seeds(self, score: str, checkpoints: Sequence[str]) -> list[int]:
+        """The orders in which every one of these checkpoints has read everything."""
+        if not self.found:
+            return []
+        whole = self.sizes[-1]
+        seeds = sorted({seed for name, seed, _, _ in self.found if name == score})
+        return [seed for seed in seeds if all((score, seed, name, whole) in self.found for name in checkpoints)]
+
+    def nearest(self, score: str, seed: int, checkpoint: str, examples: int) -> ScoreValue:
+        """The score of so many examples, or of the next larger sample that was kept."""
+        sizes = [size for size in self.sizes if size >= examples and (score, seed, checkpoint, size) in self.found]
+        return self.found[score, seed, checkpoint, sizes[0]]
+
     def add(self, **row: object) -> None:
         """Keep one row."""
         with self._path.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
 
-def sizes_of(examples: int) -> list[int]:
+def sizes_of(whole: int) -> list[int]:
     """The sizes of nested samples of a split, the last one of all that a full ranking reads."""
-    whole = min(examples, SIZES[-1])
     return [*(size for size in SIZES if size < whole), whole]
 
 
-def read(checkpoint: CheckpointDescription, dataset: Dataset, folder: Path) -> tuple[NDArray[np.float32], float | None]:
+def read(
+    checkpoint: CheckpointDescription, dataset: Dataset, examples: int, folder: Path
+) -> tuple[NDArray[np.float32], float | None]:
     """(n, D) features of what a full ranking reads, in its order, and an example's milliseconds if any was read."""
-    shards = FeatureShards(checkpoint, dataset, stratified_order(dataset.train, 0), SIZES[-1], folder / "cache")
+    shards = FeatureShards(checkpoint, dataset, stratified_order(dataset.train, 0), examples, folder / "cache")
     features = np.concatenate([np.asarray(shard.features) for shard in shards])
     return features, None if shards.cost is None else shards.cost.latency_ms
 
@@ -83,16 +97,20 @@ def main() -> None:
     """Reads, scores and keeps what is missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.budget.samples", description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--examples", type=int, default=SIZES[-1], help="that a full ranking reads, at most")
+    parser.add_argument("--datasets", default="", help="with commas; all by default")
     parser.add_argument("--scores", default=",".join(SCORES))
     parser.add_argument("--seeds", default="0,1", help="of the order of the examples, with commas")
     arguments = parser.parse_args()
     names = tuple(arguments.scores.split(","))
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
     checkpoints = checkpoints_of_pack("image")
-    for name, reference in datasets_of_pack("image").items():
+    datasets = datasets_of_pack("image")
+    for name in arguments.datasets.split(",") if arguments.datasets else datasets:
+        reference = datasets[name]
         dataset, samples = open_dataset(reference.path), Samples(name, arguments.folder)
         for checkpoint in checkpoints.values():
-            features, latency = read(checkpoint, dataset, arguments.folder)
+            features, latency = read(checkpoint, dataset, arguments.examples, arguments.folder)
             if latency is not None:
                 samples.add(checkpoint=checkpoint.id, latency_ms=latency)
             whole = dataset.train.take(stratified_order(dataset.train, 0)[: len(features)])

@@ -87,7 +87,8 @@ def race_of(
     if request.budget is None:
         return None
     whole = min(request.max_examples, dataset.train_examples)
-    return Race(Budget.parse(request.budget), tuple(candidates), expectations, whole, request.ordered_by)
+    classes = max(len(dataset.classes), 2)  # targets of a regression count as two
+    return Race(Budget.parse(request.budget), tuple(candidates), expectations, whole, classes, request.ordered_by)
 
 
 def assemble(

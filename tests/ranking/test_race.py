@@ -61,7 +61,7 @@ class Field:
 
 def race(names, budget="30%", expectations=None, **sizes) -> Race:
     candidates = tuple(described(name, **({"parameters": sizes[name]} if name in sizes else {})) for name in names)
-    return Race(Budget.parse(budget), candidates, expectations or {}, WHOLE, "logme")
+    return Race(Budget.parse(budget), candidates, expectations or {}, WHOLE, 2, "logme")
 
 
 def run(of: Race, field: Field, one_at_a_time: bool = False):
@@ -192,7 +192,7 @@ def test_where_every_checkpoint_fails_there_is_no_pick():
 
 
 def test_a_dataset_smaller_than_the_first_sample_is_read_in_one_round():
-    of = Race(Budget.parse("100%"), (described("a"), described("b")), {}, 12, "logme")
+    of = Race(Budget.parse("100%"), (described("a"), described("b")), {}, 12, 2, "logme")
     assert of.standing({}).next == (Reading("a", 12), Reading("b", 12))
 
 
@@ -228,7 +228,7 @@ def test_chances_are_those_of_many_draws_of_the_rest():
         means = dict(zip("abcd", generator.normal(scale=0.08, size=4), strict=True))
         field = Field(means, noise=0.5, seed=seed)
         found = [field.read(Reading(name, 128)).scores["logme"] for name in means]
-        chances = Chances.of(found, examples=128, whole=WHOLE)
+        chances = Chances.of(found, examples=128, whole=WHOLE, inflation=1.1)
         best = int(chances.first.argmax())
         stated.append(chances.first[best])
         hits.append(list(means)[best] == field.first)

@@ -17,13 +17,14 @@ from pydantic import BaseModel, ConfigDict
 from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
 from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.request import StepOutput
-from frontrunner.ranking.stages.chances import Chances
+from frontrunner.ranking.stages.chances import Chances, inflation, probabilities_first
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.stages.report import BudgetReport, Departure, StageReport
-from frontrunner.statistics import Floats
 
 # The first round: as many as everybody can read for the first round's share of the budget, within these limits.
 MOST_FIRST, LEAST_FIRST = 64, 16
+# Of each class, if that is more: from one example of a class nothing can be held out.
+_FIRST_PER_CLASS = 2
 # From round to round. Opening a checkpoint again is small beside reading, and those that leave early save the most.
 GROWTH = 2
 # Of the budget, at most, for the first round; of what is left, at most, for each one that another may follow.
@@ -32,7 +33,6 @@ ROUND_SHARE = 0.5
 NEGLECTED = 0.01
 # Steps at a time until something is measured, where seconds count.
 _UNMEASURED_STEPS = 4
-_DRAWS = 4000
 
 
 class Reading(NamedTuple):
@@ -75,6 +75,7 @@ class Race:
         candidates: every checkpoint that a full ranking would read.
         expectations: what is believed of them before any pass, by id; of those that are missing nothing is.
         whole: examples that a full ranking would read with each.
+        classes: of the dataset.
         ordered_by: the score that decides.
     """
 
@@ -82,6 +83,7 @@ class Race:
     candidates: tuple[CheckpointDescription, ...]
     expectations: Mapping[str, Expectation]
     whole: int
+    classes: int
     ordered_by: str
 
     def standing(self, results: Mapping[Reading, StepOutput | SkippedCheckpoint]) -> Standing:
@@ -116,7 +118,7 @@ class _Run:
         self._inside = [candidate.id for candidate in race.candidates]
         self._chances: dict[str, float] = {}
         self._kept = 1.0
-        self._leader: str | None = None
+        self._values: dict[str, float] = {}
         self._more: str | None = None
 
     def run(self) -> Standing:
@@ -138,6 +140,8 @@ class _Run:
 
     def _first_size(self) -> int:
         size = MOST_FIRST
+        while size < _FIRST_PER_CLASS * self._race.classes:
+            size *= 2
         while size > LEAST_FIRST:
             if sum(self._prices.expected(name, size) for name in self._inside) <= ROUND_SHARE * self._prices.limit:
                 break
@@ -212,12 +216,14 @@ class _Run:
         """Those who are in, by their chances after having read a sample."""
         read = [self._results[Reading(name, size)] for name in self._inside]
         found = [output.scores[self._race.ordered_by] for output in read if isinstance(output, StepOutput)]
-        chances = Chances.of(found, examples=size, whole=self._race.whole)
+        race = self._race
+        wider = inflation(race.ordered_by, size / race.classes)
+        chances = Chances.of(found, examples=size, whole=race.whole, inflation=wider)
         places = sorted(range(len(found)), key=lambda place: (-chances.first[place], -chances.expected[place]))
         names = self._inside
         self._chances = {names[place]: float(chances.first[place]) for place in places}
         self._inside = list(self._chances)
-        self._leader = names[max(range(len(found)), key=lambda place: found[place].value)]
+        self._values = {name: score.value for name, score in zip(names, found, strict=True)}
 
     def _part(self, size: int, following: int, *, last: bool) -> bool:
         """Take out those who cannot win and those who cannot be paid for; whether another round follows."""
@@ -262,7 +268,8 @@ class _Run:
         return str(Budget(self._race.budget.unit, price))
 
     def _standing(self, following: tuple[Reading, ...]) -> Standing:
-        prices, pick = self._prices, self._leader
+        prices, ordered = self._prices, [name for name in self._inside if name in self._values]
+        pick = max(ordered, key=lambda name: self._values[name], default=None)
         report = BudgetReport(
             budget=str(self._race.budget),
             unit=self._race.budget.unit,
@@ -286,8 +293,7 @@ def _chances_before(expectations: Mapping[str, Expectation], names: Sequence[str
         return dict.fromkeys(names, 1 / len(names))
     mean = np.array([each.mean for each in believed])
     deviation = np.array([each.deviation for each in believed])
-    draws = np.random.default_rng(0).normal(mean, deviation, size=(_DRAWS, len(names)))
-    first: Floats = np.bincount(draws.argmax(axis=1), minlength=len(names)) / _DRAWS
+    first = probabilities_first(lambda random, draws: random.normal(mean, deviation, (draws, len(names))), len(names))
     return dict(zip(names, first.tolist(), strict=True))
 
 
