@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -16,10 +17,16 @@ import numpy as np
 
 from benchmarks.budget.race import Outcome, run
 from benchmarks.budget.samples import FOLDER, SCORES, Samples
+from benchmarks.ranking_quality.scores import TABLE
+from benchmarks.ranking_quality.tables import read_tables, whole_datasets
+from benchmarks.ranking_quality.truth import TABLE as TRUTH
 from benchmarks.ranking_quality.truth import checkpoints_of_pack, datasets_of_pack
 from benchmarks.tuning.table import write_between_marks
 from frontrunner.data import open_dataset
-from frontrunner.scores import describe
+from frontrunner.evidence.runs import MeasuredScore
+from frontrunner.evidence.tables import Table
+from frontrunner.ranking.criteria import describe
+from frontrunner.ranking.prediction import FACTS, PREDICTED_ACCURACY, model_for
 from frontrunner.scores.intervals import standard_error
 
 BUDGETS = ("15%", "30%", "50%", "100%")
@@ -27,6 +34,15 @@ PER_CLASS = (0, 1.5, 3.5, 7, 14, 30, 60, np.inf)
 STATED = (0, 0.25, 0.5, 0.75, 0.95, 1.0001)
 # Of a sample's leaders: only their order matters to a race.
 _LEADERS = 6
+
+
+def facts_of_pack() -> dict[str, dict[str, float]]:
+    """What predictions rest on beside scores, by checkpoint id."""
+    found: dict[str, dict[str, float]] = {}
+    for row in Table(TABLE, MeasuredScore):
+        if row.score in FACTS:
+            found.setdefault(row.checkpoint, {})[row.score] = row.value
+    return found
 
 
 def movements(samples: Samples, score: str, seed: int, names: list[str], classes: int) -> Iterator[tuple[float, float]]:
@@ -60,15 +76,16 @@ def movement_table(moved: dict[str, list[tuple[float, float]]]) -> str:
 def race_table(outcomes: dict[tuple[str, str], list[Outcome]]) -> str:
     """Markdown, a line for each score and budget."""
     lines = [
-        "| score | budget | first kept | within the first two | stated | cost spent | passes saved |",
-        "|---|---|---|---|---|---|---|",
+        "| score | budget | first kept | within the first two | stated | cost spent | passes saved | points lost |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for (score, budget), found in outcomes.items():
         races = len(found)
         lines.append(
             f"| {describe(score).title} | {budget} | {sum(each.place == 0 for each in found)} of {races} "
             f"| {sum(each.place < 2 for each in found)} of {races} | {np.mean([each.stated for each in found]):.2f} "
-            f"| {np.mean([each.spent for each in found]):.0%} | {1 - np.mean([each.passes for each in found]):.0%} |"
+            f"| {np.mean([each.spent for each in found]):.0%} | {1 - np.mean([each.passes for each in found]):.0%} "
+            f"| {_points([each.lost for each in found if each.lost is not None])} |"
         )
     return "\n".join(lines)
 
@@ -83,6 +100,10 @@ def calibration_table(outcomes: dict[tuple[str, str], list[Outcome]]) -> str:
         groups = [[each for each in found if low <= each.stated < high] for low, high in spans]
         lines.append(f"| {describe(score).title} | {' | '.join(_frequency(group) for group in groups)} |")
     return "\n".join(lines)
+
+
+def _points(lost: list[float]) -> str:
+    return f"{np.mean(lost):.1f}" if lost else "-"
 
 
 def _percentile(errors: np.ndarray) -> str:
@@ -101,7 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.budget", description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--budgets", default=",".join(BUDGETS))
-    parser.add_argument("--scores", default=",".join(SCORES))
+    parser.add_argument("--scores", default=",".join((PREDICTED_ACCURACY, *SCORES)))
     parser.add_argument("--write", type=Path, help="A document whose tables, between their marks, are replaced.")
     arguments = parser.parse_args()
     budgets, names = arguments.budgets.split(","), arguments.scores.split(",")
@@ -109,17 +130,27 @@ def main() -> None:
     ids = [found.id for found in candidates]
     moved: dict[str, list[tuple[float, float]]] = {score: [] for score in names}
     outcomes: dict[tuple[str, str], list[Outcome]] = {(score, budget): [] for score in names for budget in budgets}
+    model = model_for("image", "classification", "full")
+    assert model is not None
+    facts = facts_of_pack()
+    runs, _ = read_tables(TRUTH, TABLE, "image")
+    truth = whole_datasets(runs, "full")
     sets = []
     for dataset, reference in datasets_of_pack("image").items():
-        samples = Samples(dataset, arguments.folder)
-        labels = open_dataset(reference.path).train.labels
+        opened, samples = open_dataset(reference.path), Samples(dataset, arguments.folder)
+        samples.predict(model, {name: {**facts[name], "examples": len(opened.train)} for name in ids})
+        labels = opened.train.labels
         classes = 0 if labels is None else len(set(labels.tolist()))
         for score in names:
             for seed in samples.seeds(score, ids):
                 sets.append(dataset)
                 moved[score] += movements(samples, score, seed, ids, classes)
                 for budget in budgets:
-                    outcomes[score, budget].append(run(samples, score, seed, budget, candidates, classes))
+                    outcome = run(samples, score, seed, budget, candidates, classes)
+                    if dataset in truth.accuracies:
+                        reached = truth.mean(dataset)
+                        outcome = replace(outcome, lost=100 * (reached[outcome.first] - reached[outcome.pick]))
+                    outcomes[score, budget].append(outcome)
     text = "\n\n".join(
         (
             f"{len(set(sets))} datasets, {len(ids)} checkpoints; every race is run for several orders of the examples.",

@@ -19,12 +19,17 @@ class Outcome:
         stated: probability that the pick is the first, as the race says.
         spent: share of the full ranking's cost.
         passes: share of the full ranking's forward passes.
+        lost: points of accuracy, once adapted, against the first of the full ranking; None where nobody adapted them.
+        pick, first: of the race and of the full ranking.
     """
 
+    pick: str
+    first: str
     place: int
     stated: float
     spent: float
     passes: float
+    lost: float | None = None
 
 
 def run(
@@ -44,6 +49,8 @@ def run(
     assert report.pick is not None
     passes = sum(outcome.examples for outcome in standing.outcomes.values() if isinstance(outcome, StepOutput))
     return Outcome(
+        pick=report.pick,
+        first=max(full, key=lambda name: full[name]),
         place=sum(value > full[report.pick] for value in full.values()),
         stated=report.probability_best,
         spent=report.spent,
@@ -53,13 +60,14 @@ def run(
 
 def output(score: str, value: ScoreValue, reading: Reading) -> StepOutput:
     """A step's answer, as far as a race looks at it."""
-    return StepOutput(
+    return StepOutput.model_construct(
         scores={score: value},
         examples=reading.examples,
         forward_examples=reading.examples,
         feature_dimension=0,
         feature_key="",
         feature_bytes=0,
+        reading_cost=None,
         seconds=0.0,
         scoring_seconds=0.0,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,11 @@ from benchmarks.ranking_quality.truth import checkpoints_of_pack, datasets_of_pa
 from frontrunner.data import Dataset, open_dataset, stratified_order
 from frontrunner.extraction import FeatureShards
 from frontrunner.hub import CheckpointDescription
+from frontrunner.ranking.prediction import PREDICTED_ACCURACY, AccuracyModel
 from frontrunner.scores import ScoreValue, ScoringInput, describe, evaluate_input
+from frontrunner.settings import Settings
 from frontrunner.shard import Shard, fold
+from frontrunner.store import open_store
 
 FOLDER = Path(tempfile.gettempdir()) / "frontrunner-budget"
 # Of a race's rounds. The largest one, or the whole training split, is what a full ranking reads.
@@ -63,6 +66,20 @@ class Samples:
         sizes = [size for size in self.sizes if size >= examples and (score, seed, checkpoint, size) in self.found]
         return self.found[score, seed, checkpoint, sizes[0]]
 
+    def predict(self, model: AccuracyModel, facts: Mapping[str, Mapping[str, float]]) -> None:
+        """Add the accuracy that a model predicts wherever the scores are kept that it needs.
+
+        Args:
+            model: whose columns are scores and facts.
+            facts: of each checkpoint.
+        """
+        for name, seed, checkpoint, size in list(self.found):
+            keys = [(needed, seed, checkpoint, size) for needed in model.scores]
+            if name == model.scores[0] and all(key in self.found for key in keys):
+                scores = {key[0]: self.found[key] for key in keys}
+                found = model.score(scores, facts[checkpoint])
+                self.found[PREDICTED_ACCURACY, seed, checkpoint, size] = found
+
     def add(self, **row: object) -> None:
         """Keep one row."""
         with self._path.open("a") as file:
@@ -78,7 +95,8 @@ def read(
     checkpoint: CheckpointDescription, dataset: Dataset, examples: int, folder: Path
 ) -> tuple[NDArray[np.float32], float | None]:
     """(n, D) features of what a full ranking reads, in its order, and an example's milliseconds if any was read."""
-    shards = FeatureShards(checkpoint, dataset, stratified_order(dataset.train, 0), examples, folder / "cache")
+    store = open_store(Settings(home=folder))
+    shards = FeatureShards(checkpoint, dataset, stratified_order(dataset.train, 0), examples, store)
     features = np.concatenate([np.asarray(shard.features) for shard in shards])
     return features, None if shards.cost is None else shards.cost.latency_ms
 

@@ -12,6 +12,7 @@ from frontrunner.evidence import PastResult
 from frontrunner.ranking import Plan, RankingRequest, expectations_of
 from frontrunner.settings import Settings
 from frontrunner.status import Status
+from frontrunner.store import FolderStore
 from jobs import lifecycle
 from jobs.history import import_results, prevailing_history
 from jobs.kinds.ranking import ranking_job
@@ -35,7 +36,8 @@ def submit_race(database, budget: str = "100%") -> str:
     new_job(database)  # writes the dataset
     plan = Plan(checkpoints=tuple(description(name) for name in "abc"), skipped=())
     reference = DatasetReference.of(Path("/data"), REPORT, DatasetOptions())
-    job = ranking_job(RankingRequest(budget=budget), reference, plan, Settings(home=Path("/home")))
+    settings, store = Settings(home=Path("/home")), FolderStore(Path("/home"))
+    job = ranking_job(RankingRequest(budget=budget), reference, plan, settings, store)
     with database.write_transaction() as session:
         return lifecycle.submit(session, job, Terms(max_attempts=2)).job.id
 

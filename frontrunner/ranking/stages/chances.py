@@ -20,7 +20,7 @@ from frontrunner.statistics import Floats
 
 # By how much differences really move from a sample to all examples, in standard errors (`python -m benchmarks.budget`).
 # Scores of examples that nothing was fitted to grow with the examples that something was fitted to.
-_HELD_OUT = frozenset({"knn", "lda", "linear_probe", "ridge_probe"})
+_HELD_OUT = frozenset({"knn", "lda", "linear_probe", "ridge_probe", "predicted_accuracy"})
 _OF_HELD_OUT = 1.4
 # Others: once there are many examples of a class, and what is added at one example of a class.
 _SETTLED, _UNSETTLED = 1.1, 5.0

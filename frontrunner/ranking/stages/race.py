@@ -22,7 +22,7 @@ from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.stages.report import BudgetReport, Departure, StageReport
 
 # The first round: as many as everybody can read for the first round's share of the budget, within these limits.
-MOST_FIRST, LEAST_FIRST = 64, 16
+MOST_FIRST, LEAST_FIRST = 128, 16
 # Of each class, if that is more: from one example of a class nothing can be held out.
 _FIRST_PER_CLASS = 2
 # From round to round. Opening a checkpoint again is small beside reading, and those that leave early save the most.
@@ -96,7 +96,7 @@ def sizes_of(whole: int, first: int = MOST_FIRST) -> list[int]:
 
     Example:
         >>> sizes_of(1000)
-        [64, 128, 256, 512, 1000]
+        [128, 256, 512, 1000]
         >>> sizes_of(60)
         [60]
     """

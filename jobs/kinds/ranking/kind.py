@@ -109,9 +109,7 @@ class RankingKind(JobKind[RankingJob, RankingPayload, StepOutput]):
         steps = []
         for reading in readings:
             found = candidates[reading.checkpoint]
-            payload = ranking_payload(
-                asked.request, asked.dataset, found.checkpoint, found.source, reading.examples
-            )
+            payload = ranking_payload(asked.request, asked.dataset, found.checkpoint, found.source, reading.examples)
             steps.append(
                 NewStep(
                     name=f"{reading.checkpoint}@{reading.examples}" if as_rounds else reading.checkpoint,
