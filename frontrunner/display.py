@@ -24,7 +24,7 @@ from frontrunner.data import DatasetReport
 from frontrunner.errors import ModalityMismatch
 from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
 from frontrunner.hub.describing.listing import CatalogueMatches
-from frontrunner.progress import SILENT, Progress, Silent, Stage
+from frontrunner.progress import SILENT, Event, Progress, Silent, Stage
 from frontrunner.ranking import (
     DISCREPANCY,
     Ranking,
@@ -32,8 +32,10 @@ from frontrunner.ranking import (
     TaskDistanceMatrix,
     describe,
 )
+from frontrunner.ranking.budget import Unit
 from frontrunner.ranking.prediction import PREDICTED_ACCURACY
 from frontrunner.ranking.result import Outlook, RankedCheckpoint
+from frontrunner.ranking.stages import BudgetReport, StageReport
 from frontrunner.scores import ScoreValue
 from frontrunner.scores.score import EVERY_TASK
 from frontrunner.tuning.result import TuningOutput
@@ -51,6 +53,8 @@ _TITLES = {
     Stage.TRAIN: "training",
     Stage.EXPORT: "writing files",
 }
+# Of those who left a stage of a budget; the JSON names all.
+_LEFT_SHOWN = 6
 # Classes in a check's table: what fits on a screen.
 _CLASSES_SHOWN = 15
 # Names shorter than this are never folded, whatever else has to give way.
@@ -133,9 +137,36 @@ def show_ranking(ranking: Ranking, console: Console) -> None:
         if entry.code == ModalityMismatch.code:
             continue
         console.print(f"skipped {entry.checkpoint}: {entry.reason} [{entry.code}]", soft_wrap=True, highlight=False)
+    if ranking.budget is not None:
+        _show_budget(ranking.budget, console)
     console.print(ranking.summary, style="bold", soft_wrap=True, highlight=False)
     if ranking.outlook is not None:
         _show_outlook(ranking.outlook, console)
+
+
+def stage_sentence(stage: StageReport) -> str:
+    """A stage that is over, on one line: who is still in, and who left."""
+    stayed = stage.entered - len(stage.left)
+    what = "shortlist" if stage.stage == "shortlist" else f"{stage.examples:,} examples each, {stage.seconds:.0f} s"
+    said = f"{what}: {stayed} of {stage.entered} stay"
+    shown = [f"{each.checkpoint} ({each.cause})" for each in stage.left[:_LEFT_SHOWN]]
+    more = f" and {len(stage.left) - _LEFT_SHOWN} more" if len(stage.left) > _LEFT_SHOWN else ""
+    return f"{said}; left: {', '.join(shown)}{more}" if shown else said
+
+
+def _show_budget(spent: BudgetReport, console: Console) -> None:
+    """The stages, and what was spent."""
+    for stage in spent.stages:
+        console.print(stage_sentence(stage), soft_wrap=True, highlight=False, markup=False)
+    of_all = "" if spent.full_cost is None else f"; without a budget: {_amount(spent.unit, spent.full_cost)}"
+    limit, used = _amount(spent.unit, spent.limit), _amount(spent.unit, spent.spent)
+    console.print(f"budget {limit}, spent {used}{of_all}", soft_wrap=True, highlight=False)
+    if spent.more is not None:
+        console.print(f"more budget: {spent.more}", soft_wrap=True, highlight=False)
+
+
+def _amount(unit: Unit, amount: float) -> str:
+    return {"seconds": f"{amount:.0f} s", "share": f"{amount:.0%}", "examples": f"{amount:,.0f} examples"}[unit]
 
 
 def show_evaluation(found: HubEvaluation, console: Console) -> None:
@@ -278,6 +309,11 @@ class _Bars(Silent):
         if (stage, of) not in self._tasks:
             self._tasks[stage, of] = self._bars.add_task(_TITLES[stage].format(of).strip(), total=total // unit)
         self._bars.update(self._tasks[stage, of], completed=done // unit, total=total // unit)
+
+    def event(self, event: Event) -> None:
+        """Print a stage that is over above the bars."""
+        if isinstance(event, StageReport):
+            self._bars.console.print(stage_sentence(event), highlight=False, markup=False)
 
 
 @contextmanager

@@ -48,6 +48,12 @@ class UnknownScore(FrontrunnerError):
     code = "unknown_score"
 
 
+class InvalidBudget(FrontrunnerError):
+    """A budget that is none of seconds, a share or a number of examples."""
+
+    code = "budget_invalid"
+
+
 class InvalidDataset(FrontrunnerError):
     """A dataset on which nothing can be ranked."""
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from frontrunner.evidence.history import PastResult
+from frontrunner.evidence import public_facts
+from frontrunner.evidence.history import History, PastResult
 from frontrunner.hub.describing.listing import family_of
 from frontrunner.tuning import TuningOutput, TuningPayload
 from models import HistoryRow
@@ -69,6 +70,16 @@ def past_results(session: Session) -> list[PastResult]:
     """Every result that did not diverge, oldest first."""
     rows = session.scalars(select(HistoryRow).where(~HistoryRow.diverged).order_by(HistoryRow.added_at, HistoryRow.id))
     return [PastResult.model_validate({name: getattr(row, name) for name in PastResult.model_fields}) for row in rows]
+
+
+def prevailing_history(session: Session) -> History | None:
+    """The results of the protocol that most of them were made by, since others are not compared; None without any."""
+    results = past_results(session)
+    protocols = Counter(result.protocol for result in results)
+    if not protocols:
+        return None
+    rows = [result for result in results if result.protocol == protocols.most_common(1)[0][0]]
+    return History.of(rows, public_facts([row.model for row in rows]))
 
 
 def find_results(

@@ -12,6 +12,7 @@ from frontrunner.hub import FeatureSets, HubAccess, catalogue_of, with_curated, 
 from frontrunner.ranking import (
     Ranking,
     RankingRequest,
+    expectations_of,
     nothing_ranked_reason,
     plan,
 )
@@ -20,7 +21,7 @@ from frontrunner.status import Status
 from frontrunner.tuning import TuningRequest, require_tunable
 from jobs import lifecycle
 from jobs.errors import JobNotOver
-from jobs.history import past_results
+from jobs.history import past_results, prevailing_history
 from jobs.kinds import NewJob
 from jobs.kinds.ranking import KIND as RANKING
 from jobs.kinds.ranking import TuningToFollow, ranking_job
@@ -68,7 +69,12 @@ def job_of_ranking(
     planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
     if not planned.checkpoints:
         raise NothingRanked(nothing_ranked_reason(planned.skipped))
-    return ranking_job(request, reference, planned, settings, state.store, then)
+    expectations = {}
+    if request.budget is not None:
+        with state.database.read_transaction() as session:
+            history = prevailing_history(session)
+        expectations = expectations_of(planned.checkpoints, report, history)
+    return ranking_job(request, reference, planned, settings, state.store, then, expectations)
 
 
 def outlook_of(state: State, ranking_id: str, protocol: str | None = None) -> Outlook:

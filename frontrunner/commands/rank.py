@@ -53,6 +53,12 @@ def rank(
         int, typer.Option("--max-examples", min=2, help="Read at most this many training examples.")
     ] = 5000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the sample.")] = 0,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget", help="10m, 30% or 20000 images: checkpoints race for it, and only the best read everything."
+        ),
+    ] = None,
     adaptation: AdaptationOption = "full",
     rank_by: Annotated[
         str | None,
@@ -89,11 +95,12 @@ def rank(
             baselines=baselines,
             max_examples=max_examples,
             seed=seed,
+            budget=budget,
             constraints=constraints(max_parameters, max_latency_ms, max_memory_mb, license),
         )
         options = dataset_options(task, label, input, text=text, image=image, split=split)
         past = None if history is None else _past(history)  # a bad file is refused before anything is read
-        ranking = _rank(dataset, hub, request, options, json)
+        ranking = _rank(dataset, hub, request, options, json, past)
         if past is not None and len(ranking.ranking) > 1:  # one alone has no order
             from frontrunner.evidence.outlook import outlook
 
@@ -126,13 +133,18 @@ def _past(file: Path) -> History:
 
 
 def _rank(
-    dataset: Path, hub: list[Path] | None, request: RankingRequest, options: DatasetOptions, quiet: bool
+    dataset: Path,
+    hub: list[Path] | None,
+    request: RankingRequest,
+    options: DatasetOptions,
+    quiet: bool,
+    past: History | None = None,
 ) -> Ranking:
     from frontrunner import ranking
     from frontrunner.display import progress_bars
 
     with progress_bars(Terminal(stderr=True), quiet=quiet) as progress:
-        return ranking.rank(dataset, hub=hub, request=request, options=options, progress=progress)
+        return ranking.rank(dataset, hub=hub, request=request, options=options, history=past, progress=progress)
 
 
 def _print_ranking(ranking: Ranking, top: int | None, as_json: bool) -> None:

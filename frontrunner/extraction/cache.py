@@ -143,11 +143,11 @@ class FeatureCache:
         """Bytes of all that is kept under this key."""
         return sum(found.bytes for found in self._store.list(self.key.prefix))
 
-    def others_of_this_reading(self) -> Iterator[tuple[ShardName, StoredObject]]:
-        """Shards whose inputs are known that the same reading gave of other datasets, or in another order."""
+    def shards_of_this_reading(self) -> Iterator[tuple[ShardName, StoredObject]]:
+        """Shards whose inputs are known that the same reading gave: of smaller samples, other orders and datasets."""
         for found in self._store.list(f"{FEATURES}/{self.key.reading}"):
             *_, examples, file = found.name.split("/")
-            if file.endswith(_INPUTS) and examples != self.key.examples:
+            if file.endswith(_INPUTS):
                 index, _, rows = file.removesuffix(_INPUTS).partition("-")
                 yield ShardName(FeatureKey(self.key.reading, examples), int(index), int(rows)), found
 

@@ -3,7 +3,8 @@
 Shards are kept by dataset and order, and both change with the labels: a relabelled dataset has other bytes, and its
 stratified order is another. What a checkpoint makes of an input depends on neither. Every shard therefore keeps digests
 of its inputs, and before anything is computed the rows are looked for in the shards that the same reading gave of other
-datasets. What is found is copied: shards stay runs of rows in the order in which they are read.
+datasets, and of a smaller sample of this one. What is found is copied: shards stay runs of rows in the order in which
+they are read.
 """
 
 from __future__ import annotations
@@ -50,12 +51,12 @@ class KnownRows:
     """The rows that one reading gave, found by their inputs. Where the rows are is looked up once.
 
     Args:
-        cache: of the run of examples that lacks rows; its own shards are not looked into.
+        cache: of the run of examples that lacks rows.
     """
 
     def __init__(self, cache: FeatureCache) -> None:
         self._cache = cache
-        found = sorted(cache.others_of_this_reading(), key=lambda other: -other[1].modified_at)[:_MOST_SHARDS]
+        found = sorted(cache.shards_of_this_reading(), key=lambda other: -other[1].modified_at)[:_MOST_SHARDS]
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="known-rows") as pool:
             inputs = list(pool.map(self._inputs, (shard for shard, _ in found)))
         self._shards = [shard for shard, _ in found]

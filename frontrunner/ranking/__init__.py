@@ -1,5 +1,6 @@
 """Rankings: what is asked, planned, done and answered."""
 
+from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.criteria import DISCREPANCY, PUBLISHED_RISK_BOUND, RISK_BOUND, ScoreList, describe
 from frontrunner.ranking.local import (
     compare_datasets,
@@ -8,7 +9,7 @@ from frontrunner.ranking.local import (
     register_source,
     the_checkpoint,
 )
-from frontrunner.ranking.planner import Plan, assemble, plan
+from frontrunner.ranking.planner import Plan, assemble, plan, race_of
 from frontrunner.ranking.request import (
     RankingPayload,
     RankingRequest,
@@ -17,6 +18,8 @@ from frontrunner.ranking.request import (
 )
 from frontrunner.ranking.result import RankedCheckpoint, Ranking
 from frontrunner.ranking.sources import SourceReference, SourceStore
+from frontrunner.ranking.stages import BudgetReport, Expectation, Race, Reading
+from frontrunner.ranking.stages.expectations import expectations_of
 from frontrunner.ranking.step import run_step
 from frontrunner.ranking.task_distances import (
     TaskDistanceMatrix,
@@ -31,11 +34,16 @@ __all__ = [
     "DISCREPANCY",
     "PUBLISHED_RISK_BOUND",
     "RISK_BOUND",
+    "Budget",
+    "BudgetReport",
+    "Expectation",
     "Plan",
+    "Race",
     "RankedCheckpoint",
     "Ranking",
     "RankingPayload",
     "RankingRequest",
+    "Reading",
     "ScoreList",
     "SourceReference",
     "SourceStore",
@@ -48,8 +56,10 @@ __all__ = [
     "compare_datasets",
     "compare_tasks",
     "describe",
+    "expectations_of",
     "nothing_ranked_reason",
     "plan",
+    "race_of",
     "rank",
     "ranking_payload",
     "register_source",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from frontrunner.data import (
     Dataset,
@@ -32,7 +33,7 @@ from frontrunner.hub import (
     with_named,
 )
 from frontrunner.progress import SILENT, Guarded, Progress, Stage
-from frontrunner.ranking.planner import assemble, plan
+from frontrunner.ranking.planner import assemble, plan, race_of
 from frontrunner.ranking.request import (
     DEFAULT_MAX_EXAMPLES,
     RankingRequest,
@@ -41,6 +42,8 @@ from frontrunner.ranking.request import (
 )
 from frontrunner.ranking.result import Ranking
 from frontrunner.ranking.sources import SourceReference, SourceStore
+from frontrunner.ranking.stages import BudgetReport, Race, Reading, StageReport
+from frontrunner.ranking.stages.expectations import expectations_of
 from frontrunner.ranking.step import run_step
 from frontrunner.ranking.task_distances import (
     TaskDistanceMatrix,
@@ -53,6 +56,9 @@ from frontrunner.shard import fold
 from frontrunner.status import Status
 from frontrunner.store import Store, open_store, read_json, write_json
 
+if TYPE_CHECKING:
+    from frontrunner.evidence import History
+
 # Part of the name of a cached check: raise it whenever the report of the same bytes would differ.
 _REPORT_VERSION = 4
 
@@ -63,6 +69,7 @@ def rank(
     hub: HubFolders = None,
     request: RankingRequest | None = None,
     options: DatasetOptions | None = None,
+    history: History | None = None,
     progress: Progress = SILENT,
     settings: Settings | None = None,
 ) -> Ranking:
@@ -73,7 +80,9 @@ def rank(
         hub: a folder of checkpoints, or several; by default the configured folders and every other hub at hand.
         request: which checkpoints, which scores, how many examples.
         options: how to read the dataset where its layout leaves a choice.
-        progress: hears of the check, of every download and batch, and of every checkpoint that is over.
+        history: past results, from which a budget's shortlist is made; published facts are used without.
+        progress: hears of the check, of every download and batch, of every checkpoint that is over, and of a budget's
+            stages (`frontrunner.ranking.stages.StageReport`).
         settings: where the cache lies and which hubs are configured; the environment by default.
 
     Raises:
@@ -98,26 +107,59 @@ def rank(
     progress.advance(Stage.RANK, 0, len(planned.checkpoints))
 
     reference = DatasetReference.of(Path(dataset).resolve(), report, options)
-    outcomes: dict[str, StepOutput | SkippedCheckpoint] = {}
     store = open_store(settings)
     sources = SourceStore(store).find_all(checkpoint.digest for checkpoint in planned.checkpoints)
-    for done, checkpoint in enumerate(planned.checkpoints, start=1):
-        name = checkpoint.id
-        payload = ranking_payload(request, reference, checkpoint, sources.get(checkpoint.digest))
+    described = {checkpoint.id: checkpoint for checkpoint in planned.checkpoints}
+
+    def read(name: str, examples: int) -> StepOutput | SkippedCheckpoint:
+        checkpoint = described[name]
+        payload = ranking_payload(request, reference, checkpoint, sources.get(checkpoint.digest), examples)
         listener = Guarded(progress)
         try:
-            outcomes[name] = run_step(payload, listener, dataset=opened, access=access, store=store)
+            return run_step(payload, listener, dataset=opened, access=access, store=store)
         except BaseException as error:
             if error is listener.raised or not is_failure(error):
                 raise
-            outcomes[name] = SkippedCheckpoint.because(name, error)
-        progress.advance(Stage.RANK, done, len(planned.checkpoints), of=name)
+            return SkippedCheckpoint.because(name, error)
+
+    expectations = expectations_of(planned.checkpoints, report, history) if request.budget is not None else {}
+    race = race_of(request, report, planned.checkpoints, expectations)
+    outcomes: dict[str, StepOutput | SkippedCheckpoint] = {}
+    spent = None
+    if race is not None:
+        outcomes, spent = _run_race(race, read, progress)
+    else:
+        for done, name in enumerate(described, start=1):
+            outcomes[name] = read(name, request.max_examples)
+            progress.advance(Stage.RANK, done, len(described), of=name)
 
     identity = hashlib.sha256(f"{report.digest}\n{request.model_dump_json()}".encode()).hexdigest()[:24]
-    ranking = assemble(f"local_{identity}", Status.SUCCEEDED, request, report, planned, outcomes)
+    ranking = assemble(f"local_{identity}", Status.SUCCEEDED, request, report, planned, outcomes, spent)
     if not ranking.ranking:
         raise NothingRanked(nothing_ranked_reason(ranking.skipped))
     return ranking
+
+
+def _run_race(
+    race: Race, read: Callable[[str, int], StepOutput | SkippedCheckpoint], progress: Progress
+) -> tuple[dict[str, StepOutput | SkippedCheckpoint], BudgetReport]:
+    """Read, a step at a time, until the race is over: what each checkpoint came to, and how the budget was spent."""
+    results: dict[Reading, StepOutput | SkippedCheckpoint] = {}
+    told: list[StageReport] = []
+    standing = race.standing(results)
+    while True:
+        stages = standing.report.stages
+        ended = stages if not standing.next else stages[:-1]
+        for stage in ended[len(told) :]:
+            progress.event(stage)
+            told.append(stage)
+        if not standing.next:
+            return standing.outcomes, standing.report
+        reading = standing.next[0]
+        results[reading] = read(*reading)
+        done, in_round = stages[-1].entered - len(stages[-1].waiting) + 1, stages[-1].entered
+        progress.advance(Stage.RANK, done, in_round, of=reading.checkpoint)
+        standing = race.standing(results)
 
 
 def compare_datasets(

@@ -15,10 +15,12 @@ from frontrunner.data import DatasetReport, dataset_id
 from frontrunner.errors import ModalityMismatch, NoCheckpoints
 from frontrunner.extraction import EXTRACTOR_VERSION
 from frontrunner.hub import Catalogue, CheckpointDescription, SkippedCheckpoint, choose
+from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.criteria import describe, measured_names
 from frontrunner.ranking.prediction import model_for
 from frontrunner.ranking.request import RankingRequest, StepOutput
 from frontrunner.ranking.result import Provenance, RankedDataset, Ranking
+from frontrunner.ranking.stages import BudgetReport, Expectation, Race
 from frontrunner.ranking.standings import standings, summary, with_predictions
 from frontrunner.status import Status
 
@@ -68,6 +70,27 @@ def plan(
     return Plan(tuple(steps), tuple(sorted(skipped, key=lambda entry: entry.checkpoint)))
 
 
+def race_of(
+    request: RankingRequest,
+    dataset: DatasetReport,
+    candidates: Sequence[CheckpointDescription],
+    expectations: Mapping[str, Expectation],
+) -> Race | None:
+    """The race that a budget asks for; None where every checkpoint reads everything.
+
+    Args:
+        request: what was asked for.
+        dataset: its check.
+        candidates: what a ranking without a budget would read.
+        expectations: what is believed of them before any pass, by id.
+    """
+    if request.budget is None:
+        return None
+    whole = min(request.max_examples, dataset.train_examples)
+    classes = max(len(dataset.classes), 2)  # targets of a regression count as two
+    return Race(Budget.parse(request.budget), tuple(candidates), expectations, whole, classes, request.ordered_by)
+
+
 def assemble(
     ranking_id: str,
     status: Status,
@@ -75,8 +98,18 @@ def assemble(
     dataset: DatasetReport,
     planned: Plan,
     outcomes: Mapping[str, StepOutput | SkippedCheckpoint],
+    spent: BudgetReport | None = None,
 ) -> Ranking:
-    """The ranking from the outcomes so far, by checkpoint id; complete once every planned step has one."""
+    """The ranking from the outcomes so far, by checkpoint id; complete once every planned step has one.
+
+    Args:
+        ranking_id, status: the job's.
+        request: what was asked for.
+        dataset: its check.
+        planned: what is read and what is not.
+        outcomes: of what was read.
+        spent: how its budget was, where it has one.
+    """
     finished = [
         (description, outcome)
         for description in planned.checkpoints
@@ -93,8 +126,9 @@ def assemble(
         dataset=_ranked_dataset(dataset),
         ranking=lines,
         skipped=skipped,
-        summary=summary(lines, request.ordered_by, planned=len(planned.checkpoints), failed=len(failed)),
+        summary=summary(lines, request.ordered_by, planned=len(planned.checkpoints), failed=len(failed), spent=spent),
         provenance=_provenance(request, dataset),
+        budget=spent,
     )
 
 

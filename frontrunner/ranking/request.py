@@ -12,6 +12,7 @@ from frontrunner.discrepancy import GapKind, NoiseModel, Reference, Space
 from frontrunner.errors import UnknownScore
 from frontrunner.hub import CheckpointDescription, Constraints, ReadingCost, ReadingProvenance
 from frontrunner.limits import Name
+from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.criteria import LOGME, default_scores, describe
 from frontrunner.ranking.prediction import Adaptation
 from frontrunner.ranking.sources import SourceReference
@@ -59,6 +60,17 @@ class RankingRequest(BaseModel):
         description="At most this many training examples are read: a stratified, seeded sample.",
     )
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Seed of the sample.")
+    budget: str | None = Field(
+        default=None,
+        max_length=40,
+        description="What may be spent, and the checkpoints race for it: seconds of work (`10m`), a share of what "
+        "reading every example with every checkpoint takes (`30%`), or a number of examples (`20000 images`).",
+    )
+
+    @field_validator("budget")
+    @classmethod
+    def _readable_budget(cls, value: str | None) -> str | None:
+        return None if value is None else str(Budget.parse(value))
 
     @field_validator("scores")
     @classmethod
@@ -121,14 +133,16 @@ def ranking_payload(
     dataset: DatasetReference,
     checkpoint: CheckpointDescription,
     source: SourceReference | None,
+    examples: int | None = None,
 ) -> RankingPayload:
-    """The work of one checkpoint in a ranking.
+    """The work of one checkpoint in a ranking, or in a round of its race.
 
     Args:
         request: what was asked for.
         dataset: what the checkpoint is ranked on.
         checkpoint: what is read and scored.
         source: statistics of its source dataset, where they are known.
+        examples: to be read in a round; as many as were asked for by default.
     """
     return RankingPayload(
         dataset=dataset,
@@ -137,7 +151,7 @@ def ranking_payload(
         ordered_by=request.ordered_by,
         adaptation=request.adaptation,
         baselines=request.baselines,
-        max_examples=request.max_examples,
+        max_examples=examples or request.max_examples,
         seed=request.seed,
         source=source,
     )

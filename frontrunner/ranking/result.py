@@ -10,6 +10,7 @@ from frontrunner.data.dataset import Modality, Task
 from frontrunner.hub import ReadingCost, ReadingProvenance, SkippedCheckpoint
 from frontrunner.ranking.prediction import Adaptation, Prediction
 from frontrunner.ranking.request import DiscrepancyOutput, Refusal
+from frontrunner.ranking.stages.report import BudgetReport
 from frontrunner.scores import ScoreValue
 from frontrunner.status import JobResult
 
@@ -129,4 +130,9 @@ class Ranking(JobResult):
         default=None,
         exclude_if=lambda outlook: outlook is None,
         description="What past results and the scores expect together, where a history was given.",
+    )
+    budget: BudgetReport | None = Field(
+        default=None,
+        exclude_if=lambda budget: budget is None,
+        description="How the budget was spent, where one was given: who left when and why, and who is to be taken.",
     )

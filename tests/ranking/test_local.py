@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from frontrunner import errors, logme
 from frontrunner.data import open_dataset
+from frontrunner.progress import Silent
 from frontrunner.ranking import RankingRequest, rank
 from frontrunner.settings import Settings
 from tests.conftest import class_images, write_zip
@@ -164,3 +166,71 @@ def test_all_thirteen_vision_checkpoints_of_the_pack_are_ranked_and_the_collapse
     assert [(s.checkpoint, s.code) for s in ranking.skipped] == [
         ("local:paraphrase-MiniLM-L3-v2-trimvocab", "modality_mismatch")
     ]
+
+
+@pytest.fixture
+def many_colours(tmp_path):
+    """Images of three colours, enough for several rounds of a race."""
+    return write_zip(tmp_path / "many.zip", class_images(3, 100))
+
+
+def test_a_budget_reads_less_and_says_who_left_when_and_why(many_colours, hub, settings):
+    ranking = rank(many_colours, hub=hub, settings=settings, request=RankingRequest(budget="40%"))
+    spent = ranking.budget
+    assert spent is not None
+    assert spent.spent <= 0.4
+    assert ranking.ranking[0].checkpoint == spent.pick
+    assert sum(stage.forward_examples for stage in spent.stages) < 3 * 300
+    gone = {each.checkpoint for stage in spent.stages for each in stage.left}
+    assert gone | set(spent.inside) == {"local:resnet", "local:vit", "local:mobilenet"}
+    assert f"{spent.probability_best:.2f}" in ranking.summary
+    read = [line.examples for line in ranking.ranking]
+    assert read == sorted(read, reverse=True)
+
+
+def test_a_race_that_was_interrupted_ends_as_if_it_had_not_been(many_colours, hub, settings, tmp_path):
+    request = RankingRequest(budget="60%")
+
+    class Interruption(Exception):
+        pass
+
+    class Impatient(Silent):
+        left = 0
+
+        def safe_point(self):
+            self.left -= 1
+            if self.left < 0:
+                raise Interruption
+
+    whole = rank(many_colours, hub=hub, settings=Settings(home=tmp_path / "other", packages=False), request=request)
+    for patience in range(1, 9):
+        listener = Impatient()
+        listener.left = patience
+        with contextlib.suppress(Interruption):
+            rank(many_colours, hub=hub, settings=settings, request=request, progress=listener)
+    again = rank(many_colours, hub=hub, settings=settings, request=request)
+    assert whole.budget is not None
+    assert again.budget is not None
+    assert (again.budget.pick, again.budget.inside) == (whole.budget.pick, whole.budget.inside)
+    assert again.budget.spent == pytest.approx(whole.budget.spent)
+    for one, other in zip(again.ranking, whole.ranking, strict=True):
+        assert one.scores["logme"].value == pytest.approx(other.scores["logme"].value, rel=1e-6)
+
+
+def test_stages_are_told_as_they_end(many_colours, hub, settings):
+    told = []
+
+    class Listener(Silent):
+        def event(self, event):
+            told.append(event)
+
+    request = RankingRequest(budget="70%")
+    ranking = rank(many_colours, hub=hub, settings=settings, request=request, progress=Listener())
+    assert ranking.budget is not None
+    assert told == ranking.budget.stages
+
+
+def test_a_ranking_without_a_budget_says_nothing_of_one(colours, hub, settings):
+    ranking = rank(colours, hub=hub, settings=settings)
+    assert ranking.budget is None
+    assert "budget" not in ranking.model_dump()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from frontrunner.errors import NothingRanked
@@ -10,11 +10,14 @@ from frontrunner.hub import SkippedCheckpoint
 from frontrunner.progress import Progress, Stage
 from frontrunner.ranking import (
     Plan,
+    Race,
     Ranking,
     RankingPayload,
+    Reading,
     StepOutput,
     assemble,
     nothing_ranked_reason,
+    race_of,
     ranking_payload,
     run_step,
 )
@@ -31,7 +34,10 @@ _State: TypeAlias = JobState[RankingJob, RankingPayload, StepOutput]
 
 
 class RankingKind(JobKind[RankingJob, RankingPayload, StepOutput]):
-    """A step's name is its checkpoint's id. Features that the dataset brings need no model: they go to `io`."""
+    """A step's name is its checkpoint's id; in a race for a budget, with the examples that it reads: `ID@64`.
+
+    Features that the dataset brings need no model: they go to `io`.
+    """
 
     name = "ranking"
     request = RankingJob
@@ -44,11 +50,15 @@ class RankingKind(JobKind[RankingJob, RankingPayload, StepOutput]):
         return f"/v1/rankings/{job_id}"
 
     def next_steps(self, job: _State) -> Sequence[NewStep[RankingPayload]] | Ranking:
-        """One step for each checkpoint, then the result; a ranking of nothing has failed."""
+        """One step for each checkpoint, or for each in a race's round; then the result, which may be a failure."""
         if job.is_in_hand:
             return ()
+        race = _race(job)
+        if race is not None and (following := race.standing(_results(job)).next):
+            return self._steps(job, following, as_rounds=True)
         if not job.steps:
-            return self._first_steps(job)
+            every = [Reading(found.checkpoint.id, job.request.request.max_examples) for found in job.request.candidates]
+            return self._steps(job, every, as_rounds=False)
         ranking = self.result(job)
         if any(step.output is not None for step in job.steps):
             return ranking
@@ -59,7 +69,13 @@ class RankingKind(JobKind[RankingJob, RankingPayload, StepOutput]):
         """The checkpoints that are read so far, best first."""
         asked = job.request
         plan = Plan(tuple(candidate.checkpoint for candidate in asked.candidates), asked.skipped)
-        ranking = assemble(job.id, job.status, asked.request, job.report, plan, _outcomes(job))
+        race = _race(job)
+        if race is None:
+            outcomes, spent = {name: outcome for (name, _), outcome in _results(job).items()}, None
+        else:
+            standing = race.standing(_results(job))
+            outcomes, spent = standing.outcomes, standing.report
+        ranking = assemble(job.id, job.status, asked.request, job.report, plan, outcomes, spent)
         return ranking.model_copy(update={"failure": job.failure})
 
     def run(self, payload: RankingPayload, progress: Progress) -> StepOutput:
@@ -87,32 +103,45 @@ class RankingKind(JobKind[RankingJob, RankingPayload, StepOutput]):
             ("cached_examples", self.name): output.examples - output.forward_examples,
         }
 
-    def _first_steps(self, job: _State) -> list[NewStep[RankingPayload]]:
+    def _steps(self, job: _State, readings: Sequence[Reading], *, as_rounds: bool) -> list[NewStep[RankingPayload]]:
         asked = job.request
-        examples = min(asked.request.max_examples, job.report.train_examples)
-        return [
-            NewStep(
-                name=candidate.checkpoint.id,
-                payload=ranking_payload(asked.request, asked.dataset, candidate.checkpoint, candidate.source),
-                queue="io" if candidate.checkpoint.modality == "features" else asked.queue,
-                examples_total=examples,
-                dataset_digests=(asked.dataset.digest,),
+        candidates = {found.checkpoint.id: found for found in asked.candidates}
+        steps = []
+        for reading in readings:
+            found = candidates[reading.checkpoint]
+            payload = ranking_payload(asked.request, asked.dataset, found.checkpoint, found.source, reading.examples)
+            steps.append(
+                NewStep(
+                    name=f"{reading.checkpoint}@{reading.examples}" if as_rounds else reading.checkpoint,
+                    payload=payload,
+                    queue="io" if found.checkpoint.modality == "features" else asked.queue,
+                    examples_total=min(reading.examples, job.report.train_examples),
+                    dataset_digests=(asked.dataset.digest,),
+                )
             )
-            for candidate in asked.candidates
-        ]
+        return steps
 
 
 KIND = RankingKind()
 
 
-def _outcomes(job: _State) -> Mapping[str, StepOutput | SkippedCheckpoint]:
-    outcomes: dict[str, StepOutput | SkippedCheckpoint] = {}
+def _race(job: _State) -> Race | None:
+    asked = job.request
+    candidates = [found.checkpoint for found in asked.candidates]
+    return race_of(asked.request, job.report, candidates, asked.expectations)
+
+
+def _results(job: _State) -> dict[Reading, StepOutput | SkippedCheckpoint]:
+    results: dict[Reading, StepOutput | SkippedCheckpoint] = {}
+    in_rounds = job.request.request.budget is not None
     for step in job.steps:
+        checkpoint, _, examples = step.name.rpartition("@") if in_rounds else (step.name, "", "0")
+        reading = Reading(checkpoint, int(examples))
         if step.output is not None:
-            outcomes[step.name] = step.output
+            results[reading] = step.output
         elif step.status.is_terminal:
             failure = step.failure or Failure(
                 code="cancelled", reason="the job was cancelled before this checkpoint was read"
             )
-            outcomes[step.name] = SkippedCheckpoint(checkpoint=step.name, code=failure.code, reason=failure.reason)
-    return outcomes
+            results[reading] = SkippedCheckpoint(checkpoint=checkpoint, code=failure.code, reason=failure.reason)
+    return results

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel
 
 from frontrunner.data import DatasetReference
 from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
-from frontrunner.ranking import Plan, RankingRequest, SourceReference, SourceStore
+from frontrunner.ranking import Expectation, Plan, RankingRequest, SourceReference, SourceStore
 from frontrunner.settings import Settings
 from frontrunner.store import Store
 from frontrunner.tuning import TuningRequest
@@ -42,6 +44,7 @@ class RankingJob(BaseModel):
         skipped: what was left out at once.
         queue: where steps that run models wait.
         then: the tuning that is to follow.
+        expectations: what is believed of candidates before any pass, where a budget is to be shared among them.
     """
 
     request: RankingRequest
@@ -50,6 +53,7 @@ class RankingJob(BaseModel):
     skipped: tuple[SkippedCheckpoint, ...]
     queue: str
     then: TuningToFollow | None
+    expectations: dict[str, Expectation] = {}
 
 
 def ranking_job(
@@ -59,6 +63,7 @@ def ranking_job(
     settings: Settings,
     store: Store,
     then: TuningToFollow | None = None,
+    expectations: Mapping[str, Expectation] | None = None,
 ) -> NewJob:
     """The job of a ranking.
 
@@ -69,6 +74,7 @@ def ranking_job(
         settings: which queue runs models.
         store: where source statistics are.
         then: the tuning that is to follow.
+        expectations: what is believed of checkpoints before any pass, for a budget.
     """
     sources = SourceStore(store).find_all(checkpoint.digest for checkpoint in plan.checkpoints)
     job = RankingJob(
@@ -78,5 +84,6 @@ def ranking_job(
         skipped=plan.skipped,
         queue=settings.forward_queue,
         then=then,
+        expectations=dict(expectations or {}),
     )
     return NewJob("ranking", job, dataset.id)

@@ -1,0 +1,307 @@
+"""A ranking under a budget: who reads how many examples next, who leaves, and who is to be taken. Pure.
+
+A shortlist keeps what could be best and what can be paid for, before any pass. Then samples grow, and after each round
+those leave that would hardly have been first, and those that the budget does not reach. Everything is worked out anew
+from the results so far, each time: whoever asks after an interruption gets the same answers from the same results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
+from frontrunner.ranking.budget import Budget
+from frontrunner.ranking.request import StepOutput
+from frontrunner.ranking.stages.chances import Chances, inflation, probabilities_first
+from frontrunner.ranking.stages.prices import Prices
+from frontrunner.ranking.stages.report import BudgetReport, Departure, StageReport
+
+# The first round: as many as everybody can read for the first round's share of the budget, within these limits.
+MOST_FIRST, LEAST_FIRST = 128, 16
+# Of each class, if that is more: from one example of a class nothing can be held out.
+_FIRST_PER_CLASS = 2
+# From round to round. Opening a checkpoint again is small beside reading, and those that leave early save the most.
+GROWTH = 2
+# Of the budget, at most, for the first round; of what is left, at most, for each one that another may follow.
+ROUND_SHARE = 0.5
+# At each stage those leave that together would have been first in at most so many rankings.
+NEGLECTED = 0.01
+# Steps at a time until something is measured, where seconds count.
+_UNMEASURED_STEPS = 4
+
+
+class Reading(NamedTuple):
+    """A step: a checkpoint reads a sample; what it has read before is cached."""
+
+    checkpoint: str
+    examples: int
+
+
+class Expectation(BaseModel):
+    """What is believed of a checkpoint before any pass, as a normal score: 0 is the middle, 1.28 the best tenth."""
+
+    model_config = ConfigDict(frozen=True)
+
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a race is.
+
+    Attributes:
+        next: steps to do now, in any order; none once the race is over.
+        outcomes: what each checkpoint's largest sample gave, or why its last step failed, by id.
+        report: everything else.
+    """
+
+    next: tuple[Reading, ...]
+    outcomes: dict[str, StepOutput | SkippedCheckpoint]
+    report: BudgetReport
+
+
+@dataclass(frozen=True)
+class Race:
+    """What is settled before the first step.
+
+    Attributes:
+        budget: what may be spent.
+        candidates: every checkpoint that a full ranking would read.
+        expectations: what is believed of them before any pass, by id; of those that are missing nothing is.
+        whole: examples that a full ranking would read with each.
+        classes: of the dataset.
+        ordered_by: the score that decides.
+    """
+
+    budget: Budget
+    candidates: tuple[CheckpointDescription, ...]
+    expectations: Mapping[str, Expectation]
+    whole: int
+    classes: int
+    ordered_by: str
+
+    def standing(self, results: Mapping[Reading, StepOutput | SkippedCheckpoint]) -> Standing:
+        """How far the race is with these results."""
+        return _Run(self, results).run()
+
+
+def sizes_of(whole: int, first: int = MOST_FIRST) -> list[int]:
+    """Samples of the rounds, ascending; the last one is everything.
+
+    Example:
+        >>> sizes_of(1000)
+        [128, 256, 512, 1000]
+        >>> sizes_of(60)
+        [60]
+    """
+    sizes = [first]
+    while sizes[-1] < whole:
+        sizes.append(sizes[-1] * GROWTH)
+    return [*sizes[:-1], whole]
+
+
+class _Run:
+    """One replay of a race. Those who are in are kept in the order of their chances."""
+
+    def __init__(self, race: Race, results: Mapping[Reading, StepOutput | SkippedCheckpoint]) -> None:
+        self._race = race
+        self._results = results
+        self._prices = Prices(race.budget, race.candidates, race.whole)
+        self._stages: list[StageReport] = []
+        self._outcomes: dict[str, StepOutput | SkippedCheckpoint] = {}
+        self._inside = [candidate.id for candidate in race.candidates]
+        self._chances: dict[str, float] = {}
+        self._kept = 1.0
+        self._values: dict[str, float] = {}
+        self._more: str | None = None
+
+    def run(self) -> Standing:
+        sizes = sizes_of(self._race.whole, self._first_size())
+        self._shortlist(sizes[0])
+        before = 0
+        for place, size in enumerate(sizes):
+            waiting = self._round(before, size)
+            if waiting:
+                most = len(waiting) if self._prices.is_measured else _UNMEASURED_STEPS
+                return self._standing(tuple(Reading(name, size) for name in waiting[:most]))
+            if len(self._inside) < 2 or place + 1 == len(sizes):
+                break
+            following = sizes[place + 1]
+            if not self._part(size, following, last=place + 2 == len(sizes)):
+                break
+            before = size
+        return self._standing(())
+
+    def _first_size(self) -> int:
+        size = MOST_FIRST
+        while size < _FIRST_PER_CLASS * self._race.classes:
+            size *= 2
+        while size > LEAST_FIRST:
+            if sum(self._prices.expected(name, size) for name in self._inside) <= ROUND_SHARE * self._prices.limit:
+                break
+            size //= 2
+        return size
+
+    def _shortlist(self, size: int) -> None:
+        """Order everybody by what is believed of them, cheap ones first where nothing is; keep what may be best."""
+        price = {name: self._prices.expected(name, size) for name in self._inside}
+        chances = _chances_before(self._race.expectations, self._inside)
+        order = sorted(self._inside, key=lambda name: (-chances[name], price[name], name))
+        informed = bool(self._race.expectations)  # equal chances of nobody's knowing are no reason to leave
+        left = self._improbable(order, chances, "by what is known of it without reading") if informed else []
+        order = [name for name in order if name not in {each.checkpoint for each in left}]
+        allowance = self._prices.limit * (ROUND_SHARE if size < self._race.whole else 1.0)
+        affordable = _prefix([price[name] for name in order], allowance)
+        kept, beyond = order[: max(affordable, 1)], order[max(affordable, 1) :]
+        left += [self._unaffordable(name, chances[name], size) for name in beyond]
+        self._kept *= 1 - sum(each.probability_best for each in left)
+        if left:
+            entered = len(self._inside)
+            self._stages.append(
+                StageReport(
+                    stage="shortlist", examples=0, entered=entered, waiting=[], left=left, spent=0.0, seconds=0.0,
+                    forward_examples=0,
+                )
+            )  # fmt: skip
+        self._inside = kept
+        self._chances = {name: chances[name] for name in kept}
+
+    def _round(self, before: int, size: int) -> list[str]:
+        """Everybody who is in reads a sample. Returns those who are still to read it; nobody once the round is over."""
+        spent, seconds, forward = self._prices.spent, 0.0, 0
+        left, read, missing = [], [], []
+        for name in self._inside:
+            result = self._results.get(Reading(name, size))
+            if result is None:
+                missing.append(name)
+                continue
+            self._prices.charge(name, size - before, None if isinstance(result, SkippedCheckpoint) else result)
+            self._outcomes[name] = result
+            if isinstance(result, SkippedCheckpoint):
+                left.append(Departure(checkpoint=name, cause="failed", probability_best=0.0, reason=result.reason))
+                continue
+            seconds, forward = seconds + result.seconds, forward + result.forward_examples
+            read.append(name)
+        affordable = _prefix([self._prices.expected(name, size - before) for name in missing], self._prices.left)
+        if not read and not affordable:
+            affordable = 1  # the least answer there is
+        waiting, beyond = missing[:affordable], missing[affordable:]
+        if not waiting:
+            left += [self._unaffordable(name, self._chances[name], size) for name in beyond]
+            self._kept *= 1 - sum(self._chances[each.checkpoint] for each in left if each.cause == "unaffordable")
+            self._inside = read
+            if read:
+                self._order(size)
+        self._stages.append(
+            StageReport(
+                stage="race",
+                examples=size,
+                entered=len(read) + len(missing) + len([each for each in left if each.cause == "failed"]),
+                waiting=waiting,
+                left=left,
+                spent=self._prices.spent - spent,
+                seconds=seconds,
+                forward_examples=forward,
+            )
+        )
+        return waiting
+
+    def _order(self, size: int) -> None:
+        """Those who are in, by their chances after having read a sample."""
+        read = [self._results[Reading(name, size)] for name in self._inside]
+        found = [output.scores[self._race.ordered_by] for output in read if isinstance(output, StepOutput)]
+        race = self._race
+        wider = inflation(race.ordered_by, size / race.classes)
+        chances = Chances.of(found, examples=size, whole=race.whole, inflation=wider)
+        places = sorted(range(len(found)), key=lambda place: (-chances.first[place], -chances.expected[place]))
+        names = self._inside
+        self._chances = {names[place]: float(chances.first[place]) for place in places}
+        self._inside = list(self._chances)
+        self._values = {name: score.value for name, score in zip(names, found, strict=True)}
+
+    def _part(self, size: int, following: int, *, last: bool) -> bool:
+        """Take out those who cannot win and those who cannot be paid for; whether another round follows."""
+        left = self._improbable(self._inside, self._chances, f"after {size:,} examples")
+        stay = [name for name in self._inside if name not in {each.checkpoint for each in left}]
+        prices = [self._prices.expected(name, following - size) for name in stay]
+        affordable = _prefix(prices, self._prices.left * (1.0 if last else ROUND_SHARE))
+        if affordable < 2:
+            affordable = _prefix(prices, self._prices.left)
+        goes_on = len(stay) > 1 and affordable > 1
+        if goes_on:
+            left += [self._unaffordable(name, self._chances[name], following) for name in stay[affordable:]]
+            stay = stay[:affordable]
+        elif len(stay) > 1:
+            wanted = self._said(sum(prices))
+            self._more = f"reading {following:,} examples with the {len(stay)} that are still in takes {wanted} more"
+        # What the leader's chances are among those who stay is known from here on; what left is lost.
+        lost = sum(each.probability_best for each in left)
+        self._kept *= 1 - lost
+        self._chances = {name: self._chances[name] / (1 - lost) for name in stay}
+        self._inside = stay
+        self._stages[-1] = self._stages[-1].model_copy(update={"left": [*self._stages[-1].left, *left]})
+        return goes_on
+
+    def _improbable(self, order: Sequence[str], chances: Mapping[str, float], when: str) -> list[Departure]:
+        """The least probable ones, as long as it is improbable that any of them would be the first."""
+        left: list[Departure] = []
+        total = 0.0
+        for name in reversed(order[1:]):
+            total += chances[name]
+            if total > NEGLECTED:
+                break
+            reason = f"it would be the first with probability {chances[name]:.3f} {when}"
+            left.append(Departure(checkpoint=name, cause="improbable", probability_best=chances[name], reason=reason))
+        return left[::-1]
+
+    def _unaffordable(self, name: str, chance: float, examples: int) -> Departure:
+        reason = f"the budget does not reach to read {examples:,} examples with it; others have better chances"
+        return Departure(checkpoint=name, cause="unaffordable", probability_best=chance, reason=reason)
+
+    def _said(self, price: float) -> str:
+        return str(Budget(self._race.budget.unit, price))
+
+    def _standing(self, following: tuple[Reading, ...]) -> Standing:
+        prices, ordered = self._prices, [name for name in self._inside if name in self._values]
+        pick = max(ordered, key=lambda name: self._values[name], default=None)
+        report = BudgetReport(
+            budget=str(self._race.budget),
+            unit=self._race.budget.unit,
+            limit=prices.limit,
+            spent=prices.spent,
+            full_cost=prices.full,
+            stages=self._stages,
+            inside=self._inside,
+            pick=pick,
+            probability_best=0.0 if pick is None else self._kept * self._chances[pick],
+            more=None if following else self._more,
+        )
+        return Standing(following, self._outcomes, report)
+
+
+def _chances_before(expectations: Mapping[str, Expectation], names: Sequence[str]) -> dict[str, float]:
+    """Of being first, before any pass."""
+    nothing = Expectation(mean=0.0, deviation=1.0)
+    believed = [expectations.get(name, nothing) for name in names]
+    if len(set(believed)) == 1:
+        return dict.fromkeys(names, 1 / len(names))
+    mean = np.array([each.mean for each in believed])
+    deviation = np.array([each.deviation for each in believed])
+    first = probabilities_first(lambda random, draws: random.normal(mean, deviation, (draws, len(names))), len(names))
+    return dict(zip(names, first.tolist(), strict=True))
+
+
+def _prefix(prices: Sequence[float], allowance: float) -> int:
+    """How many of the first ones can be paid for.
+
+    Example:
+        >>> _prefix([1.0, 2.0, 3.0], 4.0)
+        2
+    """
+    return int(np.searchsorted(np.cumsum(prices), allowance * (1 + 1e-9), side="right"))
