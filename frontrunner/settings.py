@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     maintenance_period_s: float = Field(default=3600.0, gt=0, description="Time between two rounds of maintenance.")
     job_retention_s: float = Field(default=90 * 86400.0, ge=0, description="Finished jobs are kept so long; 0: always.")
     cache_max_bytes: int = Field(default=0, ge=0, description="Cached features are kept to this; 0: no limit.")
+    pixels_max_bytes: int = Field(
+        default=4 * GIB, ge=0, description="Decoded images are kept for further checkpoints up to this; 0: none."
+    )
     webhook_allow_private: bool = Field(default=False, description="Let webhooks lead into private networks.")
     webhook_retry_s: float = Field(default=5.0, gt=0, description="Pause after a message's first failed try; tripled.")
     webhook_max_attempts: int = Field(default=10, ge=1, description="Tries of one message.")
@@ -125,11 +128,6 @@ class Settings(BaseSettings):
     def copies(self) -> Path:
         """Where copies of a remote store's files are kept; safe to delete while nothing runs."""
         return self.home / "copies"
-
-    @property
-    def speeds(self) -> Path:
-        """Where it is kept how fast this machine reads; safe to delete."""
-        return self.home / "cache" / "speeds"
 
     @property
     def tunings(self) -> Path:

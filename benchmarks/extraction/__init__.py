@@ -1,1 +1,1 @@
-"""Benchmarks of reading: speed, padding, memory, and the ranking of text encoders."""
+"""Speed of reading features: `python -m benchmarks.extraction`."""

@@ -44,15 +44,22 @@ class FeatureReader:
         inputs: what is read.
         memory: measures since before the checkpoint was opened.
         examples: how many examples will be read in all, as far as that is known: the first call's keys otherwise.
+        access: where this machine keeps what it measures; as the environment says by default.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, inputs: Inputs, memory: PeakMemory | None = None, examples: int | None = None
+        self,
+        checkpoint: Checkpoint,
+        inputs: Inputs,
+        memory: PeakMemory | None = None,
+        examples: int | None = None,
+        access: HubAccess | None = None,
     ) -> None:
         self._checkpoint = checkpoint
         self._inputs = inputs
         self._memory = memory or PeakMemory()
         self._examples = examples
+        self._access = access
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._backend: Backend | None = None
         self._timed_seconds = 0.0
@@ -75,7 +82,7 @@ class FeatureReader:
         description = description.reading("text" if isinstance(inputs, TextInputs) else description.modality)
         importlib.import_module(description.library)  # its own memory is not the checkpoint's
         memory = PeakMemory()
-        return cls(open_checkpoint(description, access, progress=progress), inputs, memory, examples)
+        return cls(open_checkpoint(description, access, progress=progress), inputs, memory, examples, access)
 
     def read(self, keys: Sequence[Key], progress: Progress = SILENT) -> Extracted:
         """Features of the inputs `keys`, in that order; `progress` hears of every batch.
@@ -143,7 +150,7 @@ class FeatureReader:
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
         self._checkpoint.module.to(self._device)
-        folder = get_settings().speeds
+        folder = (self._access or HubAccess.of(get_settings())).folder / "speeds"
         return choose_backend(self._checkpoint, self._device, inputs, self._examples or 0, folder)
 
     def _extract(self, backend: Backend, inputs: Any) -> Extracted:

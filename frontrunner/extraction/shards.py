@@ -210,9 +210,10 @@ def _open_reader(
     if isinstance(dataset.inputs, FeatureInputs):
         return _PrecomputedReader(checkpoint.id, dataset.inputs.sets[set_name(checkpoint.id)])
     # Torch is loaded here and no earlier: a ranking that the cache answers never needs it.
+    from frontrunner.extraction.pixels import stored
     from frontrunner.extraction.reading import FeatureReader
 
-    return FeatureReader.opening(checkpoint, dataset.inputs, access, progress, examples)
+    return FeatureReader.opening(checkpoint, stored(dataset, access), access, progress, examples)
 
 
 def _scored_targets(sample: Split, task: Task) -> NDArray[np.float64] | None:

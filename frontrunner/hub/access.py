@@ -16,7 +16,7 @@ class HubAccess:
     """A machine's own settings: two workers may use two mirrors.
 
     Attributes:
-        folder: what was fetched or unpacked lies below it, shared by every process of the machine.
+        folder: what was fetched, unpacked, decoded or measured here lies below it, for every process of the machine.
         endpoint: address of the hub or of a mirror that speaks its protocol.
         token: for private and gated repositories; None for public ones.
         mode: offline: nothing is fetched, what is at hand is used; named: checkpoints that a request names are

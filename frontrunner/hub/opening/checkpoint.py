@@ -36,6 +36,33 @@ class Images(Protocol):
         ...
 
 
+class Shape(Protocol):
+    """Brings an image to its size, and changes nothing else of it.
+
+    Attributes:
+        name: all that decides the result besides the image.
+    """
+
+    name: str
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        """The image, resized and cut."""
+        ...
+
+
+@runtime_checkable
+class ShapedImages(Images, Protocol):
+    """Images that are kept in their shapes: one of them is shaped once for all checkpoints that shape alike."""
+
+    def shaped(self, key: Key, shape: Shape) -> Image.Image:
+        """The image as `shape` makes it.
+
+        Raises:
+            UnreadableDataset: it cannot be decoded.
+        """
+        ...
+
+
 Inputs: TypeAlias = Images | TextInputs | FeatureInputs
 
 

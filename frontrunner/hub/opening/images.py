@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 from PIL import Image
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from frontrunner.data.dataset import Key
 from frontrunner.errors import ModalityMismatch
-from frontrunner.hub.opening.checkpoint import Batch, Images, Inputs
+from frontrunner.hub.opening.checkpoint import Batch, Images, Inputs, Shape, ShapedImages
 
 # What reads them divides a batch as it is fastest; see `frontrunner.extraction.choice`.
 BATCH_ON_CPU = 32
@@ -23,6 +23,21 @@ BATCH_ON_GPU = 128
 _BATCHES_AHEAD = 3
 
 Prepared = TypeVar("Prepared")
+
+
+@runtime_checkable
+class InTwoSteps(Protocol):
+    """A preprocessing that first brings an image to its size, and then only changes its numbers.
+
+    Attributes:
+        shape: the first step.
+    """
+
+    shape: Shape
+
+    def values(self, image: Image.Image) -> Tensor:
+        """The second step: the (C, H, W) tensor of a shaped image."""
+        ...
 
 
 class ImagePreparation:
@@ -98,6 +113,9 @@ def _decoded(
 
 
 def _prepared(inputs: Images, key: Key, prepare: Callable[[Image.Image], Prepared]) -> Prepared:
+    if isinstance(inputs, ShapedImages) and isinstance(prepare, InTwoSteps):
+        values: Any = prepare.values
+        return cast("Prepared", values(inputs.shaped(key, prepare.shape)))
     return prepare(inputs.decode(key))
 
 

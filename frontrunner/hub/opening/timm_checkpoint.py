@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import timm
 import timm.data
+import timm.data.transforms
 import torch
+import torchvision
 from PIL import Image
 from torch import Tensor, nn
 
@@ -25,6 +29,13 @@ from frontrunner.hub.opening.loading import assign_weights
 # What transformers calls its wrapper around timm's models, and how it begins the names of their weights.
 WRAPPER = "timm_wrapper"
 _WRAPPED = "timm_model."
+# Steps of its preprocessing that resize and cut.
+_SHAPING = (
+    torchvision.transforms.Resize,
+    torchvision.transforms.CenterCrop,
+    timm.data.transforms.ResizeKeepRatio,
+    timm.data.transforms.CenterCropOrPad,
+)
 
 
 def open_timm_directory(description: CheckpointDescription, folder: Path) -> Checkpoint:
@@ -117,16 +128,39 @@ def _preparation(module: Any) -> tuple[_Prepare, tuple[str, ...]]:
     return _Prepare(transform, "L" if channels == 1 else "RGB"), notes
 
 
+class _Shape:
+    """The steps of timm's preprocessing that take an image to another: see `checkpoint.Shape`."""
+
+    def __init__(self, steps: Sequence[Any], mode: str) -> None:
+        self._steps = steps
+        self._mode = mode
+        given = [{name: value for name, value in vars(step).items() if not name.startswith("_")} for step in steps]
+        self.name = repr((mode, torchvision.__version__, [type(step).__name__ for step in steps], given))
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        shaped = image if image.mode == self._mode else image.convert(self._mode)
+        for step in self._steps:
+            shaped = step(shaped)
+        return shaped
+
+
 class _Prepare:
-    """An RGB image as pixels (C, H, W)."""
+    """An RGB image as pixels (C, H, W), in two steps: see `images.InTwoSteps`."""
 
     def __init__(self, transform: Any, mode: str) -> None:
-        self._transform = transform
-        self._mode = mode
+        steps = list(transform.transforms)
+        shaping = list(itertools.takewhile(lambda step: isinstance(step, _SHAPING), steps))
+        self.shape = _Shape(shaping, mode)
+        self._rest = steps[len(shaping) :]
 
     def __call__(self, image: Image.Image) -> Tensor:
-        pixels: Tensor = self._transform(image if image.mode == self._mode else image.convert(self._mode))
-        return pixels
+        return self.values(self.shape(image))
+
+    def values(self, image: Image.Image) -> Tensor:
+        pixels: Any = image
+        for step in self._rest:
+            pixels = step(pixels)
+        return cast("Tensor", pixels)
 
 
 class _Forward:
