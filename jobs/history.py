@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from frontrunner.evidence.history import PastResult
 from frontrunner.hub.describing.listing import family_of
 from frontrunner.tuning import TuningOutput, TuningPayload
-from models import HistoryRow
+from models import DEFAULT_TENANT, HistoryRow, JobRow
 
 FROM_FILE, FROM_TUNING = "file", "tuning"
 # Rows of one statement: each has twenty values, and SQLite takes 32,766.
@@ -55,8 +55,11 @@ def record_tuning(session: Session, job_id: str, payload: TuningPayload, output:
         dataset_size=output.train_examples + output.validation_examples or None,
         dataset_classes=len(metrics.classes),
     )
+    tenant = session.scalar(select(JobRow.tenant).where(JobRow.id == job_id)) or DEFAULT_TENANT
     row = result.model_dump() | {
+        # The identity names the dataset by a digest that is its tenant's own.
         "id": hashlib.sha256(f"{FROM_TUNING}\n{payload.identity}".encode()).hexdigest(),
+        "tenant": tenant,
         "source": FROM_TUNING,
         "job_id": job_id,
         "dataset_digest": payload.dataset.digest,
