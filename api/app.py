@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from api import health, metrics, problems
+from api.access import Access
 from api.checkpoints import endpoints as checkpoints
 from api.datasets import endpoints as datasets
 from api.datasets.checking import CheckPool
@@ -22,7 +23,7 @@ from api.metrics import Jobs, Requests
 from api.rankings import endpoints as rankings
 from api.requests import NameRequests
 from api.scores import endpoints as scores
-from api.state import State
+from api.state import CatalogueWatch, State
 from api.task_distances import endpoints as task_distances
 from api.tunings import endpoints as tunings
 from api.webhooks import endpoints as webhooks
@@ -31,6 +32,7 @@ from frontrunner.logs import configure_logs
 from frontrunner.settings import Settings, get_settings
 from frontrunner.store import open_store
 from jobs.notification import celery_app
+from jobs.secret import service_secret
 from models import Database
 
 
@@ -61,6 +63,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             registry=registry,
             broker=celery_app(settings),
             store=open_store(settings),
+            access=Access(database, service_secret(settings)),
+            catalogue_watch=CatalogueWatch(database, settings),
             checks=CheckPool(settings.check_concurrency),
         )
         app.state.frontrunner = state

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from api.state import State, StateDependency
+from api.state import PublicStateDependency, State
 from migrations import is_current
 from models import Base, WorkerRow, database_now
 from models.database import reason_of
@@ -50,7 +50,7 @@ async def live() -> Live:
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", operation_id="getReadiness", responses={503: {"model": Ready}})
-def ready(response: Response, state: StateDependency) -> Ready:
+def ready(response: Response, state: PublicStateDependency) -> Ready:
     """Whether jobs are accepted and done: each part apart; 503 unless all are ok."""
     found = Ready(
         database=_database(state), broker=_broker(state), workers=_workers(state), storage=_storage(state.settings.home)

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.state import StateDependency
+from api.state import AdminStateDependency
 from frontrunner.status import Status
 from jobs.lifecycle import CLAIM_BUCKETS_S
 from models import CounterRow, Database, JobRow, StepRow, WorkerRow, database_now
@@ -135,6 +135,6 @@ def _claims(counters: dict[tuple[str, str], float]) -> Metric:
 
 
 @router.get("/metrics", operation_id="getMetrics", response_class=Response)
-def read_metrics(state: StateDependency) -> Response:
+def read_metrics(state: AdminStateDependency) -> Response:
     """Queues, steps, claims, forward passes, cache hits and HTTP latency in Prometheus's text format."""
     return Response(generate_latest(state.registry), media_type=CONTENT_TYPE_LATEST)

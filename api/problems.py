@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 
+from api.access_errors import KeyInvalid, KeyMissing, KeysRequired, ScopeMissing
 from api.datasets.checking import RETRY_AFTER_S, ChecksBusy
 from frontrunner import errors
 from frontrunner.errors import FrontrunnerError
@@ -51,6 +52,10 @@ _STATUS: dict[type[FrontrunnerError], int] = {
     MalformedRequest: 400,
     NotFound: 404,
     ChecksBusy: 503,
+    KeyMissing: 401,
+    KeyInvalid: 401,
+    ScopeMissing: 403,
+    KeysRequired: 403,
     JobConflict: 409,
     JobNotFound: 404,
     errors.CheckpointNotFound: 422,
@@ -86,6 +91,8 @@ def install(app: FastAPI) -> None:
     async def _input_error(_request: Request, error: FrontrunnerError) -> JSONResponse:
         status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
         answer = problem(status, error.code, type(error).__doc__ or error.code, error.reason)
+        if status == 401:
+            answer.headers["WWW-Authenticate"] = "Bearer"
         if isinstance(error, ChecksBusy):
             answer.headers["Retry-After"] = str(RETRY_AFTER_S)
         return answer

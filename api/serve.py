@@ -11,8 +11,10 @@ import time
 import structlog
 import uvicorn
 
+from api.access import refuse_without_keys
 from api.app import create_app
 from api.connections import uvicorn_options
+from api.door import is_loopback
 from frontrunner.logs import configure_logs
 from frontrunner.processes import module_command
 from frontrunner.settings import Settings
@@ -77,6 +79,8 @@ def serve(settings: Settings) -> None:
     settings.messages.mkdir(parents=True, exist_ok=True)
     database = Database(settings.resolved_database_url)
     upgrade(database)
+    with database.read_transaction() as session:
+        refuse_without_keys(session, settings.host)
     database.close()
     monitor = WorkerMonitor(settings.stop_grace_s)
     monitor.start()
@@ -91,6 +95,11 @@ def serve(settings: Settings) -> None:
 def serve_api(settings: Settings) -> None:
     """Answer HTTP until SIGTERM or Ctrl-C; migrations and workers are others' business."""
     configure_logs(settings.log_level, as_json=settings.log_json)
+    database = Database(settings.resolved_database_url)
+    if not is_loopback(settings.host):
+        with database.read_transaction() as session:
+            refuse_without_keys(session, settings.host)
+    database.close()
     _log.info("serving", url=f"http://{settings.host}:{settings.port}", home=str(settings.home))
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.run(create_app(settings), **uvicorn_options(settings.host, settings.port))

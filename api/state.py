@@ -4,28 +4,48 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from celery import Celery
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from prometheus_client import CollectorRegistry
 
+from api.access import ANYBODY, Access, require
 from api.datasets.checking import CheckPool
 from api.jobs.watcher import Watcher
 from frontrunner.hub import Catalogue, HubAccess, with_named
 from frontrunner.settings import Settings
 from frontrunner.store import Blobs, Store, uploads
 from jobs.catalogue import load_catalogue, refresh_catalogue
+from jobs.keys import Principal, Scope
 from models import Database
 
 # A checkpoint that is copied into a hub is offered after this long at most.
 CATALOGUE_PERIOD_S = 5.0
 
 
-@dataclass
+class CatalogueWatch:
+    """Brings the catalogue up to what the hubs hold that this machine sees, at most every few seconds."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+        self._looked_at = float("-inf")
+        self._lock = threading.Lock()
+
+    def refresh(self) -> None:
+        """Look, unless somebody just has."""
+        with self._lock:
+            if time.monotonic() - self._looked_at > CATALOGUE_PERIOD_S:
+                refresh_catalogue(self._database, self._settings)
+                self._looked_at = time.monotonic()
+
+
+@dataclass(frozen=True)
 class State:
-    """Opened once per process."""
+    """Opened once per process; each request gets it as its own tenant may see it."""
 
     settings: Settings
     database: Database
@@ -34,8 +54,21 @@ class State:
     checks: CheckPool
     watcher: Watcher
     registry: CollectorRegistry
-    _looked_at: float = field(default=float("-inf"))
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    access: Access
+    catalogue_watch: CatalogueWatch
+    principal: Principal = ANYBODY
+
+    def of(self, principal: Principal) -> State:
+        """The same for who asks: the database shows that tenant's rows alone."""
+        return replace(self, database=self.database.of_tenant(principal.tenant), principal=principal)
+
+    def require(self, *scopes: Scope) -> None:
+        """Let pass who has these scopes.
+
+        Raises:
+            ScopeMissing: one is missing.
+        """
+        require(self.principal, *scopes)
 
     @property
     def uploads(self) -> Blobs:
@@ -51,16 +84,37 @@ class State:
 
     def refresh_catalogue(self) -> None:
         """Bring the catalogue up to what the hubs hold that this machine sees, at most every few seconds."""
-        with self._lock:
-            if time.monotonic() - self._looked_at > CATALOGUE_PERIOD_S:
-                refresh_catalogue(self.database, self.settings)
-                self._looked_at = time.monotonic()
+        self.catalogue_watch.refresh()
+
+
+_bearer = HTTPBearer(
+    auto_error=False, scheme_name="key", description="An API key; its scopes are read, write, tune and admin."
+)
 
 
 # Dependencies that wait for nothing are `async`: FastAPI hands the others to a thread, one after the other.
-async def _state(request: Request) -> State:
+async def _public_state(request: Request) -> State:
     state: State = request.app.state.frontrunner
     return state
 
 
-StateDependency = Annotated[State, Depends(_state)]
+async def _state(
+    request: Request,
+    scopes: SecurityScopes,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+) -> State:
+    """The one way to rows: who asks is known, allowed to, and sees their own."""
+    state: State = request.app.state.frontrunner
+    address = (request.scope.get("server") or ("", None))[0]
+    key = None if credentials is None else credentials.credentials
+    principal = await state.access.principal(key, address)
+    require(principal, *map(Scope, scopes.scopes))
+    return state.of(principal)
+
+
+# What probes may see without a key.
+PublicStateDependency = Annotated[State, Depends(_public_state)]
+StateDependency = Annotated[State, Security(_state, scopes=[Scope.READ])]
+WriteStateDependency = Annotated[State, Security(_state, scopes=[Scope.WRITE])]
+TuneStateDependency = Annotated[State, Security(_state, scopes=[Scope.WRITE, Scope.TUNE])]
+AdminStateDependency = Annotated[State, Security(_state, scopes=[Scope.ADMIN])]

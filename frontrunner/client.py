@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -43,14 +44,21 @@ class JobEvent(NamedTuple):
 class Client:
     """Talks to a running service.
 
+    Args:
+        url: where it is.
+        key: an API key, where the service has keys; else the one in the environment variable FRONTRUNNER_KEY.
+        timeout_s: longest wait for an answer.
+
     Example:
         >>> with Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
         ...     ranking = client.recommend("flowers.zip")
         ...     print(ranking.summary)
     """
 
-    def __init__(self, url: str = "http://127.0.0.1:8000", *, timeout_s: float = 60.0) -> None:
-        self._http = httpx.Client(base_url=url, timeout=timeout_s)
+    def __init__(self, url: str = "http://127.0.0.1:8000", *, key: str | None = None, timeout_s: float = 60.0) -> None:
+        key = key or os.environ.get("FRONTRUNNER_KEY")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_s)
 
     def recommend(
         self,

@@ -66,6 +66,11 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port that the API listens on.")
+    secret_key: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Secret that digests of API keys are made with; by default the file secret.key under home.",
+    )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Names that requests may be for, beside this machine's loopback; commas between them, * for any.",

@@ -13,7 +13,7 @@ from frontrunner.evidence import public_facts
 from frontrunner.evidence.history import History, PastResult
 from frontrunner.hub.describing.listing import family_of
 from frontrunner.tuning import TuningOutput, TuningPayload
-from models import HistoryRow
+from models import DEFAULT_TENANT, HistoryRow, JobRow
 from models.upsert import batches, insert_into
 
 FROM_FILE, FROM_TUNING = "file", "tuning"
@@ -54,8 +54,11 @@ def record_tuning(session: Session, job_id: str, payload: TuningPayload, output:
         dataset_size=output.train_examples + output.validation_examples or None,
         dataset_classes=len(metrics.classes),
     )
+    tenant = session.scalar(select(JobRow.tenant).where(JobRow.id == job_id)) or DEFAULT_TENANT
     row = result.model_dump() | {
+        # The identity names the dataset by a digest that is its tenant's own.
         "id": hashlib.sha256(f"{FROM_TUNING}\n{payload.identity}".encode()).hexdigest(),
+        "tenant": tenant,
         "source": FROM_TUNING,
         "job_id": job_id,
         "dataset_digest": payload.dataset.digest,
@@ -72,13 +75,15 @@ def past_results(session: Session) -> list[PastResult]:
     return [PastResult.model_validate({name: getattr(row, name) for name in PastResult.model_fields}) for row in rows]
 
 
-def prevailing_history(session: Session) -> History | None:
-    """The results of the protocol that most of them were made by, since others are not compared; None without any."""
+def prevailing_history(session: Session, protocol: str | None = None) -> History | None:
+    """The results of a protocol, by default of that which most were made by: others are not compared; None of none."""
     results = past_results(session)
     protocols = Counter(result.protocol for result in results)
-    if not protocols:
+    if protocol is None:
+        protocol = next((name for name, _ in protocols.most_common(1)), "")
+    if not protocols[protocol]:
         return None
-    rows = [result for result in results if result.protocol == protocols.most_common(1)[0][0]]
+    rows = [result for result in results if result.protocol == protocol]
     return History.of(rows, public_facts([row.model for row in rows]))
 
 

@@ -12,12 +12,15 @@ from models.feature import FeatureRow
 from models.history import HistoryRow
 from models.idempotency import IdempotencyRow
 from models.job import JobRow
+from models.key import KeyRow
 from models.role import RoleRow
 from models.step import StepRow
+from models.tenant import DEFAULT_TENANT, TenantOwned
 from models.webhook import WebhookRow
 from models.worker import WorkerRow
 
 __all__ = [
+    "DEFAULT_TENANT",
     "Base",
     "CheckpointRow",
     "CostRow",
@@ -30,8 +33,10 @@ __all__ = [
     "HistoryRow",
     "IdempotencyRow",
     "JobRow",
+    "KeyRow",
     "RoleRow",
     "StepRow",
+    "TenantOwned",
     "WebhookRow",
     "WorkerRow",
     "database_now",

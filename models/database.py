@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from models.base import database_now
+from models.tenant import TENANT
 
 _BUSY_TIMEOUT_MS = 30_000
 _REASON_CHARACTERS = 300
@@ -28,24 +30,31 @@ class Database:
         # As many connections as the API has threads, so that none of them waits for one.
         pool = {"pool_pre_ping": True, "pool_size": 20, "max_overflow": 20}
         options: dict[str, Any] = {} if self.is_sqlite else pool
+        self._info: dict[Any, Any] = {}
         self.engine = create_engine(parsed, **options)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+
+    def of_tenant(self, tenant: str) -> Database:
+        """The same database for one tenant: its transactions see and write that tenant's rows alone."""
+        narrowed = copy.copy(self)
+        narrowed._info = {TENANT: tenant}
+        return narrowed
 
     @contextmanager
     def read_transaction(self) -> Iterator[Session]:
         """A transaction that only reads; it sees one state of the database throughout."""
         with (
             self.engine.connect().execution_options(frontrunner_reads=True) as connection,
-            Session(connection) as session,
+            Session(connection, info=self._info) as session,
         ):
             yield session
 
     @contextmanager
     def write_transaction(self) -> Iterator[Session]:
         """A transaction that is committed at the end of the block, or rolled back if it raises."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with Session(self.engine, expire_on_commit=False, info=self._info) as session, session.begin():
             yield session
 
     def now(self) -> float:

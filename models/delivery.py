@@ -8,9 +8,10 @@ from sqlalchemy import JSON, CheckConstraint, Float, ForeignKey, Index, Integer,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, database_now
+from models.tenant import TenantOwned
 
 
-class DeliveryRow(Base):
+class DeliveryRow(TenantOwned, Base):
     """One message to one address: the outbox, written in the transaction that ended the job, and its log after that."""
 
     __tablename__ = "deliveries"

@@ -8,9 +8,10 @@ from sqlalchemy import JSON, Float, ForeignKey, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, database_now
+from models.tenant import TenantOwned
 
 
-class EventRow(Base):
+class EventRow(TenantOwned, Base):
     """One event. `number` counts within the job without a gap, because it is given out under the job's row lock."""
 
     __tablename__ = "events"

@@ -6,9 +6,10 @@ from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, Float, Index,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, database_now
+from models.tenant import TenantOwned
 
 
-class HistoryRow(Base):
+class HistoryRow(TenantOwned, Base):
     """What one checkpoint reached on one dataset; the id is a digest of what the row says: nothing is there twice."""
 
     __tablename__ = "history"

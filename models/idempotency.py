@@ -6,14 +6,15 @@ from sqlalchemy import Float, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base
+from models.tenant import DEFAULT_TENANT, TenantOwned
 
 
-class IdempotencyRow(Base):
+class IdempotencyRow(TenantOwned, Base):
     """One key of one tenant, what it was first sent with, and the job that it made. Forgotten at `expires_at`."""
 
     __tablename__ = "idempotency_keys"
 
-    tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64), primary_key=True, server_default=DEFAULT_TENANT)
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     body_digest: Mapped[str] = mapped_column(String(64))
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)

@@ -6,14 +6,13 @@ from sqlalchemy import CheckConstraint, Float, ForeignKey, Index, Integer, Strin
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, database_now
+from models.tenant import TenantOwned
 
-# Whose jobs they are, until somebody says otherwise.
-DEFAULT_TENANT = "default"
 # An identical job is joined while it waits or runs; one that is being cancelled can no longer be joined.
 _JOINABLE = "status IN ('queued', 'running')"
 
 
-class JobRow(Base):
+class JobRow(TenantOwned, Base):
     """One job. `steps_left` is the fan-in: it counts the steps that are not over, and the result needs it at zero."""
 
     __tablename__ = "jobs"
@@ -34,10 +33,10 @@ class JobRow(Base):
             sqlite_where=text(_JOINABLE),
         ),
         Index("ix_jobs_finished_at", "finished_at"),
+        Index("ix_jobs_tenant_id", "tenant", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    tenant: Mapped[str] = mapped_column(String(64), default=DEFAULT_TENANT, server_default=DEFAULT_TENANT)
     kind: Mapped[str] = mapped_column(String(32), index=True)
     status: Mapped[str] = mapped_column(String(16), index=True)
     priority: Mapped[int] = mapped_column(Integer, default=5, server_default="5", doc="0 to 9; 9 goes first")

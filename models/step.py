@@ -6,11 +6,12 @@ from sqlalchemy import JSON, CheckConstraint, Float, ForeignKey, Index, Integer,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base
+from models.tenant import TenantOwned
 
 _QUEUED = "status = 'queued'"
 
 
-class StepRow(Base):
+class StepRow(TenantOwned, Base):
     """One step. Who holds `lease_token` may write to it, until `lease_until` on the database's clock.
 
     Tenant, kind and priority are its job's: repeated here so that the best step of a queue is found in one index.
@@ -38,7 +39,6 @@ class StepRow(Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
-    tenant: Mapped[str] = mapped_column(String(64), default="default", server_default="default")
     kind: Mapped[str] = mapped_column(String(32), doc="its job's: says what the runner is to do")
     priority: Mapped[int] = mapped_column(Integer, default=5, server_default="5")
     ordinal: Mapped[int] = mapped_column(Integer)

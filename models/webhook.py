@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Float, Integer, String
+from sqlalchemy import Boolean, Float, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, database_now
+from models.tenant import TenantOwned
 
 
-class WebhookRow(Base):
+class WebhookRow(TenantOwned, Base):
     """One address. It is disabled after too many failed tries in a row, and stays so until somebody enables it."""
 
     __tablename__ = "webhooks"
+    __table_args__ = (Index("ix_webhooks_tenant", "tenant"),)
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    tenant: Mapped[str] = mapped_column(String(64), index=True)
     url: Mapped[str] = mapped_column(String(2000))
     secret: Mapped[str] = mapped_column(String(128), doc="signs every message; shown once")
     enabled: Mapped[bool] = mapped_column(Boolean)

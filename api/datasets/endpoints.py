@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from api.datasets.service import accept_dataset, dataset_options, get_dataset, list_datasets
 from api.paging import CreatedDependency, Cursor, Limit, Page
 from api.problems import RESPONSES
-from api.state import StateDependency
+from api.state import StateDependency, WriteStateDependency
 from api.times import instant
 from api.uploads import receive_upload
 from frontrunner.data import DatasetOptions, DatasetReport
@@ -76,7 +76,7 @@ class DatasetResource(DatasetSummary):
     responses={200: {"model": DatasetResource, "description": "The same data was stored before"}},
     openapi_extra=form_schema(**DATASET_OPTION_FIELDS),
 )
-async def create_dataset(request: Request, response: Response, state: StateDependency) -> DatasetResource:
+async def create_dataset(request: Request, response: Response, state: WriteStateDependency) -> DatasetResource:
     """Upload and check a dataset. It is refused, with a reason, where nothing could be ranked on it."""
     state.checks.refuse_if_full()
     upload = await receive_upload(request, state.uploads, state.settings.max_upload_bytes)
@@ -104,7 +104,7 @@ def read_dataset(dataset_id: str, state: StateDependency) -> DatasetResource:
 
 
 @router.delete("/{dataset_id}", operation_id="deleteDataset", status_code=204)
-def delete_dataset(dataset_id: str, state: StateDependency) -> None:
+def delete_dataset(dataset_id: str, state: WriteStateDependency) -> None:
     """Forget a dataset, its bytes and its cached features; refused while a job reads it. Results of jobs stay."""
     with state.database.write_transaction() as session:
         leftovers = datasets.delete_dataset(session, dataset_id)

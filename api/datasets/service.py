@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 from sqlalchemy import select
@@ -16,7 +18,7 @@ from frontrunner.data import DatasetOptions, DatasetReference, DatasetReport, da
 from frontrunner.data.isolation import check_isolated
 from frontrunner.errors import DatasetNotFound
 from jobs.records import report_of
-from models import DatasetRow
+from models import DEFAULT_TENANT, DatasetRow
 
 OPTION_FIELDS = frozenset(DatasetOptions.model_fields)
 
@@ -40,6 +42,14 @@ def dataset_options(fields: dict[str, str], *beside: str) -> DatasetOptions:
         raise MalformedRequest(f"dataset options: {error.errors()[0]['msg']}") from error
 
 
+def _identity(tenant: str, content: str) -> str:
+    """The digest that names a tenant's dataset.
+
+    Another tenant's upload of the same bytes has another: its id, its check and its cached features tell nothing.
+    """
+    return content if tenant == DEFAULT_TENANT else hashlib.sha256(f"{tenant}\n{content}".encode()).hexdigest()
+
+
 async def accept_dataset(state: State, upload: Upload, options: DatasetOptions) -> tuple[DatasetRow, bool]:
     """Check an uploaded dataset and keep it; whether it is new. The same data is checked and stored once.
 
@@ -47,7 +57,7 @@ async def accept_dataset(state: State, upload: Upload, options: DatasetOptions) 
         InvalidDataset: nothing can be ranked on it; nothing is kept of it in the database.
         ChecksBusy: it cannot be checked now.
     """
-    digest = options.identity(upload.blob)
+    digest = _identity(state.principal.tenant, options.identity(upload.blob))
     known = await run_in_threadpool(_find, state, dataset_id(digest))
     if known is not None:
         return known, False
@@ -107,7 +117,9 @@ def _find(state: State, identifier: str) -> DatasetRow | None:
 
 def dataset_reference(dataset: DatasetRow) -> DatasetReference:
     """Where a runner finds the dataset."""
-    return DatasetReference.of(dataset.blob, report_of(dataset), DatasetOptions.model_validate(dataset.options))
+    owner = "" if dataset.tenant == DEFAULT_TENANT else dataset.tenant
+    options = DatasetOptions.model_validate(dataset.options)
+    return DatasetReference.of(dataset.blob, report_of(dataset), options, owner)
 
 
 def list_datasets(session: Session, created: Created, limit: int, cursor: str | None) -> list[DatasetRow]:

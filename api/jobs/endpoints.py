@@ -12,7 +12,7 @@ from api.jobs.conditional import ConditionalGetDependency
 from api.jobs.resource import JobResource, job_resource, job_resources
 from api.paging import CreatedDependency, Cursor, Limit, Page
 from api.problems import RESPONSES
-from api.state import StateDependency
+from api.state import StateDependency, WriteStateDependency
 from frontrunner.status import Status
 from jobs import lifecycle
 from jobs.notification import notify_workers
@@ -58,14 +58,14 @@ async def read_job(job_id: str, conditional: ConditionalGetDependency) -> Respon
 
 
 @router.post("/{job_id}/cancel", operation_id="cancelJob", status_code=202)
-def cancel_job(job_id: str, state: StateDependency) -> JobResource:
+def cancel_job(job_id: str, state: WriteStateDependency) -> JobResource:
     """Ask a job to stop. Steps that wait end now, running ones within a beat; a job that is over stays as it is."""
     with state.database.write_transaction() as session:
         return job_resource(session, lifecycle.cancel_job(session, job_id))
 
 
 @router.post("/{job_id}/retry", operation_id="retryJob", status_code=202)
-def retry_job(job_id: str, state: StateDependency) -> JobResource:
+def retry_job(job_id: str, state: WriteStateDependency) -> JobResource:
     """Queue every step again that failed, was lost or cancelled; accepted results are kept."""
     with state.database.write_transaction() as session:
         resource = job_resource(session, lifecycle.retry_job(session, job_id))
@@ -75,7 +75,7 @@ def retry_job(job_id: str, state: StateDependency) -> JobResource:
 
 
 @router.delete("/{job_id}", operation_id="deleteJob", status_code=204)
-def delete_job(job_id: str, state: StateDependency) -> None:
+def delete_job(job_id: str, state: WriteStateDependency) -> None:
     """Forget a job that is over, and its result. Cached features stay."""
     with state.database.write_transaction() as session:
         lifecycle.delete_job(session, job_id)

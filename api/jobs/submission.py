@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from api.jobs.resource import RETRY_AFTER_S, JobResource, job_resource
 from api.requests import correlation_id
-from api.state import State, StateDependency
+from api.state import State, WriteStateDependency
 from jobs import lifecycle
 from jobs.kinds import NewJob
 from jobs.lifecycle import IdempotencyKey, Terms
@@ -68,6 +68,7 @@ class Submission:
             key = IdempotencyKey(self._idempotency_key, digest, settings.idempotency_key_s)
         return Terms(
             max_attempts=settings.max_attempts,
+            tenant=self._state.principal.tenant,
             priority=self._priority,
             correlation_id=correlation_id(),
             idempotency=key,
@@ -75,7 +76,7 @@ class Submission:
 
 
 async def _submission(
-    state: StateDependency,
+    state: WriteStateDependency,
     idempotency_key: Annotated[
         str | None,
         Header(

@@ -15,11 +15,12 @@ from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES, MalformedRequest
 from api.rankings.service import job_of_ranking, outlook_of, tuning_to_follow
-from api.state import StateDependency
+from api.state import StateDependency, WriteStateDependency
 from api.uploads import receive_upload
 from frontrunner.ranking import Ranking, RankingRequest
 from frontrunner.ranking.result import Outlook
 from frontrunner.tuning import TuningRequest
+from jobs.keys import Scope
 from jobs.kinds.ranking import TuningToFollow
 
 router = APIRouter(tags=["rankings"], responses=RESPONSES)
@@ -58,9 +59,11 @@ class RankingSubmission(RankingOptions):
 
 @router.post("/v1/rankings", operation_id="createRanking", status_code=202)
 def create_ranking(
-    submitted: RankingSubmission, response: Response, state: StateDependency, submission: SubmissionDependency
+    submitted: RankingSubmission, response: Response, state: WriteStateDependency, submission: SubmissionDependency
 ) -> JobResource:
     """Rank checkpoints for a dataset. Answers at once with the job; poll `Location` for the ranking."""
+    if submitted.then is not None:
+        state.require(Scope.TUNE)
     dataset = get_dataset(state, submitted.dataset)
     return submission.accept(response, job_of_ranking(state, dataset, submitted.ranking, submitted.following))
 
@@ -76,7 +79,7 @@ def create_ranking(
     ),
 )
 async def create_recommendation(
-    request: Request, response: Response, state: StateDependency, submission: SubmissionDependency
+    request: Request, response: Response, state: WriteStateDependency, submission: SubmissionDependency
 ) -> JobResource:
     """Upload a dataset and rank checkpoints for it in one request: `file`, and `options` as JSON."""
     state.checks.refuse_if_full()
@@ -87,6 +90,8 @@ async def create_recommendation(
         first = error.errors()[0]
         raise MalformedRequest(f"options: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
+    if options.then is not None:
+        state.require(Scope.TUNE)
     dataset, _ = await accept_dataset(state, upload, dataset_options(upload.fields, "options"))
 
     def accept() -> JobResource:

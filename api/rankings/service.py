@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from api.datasets.service import dataset_reference
 from api.problems import NotFound
 from api.state import State
@@ -21,7 +19,7 @@ from frontrunner.status import Status
 from frontrunner.tuning import TuningRequest, require_tunable
 from jobs import lifecycle
 from jobs.errors import JobNotOver
-from jobs.history import past_results, prevailing_history
+from jobs.history import prevailing_history
 from jobs.kinds import NewJob
 from jobs.kinds.ranking import KIND as RANKING
 from jobs.kinds.ranking import TuningToFollow, ranking_job
@@ -97,11 +95,8 @@ def outlook_of(state: State, ranking_id: str, protocol: str | None = None) -> Ou
         if not Status(job.status).is_terminal:
             raise JobNotOver(f"the ranking '{ranking_id}' is {job.status}; look again when it is over")
         ranking = Ranking.model_validate_json(result_json(session, job))
-        past = past_results(session)
-    from frontrunner.evidence import History, public_facts
+        past = prevailing_history(session, protocol)
+    from frontrunner.evidence import History
     from frontrunner.evidence.outlook import outlook  # what most requests need none of
 
-    # Results of two protocols are not compared.
-    protocol = protocol or next((name for name, _ in Counter(result.protocol for result in past).most_common(1)), "")
-    past = [result for result in past if result.protocol == protocol]
-    return outlook(ranking, History.of(past, public_facts([result.model for result in past])))
+    return outlook(ranking, History.of([]) if past is None else past)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from api.state import StateDependency
 from frontrunner.ranking import ScoreList
 
 router = APIRouter(tags=["scores"])
 
 
 @router.get("/v1/scores", operation_id="listScores")
-def read_scores() -> ScoreList:
+def read_scores(_state: StateDependency) -> ScoreList:
     """List the scores, the default one first: what each says, needs and costs."""
     return ScoreList.of_all()

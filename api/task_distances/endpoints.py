@@ -10,7 +10,7 @@ from api.jobs.conditional import ConditionalGetDependency, show_result
 from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES
-from api.state import StateDependency
+from api.state import WriteStateDependency
 from frontrunner.limits import Name
 from frontrunner.ranking import TaskDistancePayload, TaskDistanceRequest, TaskDistances, the_checkpoint
 from frontrunner.ranking.task_distances import MAX_TASKS, require_classification
@@ -28,7 +28,7 @@ class TaskDistanceSubmission(TaskDistanceRequest):
 
 @router.post("", operation_id="createTaskDistances", status_code=202)
 def create_task_distances(
-    submitted: TaskDistanceSubmission, response: Response, state: StateDependency, submission: SubmissionDependency
+    submitted: TaskDistanceSubmission, response: Response, state: WriteStateDependency, submission: SubmissionDependency
 ) -> JobResource:
     """Measure asymmetric distances between classification datasets. Answers at once with the job."""
     rows = [get_dataset(state, dataset_id) for dataset_id in submitted.datasets]

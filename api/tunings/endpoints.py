@@ -14,7 +14,7 @@ from api.jobs.conditional import ConditionalGetDependency, show_result
 from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES
-from api.state import StateDependency
+from api.state import StateDependency, TuneStateDependency
 from api.tunings.service import file_of, payload_of_tuning
 from frontrunner.limits import Name
 from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
@@ -41,7 +41,7 @@ class TuningSubmission(TuningRequest):
 
 @router.post("", operation_id="createTuning", status_code=202)
 def create_tuning(
-    submitted: TuningSubmission, response: Response, state: StateDependency, submission: SubmissionDependency
+    submitted: TuningSubmission, response: Response, state: TuneStateDependency, submission: SubmissionDependency
 ) -> JobResource:
     """Tune. Answers at once with the job; cancel and retry it as any job: a retry goes on where it was cut off."""
     best = submitted.teachers if isinstance(submitted.teachers, BestOfRanking) else None

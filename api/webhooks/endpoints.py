@@ -14,12 +14,11 @@ from sqlalchemy.orm import Session
 
 from api.paging import CreatedDependency, Cursor, Limit, Page
 from api.problems import RESPONSES, NotFound
-from api.state import StateDependency
+from api.state import StateDependency, WriteStateDependency
 from api.times import instant
 from jobs.webhooks import outbox
 from jobs.webhooks.sending import resolve_target
 from models import DeliveryRow, WebhookRow, new_id
-from models.job import DEFAULT_TENANT
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], responses=RESPONSES)
 
@@ -80,13 +79,11 @@ class DeliveryResource(BaseModel):
 
 
 @router.post("", operation_id="createWebhook", status_code=201)
-def create_webhook(submitted: WebhookSubmission, response: Response, state: StateDependency) -> NewWebhook:
+def create_webhook(submitted: WebhookSubmission, response: Response, state: WriteStateDependency) -> NewWebhook:
     """Send a signed CloudEvent to this address whenever a job is over."""
     resolve_target(submitted.url, allow_private=state.settings.webhook_allow_private)
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    row = WebhookRow(
-        id=new_id("hook"), tenant=DEFAULT_TENANT, url=submitted.url, secret=secret, enabled=True, failures=0
-    )
+    row = WebhookRow(id=new_id("hook"), url=submitted.url, secret=secret, enabled=True, failures=0)
     with state.database.write_transaction() as session:
         session.add(row)
         session.flush()
@@ -114,19 +111,19 @@ def read_webhook(webhook_id: str, state: StateDependency) -> WebhookResource:
 
 
 @router.post("/{webhook_id}/enable", operation_id="enableWebhook")
-def enable_webhook(webhook_id: str, state: StateDependency) -> WebhookResource:
+def enable_webhook(webhook_id: str, state: WriteStateDependency) -> WebhookResource:
     """Send to this address again; messages that waited go out."""
     return _switch(state, webhook_id, enabled=True)
 
 
 @router.post("/{webhook_id}/disable", operation_id="disableWebhook")
-def disable_webhook(webhook_id: str, state: StateDependency) -> WebhookResource:
+def disable_webhook(webhook_id: str, state: WriteStateDependency) -> WebhookResource:
     """Send nothing to this address for now; jobs that end meanwhile leave it no message."""
     return _switch(state, webhook_id, enabled=False)
 
 
 @router.delete("/{webhook_id}", operation_id="deleteWebhook", status_code=204)
-def delete_webhook(webhook_id: str, state: StateDependency) -> None:
+def delete_webhook(webhook_id: str, state: WriteStateDependency) -> None:
     """Forget an address, and the log of what was sent to it."""
     with state.database.write_transaction() as session:
         session.delete(_find(session, webhook_id))
@@ -155,7 +152,7 @@ def read_deliveries(
 
 
 @router.post("/{webhook_id}/deliveries/{delivery_id}/redeliver", operation_id="redeliver", status_code=202)
-def redeliver(webhook_id: str, delivery_id: str, state: StateDependency) -> DeliveryResource:
+def redeliver(webhook_id: str, delivery_id: str, state: WriteStateDependency) -> DeliveryResource:
     """Send a message again, whatever became of it; its id stays the same."""
     with state.database.write_transaction() as session:
         row = session.get(DeliveryRow, delivery_id, with_for_update=True)

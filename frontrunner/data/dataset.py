@@ -193,6 +193,7 @@ class Dataset:
         train: the split that rankings use.
         test: the split kept for tuning; may be empty.
         interpretation: what was read as what, and what was left out.
+        owner: whose it is, in a service of many tenants.
     """
 
     name: str
@@ -205,6 +206,7 @@ class Dataset:
     test: Split
     inputs: ImageInputs | TextInputs | FeatureInputs
     interpretation: Interpretation = Interpretation()
+    owner: str = ""
 
     @property
     def id(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +23,7 @@ class DatasetReference(BaseModel):
         path: a file or folder of this machine; None for an upload.
         blob: SHA-256 of an upload in the store; None for a path.
         unreadable: positions of what its check left out.
+        owner: whose it is; cached features are shared among one owner's datasets only.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,6 +34,7 @@ class DatasetReference(BaseModel):
     digest: str
     options: DatasetOptions = DatasetOptions()
     unreadable: str = ""
+    owner: str = ""
 
     @property
     def id(self) -> str:
@@ -59,10 +62,11 @@ class DatasetReference(BaseModel):
             path = uploads(store or open_store(get_settings())).path(self.blob)
         assert path is not None  # noqa: S101 - validated
         opened = open_dataset(path, self.options, digest=self.digest, name=self.name)
+        opened = replace(opened, owner=self.owner)
         return opened.without(read_positions(self.unreadable, len(opened.train) + len(opened.test)))
 
     @classmethod
-    def of(cls, place: Path | str, report: DatasetReport, options: DatasetOptions) -> DatasetReference:
+    def of(cls, place: Path | str, report: DatasetReport, options: DatasetOptions, owner: str = "") -> DatasetReference:
         """The dataset at a path, or the upload with this digest, as checked by `report`."""
         return cls(
             path=place if isinstance(place, Path) else None,
@@ -71,4 +75,5 @@ class DatasetReference(BaseModel):
             digest=report.digest,
             options=options,
             unreadable=report.unreadable_positions,
+            owner=owner,
         )

@@ -56,14 +56,24 @@ class FeatureKey:
     examples: str
 
     @classmethod
-    def of(cls, checkpoint: CheckpointDescription, dataset_digest: str, ordered_keys: Iterable[Key]) -> FeatureKey:
+    def of(
+        cls, checkpoint: CheckpointDescription, dataset_digest: str, ordered_keys: Iterable[Key], owner: str = ""
+    ) -> FeatureKey:
         """The key of `checkpoint` reading a dataset's training examples in this order.
 
+        Rows of one reading serve every dataset of one owner, and no other's: what is fast would tell what others have.
         All of the order is named, not only the part that is read: a larger sample then extends the cached one.
         """
         decoding = DECODING_VERSION if checkpoint.modality == "image" else 0
         reading = _digest(
-            (checkpoint.digest, checkpoint.preprocessing_digest, checkpoint.modality, decoding, EXTRACTOR_VERSION)
+            (
+                checkpoint.digest,
+                checkpoint.preprocessing_digest,
+                checkpoint.modality,
+                decoding,
+                EXTRACTOR_VERSION,
+                *filter(None, (owner,)),
+            )
         )
         return cls(reading, _digest((dataset_digest, SHARD_SIZE, *ordered_keys)))
 

@@ -78,7 +78,7 @@ class FeatureShards(Sequence[Shard]):
     ) -> None:
         self.forward_examples = 0
         ordered = dataset.train.take(order)
-        self.cache = FeatureCache(store, FeatureKey.of(checkpoint, dataset.digest, ordered.keys))
+        self.cache = FeatureCache(store, FeatureKey.of(checkpoint, dataset.digest, ordered.keys, dataset.owner))
         self._checkpoint = checkpoint
         self._dataset = dataset
         self._sample = ordered.take(np.arange(min(max_examples, len(ordered))))

@@ -25,7 +25,7 @@ _DROPPED_AT_ONCE = 100
 def note(session: Session, job: JobRow, type_: str, **data: Any) -> None:
     """Add an event to a job whose row is locked."""
     job.version += 1
-    session.add(EventRow(job_id=job.id, number=job.version, type=type_, data=data))
+    session.add(EventRow(job_id=job.id, tenant=job.tenant, number=job.version, type=type_, data=data))
     if job.version > MAX_EVENTS and job.version % _DROPPED_AT_ONCE == 0:
         session.execute(delete(EventRow).where(EventRow.job_id == job.id, EventRow.number <= job.version - MAX_EVENTS))
 
@@ -63,6 +63,7 @@ def enqueue_deliveries(session: Session, job: JobRow) -> None:
         session.add(
             DeliveryRow(
                 id=delivery_id,
+                tenant=job.tenant,
                 webhook_id=webhook_id,
                 job_id=job.id,
                 event=event,

@@ -17,7 +17,8 @@ from jobs.lifecycle.events import note_status
 from jobs.records import json_of, state_of, step_rows
 from models.base import database_now, new_id
 from models.idempotency import IdempotencyRow
-from models.job import DEFAULT_TENANT, JobRow
+from models.job import JobRow
+from models.tenant import DEFAULT_TENANT
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,45 @@
+"""Tenants: whose a row is, and that a session of one tenant sees no other's rows. The one place where this is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import String, event
+from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column, with_loader_criteria
+
+DEFAULT_TENANT = "default"
+# Under this name a session's `info` holds its tenant; a session without one, as workers have, sees all rows.
+TENANT = "tenant"
+
+
+class TenantOwned:
+    """A row that belongs to one tenant.
+
+    In a session of a tenant every SELECT, UPDATE and DELETE of such rows is narrowed to the tenant's own, whatever the
+    statement says, and new rows are the tenant's.
+    """
+
+    tenant: Mapped[str] = mapped_column(String(64), server_default=DEFAULT_TENANT)
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _narrow(execution: ORMExecuteState) -> None:
+    tenant = execution.session.info.get(TENANT)
+    # What belongs to a row that was loaded is the row's own.
+    if tenant is None or execution.is_column_load or execution.is_relationship_load:
+        return
+    if execution.is_select or execution.is_update or execution.is_delete:
+        criteria = with_loader_criteria(TenantOwned, lambda row: row.tenant == tenant, include_aliases=True)
+        execution.statement = execution.statement.options(criteria)
+
+
+@event.listens_for(Session, "before_flush")
+def _own(session: Session, _context: Any, _instances: Any) -> None:
+    tenant = session.info.get(TENANT)
+    if tenant is None:
+        return
+    for row in session.new:
+        if isinstance(row, TenantOwned):
+            if row.tenant not in (None, tenant):
+                raise AssertionError(f"a session of tenant '{tenant}' writes a row of '{row.tenant}'")
+            row.tenant = tenant
