@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.ranking_quality.costs import costs
-from benchmarks.ranking_quality.predictor import CHOSEN, left_out
+from benchmarks.ranking_quality.predictor import CHOSEN, evidence, left_out
 from benchmarks.ranking_quality.scores import TABLE as SCORES
-from benchmarks.ranking_quality.tables import observations, read_tables, whole_datasets
+from benchmarks.ranking_quality.tables import read_tables, whole_datasets
 from benchmarks.ranking_quality.truth import TABLE as TRUTH
 from benchmarks.tuning.table import write_between_marks
 from frontrunner.evidence.history import normal_scores
@@ -93,12 +93,15 @@ def main() -> None:
     arguments = parser.parse_args()
     runs, rows = read_tables(arguments.truth, arguments.scores, arguments.modality)
     values = values_of(rows)
+    known = {} if arguments.modality == "text" else evidence(arguments.truth, arguments.scores)
     parts = []
     for adaptation in ADAPTATIONS:
         truth = whole_datasets(runs, adaptation)
         if truth.accuracies:
-            predicted = left_out(observations(runs, rows, adaptation), CHOSEN)
-            found = qualities(truth, values | {"static order": static_order(truth), PREDICTED_ACCURACY: predicted})
+            every = values | {"static order": static_order(truth)}
+            if adaptation in known:
+                every[PREDICTED_ACCURACY] = left_out(known[adaptation], CHOSEN)
+            found = qualities(truth, every)
             parts.append(table(found, truth, f"{adaptation} adaptation"))
     if not parts:
         sys.exit("no dataset is whole yet")

@@ -2,8 +2,8 @@
 
 Every other dataset, by name, is for choosing which columns predict; the others confirm the choice, predicted by what
 was fitted to the first half. Then all datasets, left-one-dataset-out: how often 90% intervals hold the accuracy, how
-wide they are, how far the median is off, and how well the predictions order the checkpoints. `--ship` fits the chosen
-columns to all datasets and replaces the models that come with the library.
+wide they are, how far the median is off, and how well the predictions order the checkpoints. Runs on more examples
+count too, but in the orders. `--ship` fits the chosen columns to all datasets and replaces the library's models.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from benchmarks.ranking_quality.scores import TABLE as SCORES
-from benchmarks.ranking_quality.tables import observations, read_tables, whole_datasets
+from benchmarks.ranking_quality.tables import MORE_EXAMPLES, observations, read_tables, whole_datasets
 from benchmarks.ranking_quality.truth import TABLE as TRUTH
 from benchmarks.tuning.table import write_between_marks
 from frontrunner.evidence.prediction import Observation, fit_accuracy_model
 from frontrunner.evidence.quality import Truth, quality
-from frontrunner.evidence.runs import MeasuredRun, MeasuredScore
+from frontrunner.evidence.runs import Protocol
 from frontrunner.ranking.prediction import ADAPTATIONS, AccuracyModel, Adaptation, Prediction
 
+# Each half must hold enough for a model when one of its datasets is left out.
+FEWEST_DATASETS = 8
 # What the library predicts from.
-CHOSEN = ("logit linear_probe", "log parameters", "log feature_dimension", "log examples")
+CHOSEN = ("logit knn", "log parameters", "log examples")
 CANDIDATES: tuple[tuple[str, ...], ...] = (
     ("logit linear_probe",),
     ("logit linear_probe", "log parameters"),
@@ -41,8 +43,10 @@ CANDIDATES: tuple[tuple[str, ...], ...] = (
     ("logit linear_probe", "logit sfda", "log parameters"),
     ("logit linear_probe", "logit knn", "log parameters"),
     ("logit linear_probe", "logit ridge_probe", "log parameters"),
-    CHOSEN[:-1],
     CHOSEN,
+    ("logit linear_probe", "log parameters", "log examples"),
+    ("logit linear_probe", "log parameters", "log feature_dimension"),
+    ("logit knn", "log parameters", "log feature_dimension", "log examples"),
     ("logit linear_probe", "logit ridge_probe", "logit lda", "logit knn", "logme", "log parameters"),
 )
 
@@ -71,7 +75,8 @@ def left_out(
     orders = {}
     for dataset in sorted({each.dataset for each in found}):
         lines = _predictions(found, columns, dataset, known)
-        orders[dataset] = {each.checkpoint: line.accuracy for each, line in lines}
+        usual = [pair for pair in lines if pair[0].measured["examples"] <= Protocol().examples]
+        orders[dataset] = {each.checkpoint: line.accuracy for each, line in usual}
     return orders
 
 
@@ -121,10 +126,16 @@ def table(found: Sequence[Observation], truth: Truth, adaptation: Adaptation) ->
     return "\n".join(lines)
 
 
-def fitted_models(runs: list[MeasuredRun], rows: list[MeasuredScore]) -> list[AccuracyModel]:
+def evidence(truth: Path = TRUTH, scores: Path = SCORES) -> dict[Adaptation, list[Observation]]:
+    """What is known of every adaptation that was made to enough datasets."""
+    tables = [read_tables(truth, scores, "image", examples) for examples in (Protocol().examples, MORE_EXAMPLES)]
+    found = {name: [each for table in tables for each in observations(*table, name)] for name in ADAPTATIONS}
+    return {name: each for name, each in found.items() if len({one.dataset for one in each}) >= FEWEST_DATASETS}
+
+
+def fitted_models(found: dict[Adaptation, list[Observation]]) -> list[AccuracyModel]:
     """What the chosen columns say of every adaptation that has evidence."""
-    found = ((adaptation, observations(runs, rows, adaptation)) for adaptation in ADAPTATIONS)
-    return [fit_accuracy_model(each, CHOSEN, adaptation=adaptation) for adaptation, each in found if each]
+    return [fit_accuracy_model(each, CHOSEN, adaptation=adaptation) for adaptation, each in found.items()]
 
 
 def main() -> None:
@@ -135,19 +146,16 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="A document whose table, between its marks, is replaced.")
     parser.add_argument("--ship", action="store_true", help="Replace the models that come with the library.")
     arguments = parser.parse_args()
-    runs, rows = read_tables(arguments.truth, arguments.scores, "image")
-    parts = [
-        table(found, whole_datasets(runs, adaptation), adaptation)
-        for adaptation in ADAPTATIONS
-        if (found := observations(runs, rows, adaptation))
-    ]
+    runs, _ = read_tables(arguments.truth, arguments.scores, "image")
+    found = evidence(arguments.truth, arguments.scores)
+    parts = [table(each, whole_datasets(runs, adaptation), adaptation) for adaptation, each in found.items()]
     text = "\n\n".join(parts)
     print(text)
     if arguments.write is not None:
         write_between_marks(arguments.write, text, "predictor")
     if arguments.ship:
         path = Path(str(files("frontrunner.ranking"))) / "accuracy_models.json"
-        path.write_bytes(TypeAdapter(list[AccuracyModel]).dump_json(fitted_models(runs, rows), indent=1) + b"\n")
+        path.write_bytes(TypeAdapter(list[AccuracyModel]).dump_json(fitted_models(found), indent=1) + b"\n")
 
 
 if __name__ == "__main__":

@@ -14,11 +14,15 @@ from frontrunner.ranking.prediction import Adaptation
 from frontrunner.tuning import TuningRequest
 
 _TRAINED_SHARE = 1 - float(TuningRequest.model_fields["validation_share"].default)
+# Examples of the runs beside those of the usual protocol, of some checkpoints: they tell what more data are worth.
+MORE_EXAMPLES = 960
 
 
-def read_tables(truth: Path, scores: Path, modality: str) -> tuple[list[MeasuredRun], list[MeasuredScore]]:
-    """The runs of the usual protocol, and the scores of as many examples, of the pack's sets of one modality."""
-    protocol, sets = Protocol(), IMAGE_SETS if modality == "image" else TEXT_SETS
+def read_tables(
+    truth: Path, scores: Path, modality: str, examples: int = Protocol().examples
+) -> tuple[list[MeasuredRun], list[MeasuredScore]]:
+    """The runs of the usual protocol on so many examples, and the scores of as many, on the sets of a modality."""
+    protocol, sets = Protocol(examples=examples), IMAGE_SETS if modality == "image" else TEXT_SETS
     runs = [run for run in Table(truth, MeasuredRun) if run.protocol == protocol and run.dataset in sets]
     rows = [
         row

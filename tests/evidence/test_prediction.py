@@ -120,10 +120,9 @@ def test_the_score_is_the_prediction_and_its_replicates_are_those_of_the_scores_
 
 
 def test_the_models_that_come_with_the_library_are_those_of_the_committed_tables() -> None:
-    from benchmarks.ranking_quality.predictor import SCORES, TRUTH, fitted_models
-    from benchmarks.ranking_quality.tables import read_tables
+    from benchmarks.ranking_quality.predictor import evidence, fitted_models
 
-    again = fitted_models(*read_tables(TRUTH, SCORES, "image"))
+    again = fitted_models(evidence())
     assert [model.adaptation for model in again] == [model.adaptation for model in shipped_models()]
     for model, shipped in zip(again, shipped_models(), strict=True):
         assert model.columns == shipped.columns
