@@ -97,7 +97,7 @@ def main() -> None:
     parts = []
     for adaptation in ADAPTATIONS:
         truth = whole_datasets(runs, adaptation)
-        if truth.accuracies:
+        if truth.accuracies and (arguments.modality == "text" or adaptation in known):
             every = values | {"static order": static_order(truth)}
             if adaptation in known:
                 every[PREDICTED_ACCURACY] = left_out(known[adaptation], CHOSEN)
