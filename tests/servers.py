@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.service import servers
-from benchmarks.service.servers import Postgres, Redis, ServerMissing
+from benchmarks.service.servers import S3, Postgres, Redis, ServerMissing
 
 
 @contextlib.contextmanager
@@ -24,6 +24,13 @@ def postgres_server(folder: Path) -> Iterator[Postgres]:
 def redis_server(folder: Path) -> Iterator[Redis]:
     """A Redis server, for as long as the block lasts."""
     with _or_skip(), servers.redis_server(folder) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def s3_server(folder: Path) -> Iterator[S3]:
+    """An S3 server, for as long as the block lasts."""
+    with _or_skip(), servers.s3_server(folder) as server:
         yield server
 
 

@@ -1,8 +1,9 @@
-"""Real servers for benchmarks and tests: PostgreSQL and Redis, as processes of our own on free ports."""
+"""Real servers for benchmarks and tests: PostgreSQL, Redis and an S3, as processes of our own on free ports."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import random
@@ -10,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -173,6 +175,40 @@ class Redis(Server):
         return _listens(self.port)
 
 
+class S3(Server):
+    """A server that speaks S3's protocol, in memory; `environment` is what its clients need."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        if importlib.util.find_spec("moto") is None:
+            raise ServerMissing("moto is not installed")
+        self.environment = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ACCESS_KEY_ID": "nobody",
+            "AWS_SECRET_ACCESS_KEY": "nothing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    def command(self) -> list[str]:
+        """The server in the foreground, on the loopback interface only."""
+        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+
+    def answers(self) -> bool:
+        """Whether its port is open."""
+        return _listens(self.port)
+
+    def new_bucket(self, name: str) -> str:
+        """An empty bucket; its address."""
+        import s3fs
+
+        s3fs.S3FileSystem(
+            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            key=self.environment["AWS_ACCESS_KEY_ID"],
+            secret=self.environment["AWS_SECRET_ACCESS_KEY"],
+        ).mkdir(name)
+        return f"s3://{name}"
+
+
 @contextlib.contextmanager
 def postgres_server(folder: Path) -> Iterator[Postgres]:
     """A PostgreSQL server, for as long as the block lasts."""
@@ -188,6 +224,17 @@ def postgres_server(folder: Path) -> Iterator[Postgres]:
 def redis_server(folder: Path) -> Iterator[Redis]:
     """A Redis server, for as long as the block lasts."""
     server = Redis(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def s3_server(folder: Path) -> Iterator[S3]:
+    """An S3 server, for as long as the block lasts."""
+    server = S3(folder)
     server.start()
     try:
         yield server

@@ -9,7 +9,7 @@ import pytest
 import frontrunner
 from benchmarks.service.fleet import SETS, write_features
 from frontrunner.settings import Settings
-from tests.servers import postgres_server, redis_server
+from tests.servers import postgres_server, redis_server, s3_server
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +21,12 @@ def postgres(tmp_path_factory):
 @pytest.fixture(scope="session")
 def redis(tmp_path_factory):
     with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory):
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
         yield server
 
 

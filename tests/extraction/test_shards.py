@@ -188,3 +188,45 @@ def test_reading_tells_what_it_took_and_a_cached_reading_does_not(many, hub, tmp
     again = shards_of(many, hub, tmp_path)
     list(again)
     assert again.cost is None
+
+
+def test_a_flipped_bit_in_a_shard_is_found_and_the_shard_computed_again(many, hub, tmp_path):
+    first = shards_of(many, hub, tmp_path)
+    expected = [np.array(shard.features) for shard in first]
+    path = tmp_path / first.cache.key.prefix / f"00000-{SHARD_SIZE}.npy"
+    for position in (200, 90_000, path.stat().st_size - 30):
+        damaged = bytearray(path.read_bytes())
+        damaged[position] ^= 0x40
+        path.write_bytes(damaged)
+        again = shards_of(many, hub, tmp_path)
+        np.testing.assert_array_equal(again[0].features, expected[0])
+        assert again.forward_examples == SHARD_SIZE
+    whole = shards_of(many, hub, tmp_path)
+    list(whole)
+    assert whole.forward_examples == 0
+
+
+def test_a_shard_that_became_nan_does_not_blame_the_checkpoint(many, hub, tmp_path):
+    first = shards_of(many, hub, tmp_path)
+    expected = np.array(first[0].features)
+    path = tmp_path / first.cache.key.prefix / f"00000-{SHARD_SIZE}.npy"
+    stored = path.read_bytes()
+    path.write_bytes(stored[:128] + np.float32("nan").tobytes() + stored[132:])
+    np.testing.assert_array_equal(shards_of(many, hub, tmp_path)[0].features, expected)
+
+
+def test_a_score_that_was_changed_in_the_cache_is_computed_again(colours, hub, tmp_path):
+    from frontrunner.ranking import RankingRequest, rank
+    from frontrunner.settings import Settings
+
+    def logme():
+        request = RankingRequest(checkpoints=("local:resnet",), baselines=False)
+        (line,) = rank(colours, hub=hub, request=request, settings=Settings(home=tmp_path, packages=False)).ranking
+        return line.scores["logme"].value, line.forward_examples
+
+    value, _ = logme()
+    (path,) = tmp_path.rglob("logme.*.json")
+    digits = path.read_bytes()
+    at = digits.index(b'"value": ') + 12
+    path.write_bytes(digits[:at] + (b"7" if digits[at : at + 1] != b"7" else b"3") + digits[at + 1 :])
+    assert logme() == (value, 0)

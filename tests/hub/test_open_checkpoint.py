@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 
@@ -13,11 +15,15 @@ from PIL import Image
 import frontrunner
 from frontrunner import errors
 from frontrunner.data import TextInputs, open_dataset
+from frontrunner.extraction import FeatureShards
 from frontrunner.extraction.reading import FeatureReader
 from frontrunner.hub import HubAccess, describe_directory
+from frontrunner.hub.describing.variants import variants
+from frontrunner.hub.finding.folders import Folders
 from frontrunner.progress import Silent
 from frontrunner.settings import Settings
-from tests.conftest import encode
+from frontrunner.store import FolderStore
+from tests.conftest import encode, write_text_checkpoint, write_timm_checkpoint
 from tests.hub.loopback import Hub, Repository, serving
 
 
@@ -186,3 +192,46 @@ frontrunner.open_checkpoint
 assert "torch" in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def swapped(folder, other):
+    """The weights of another checkpoint in the place of a folder's own, size and time of change as they were."""
+    before = (folder / "model.safetensors").stat()
+    (folder / "model.safetensors").write_bytes((other / "model.safetensors").read_bytes())
+    os.utime(folder / "model.safetensors", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (folder / "model.safetensors").stat().st_size == before.st_size
+
+
+def test_weights_that_were_swapped_after_they_were_described_are_not_opened(tmp_path):
+    one = write_timm_checkpoint(tmp_path / "one", "test_resnet", seed=1)
+    two = write_timm_checkpoint(tmp_path / "two", "test_resnet", seed=2)
+    described = describe_directory(one)
+    frontrunner.open_checkpoint(described)
+    swapped(one, two)
+    with pytest.raises(errors.CheckpointChanged, match="local:one: its files have changed"):
+        frontrunner.open_checkpoint(described)
+    assert frontrunner.open_checkpoint(describe_directory(one)).description.digest != described.digest
+
+
+def test_variants_and_texts_are_compared_with_what_was_described_too(text_hub, tmp_path):
+    shutil.copytree(text_hub / "encoder", tmp_path / "encoder")
+    access = HubAccess.of(Settings(home=tmp_path))
+    base = describe_directory(tmp_path / "encoder")
+    (variant,) = variants(base, "layer=1")
+    folders = Folders(access)
+    assert folders.fetch(base) == folders.fetch(variant) == tmp_path / "encoder"
+    swapped(tmp_path / "encoder", write_text_checkpoint(tmp_path / "other", "bert", seed=9))
+    for described in (base, variant):
+        with pytest.raises(errors.CheckpointChanged):
+            folders.fetch(described)
+
+
+def test_features_of_swapped_weights_are_never_kept_under_the_digest_of_others(tmp_path, colours):
+    one = write_timm_checkpoint(tmp_path / "one", "test_resnet", seed=1)
+    described = describe_directory(one)
+    dataset = open_dataset(colours)
+    shards = FeatureShards(described, dataset, np.arange(40), 40, FolderStore(tmp_path / "home"))
+    swapped(one, write_timm_checkpoint(tmp_path / "two", "test_resnet", seed=2))
+    with pytest.raises(errors.CheckpointChanged):
+        list(shards)
+    assert list((tmp_path / "home").rglob("*.npy")) == []
