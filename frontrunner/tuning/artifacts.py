@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from frontrunner.errors import StoredFileDamaged, StoredFileMissing
 from frontrunner.store import Blobs, Store, read_json, write_json
 from frontrunner.tuning.request import TuningPayload
 from frontrunner.tuning.result import TunedFile, TuningOutput
@@ -34,13 +35,17 @@ class Artifacts:
         self._blobs = Blobs(store, self._prefix)
 
     def answer(self) -> TuningOutput | None:
-        """What was kept; None where nothing was, or not all of it is there any more."""
+        """What was kept; None where nothing was, or not all of it is there and as it was."""
         stored = read_json(self._store, f"{self._prefix}/{_ANSWER}")
         if stored is None:
             return None
         output = TuningOutput.model_validate(stored)
-        held = {found.name for found in self._store.list(self._prefix)}
-        return output if all(self._blobs.name(file.sha256) in held for file in output.files) else None
+        try:
+            for file in output.files:
+                self.path(file)
+        except (StoredFileMissing, StoredFileDamaged):
+            return None
+        return output
 
     def keep(self, output: TuningOutput) -> TuningOutput:
         """Keep every file below the output's folder, and then the answer, which names them instead of the folder."""
