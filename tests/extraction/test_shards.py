@@ -11,6 +11,7 @@ from frontrunner.extraction import SHARD_SIZE, FeatureShards
 from frontrunner.hub import FeatureSets, catalogue_of, describe_directory
 from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.progress import Silent, Stage
+from frontrunner.shard import fold
 from frontrunner.store import FolderStore
 from tests.conftest import class_images, write_timm_checkpoint
 
@@ -230,3 +231,19 @@ def test_a_score_that_was_changed_in_the_cache_is_computed_again(colours, hub, t
     at = digits.index(b'"value": ') + 12
     path.write_bytes(digits[:at] + (b"7" if digits[at : at + 1] != b"7" else b"3") + digits[at + 1 :])
     assert logme() == (value, 0)
+
+
+def test_shards_that_several_machines_read_are_scored_as_those_of_one(many, hub, tmp_path):
+    """Whoever reads a shard, the sums are taken over the same bytes in the same order."""
+    alone = fold(shards_of(many, hub, tmp_path / "alone"))
+    for parts in (((0,), (1,)), ((1,), (0,))):
+        root = tmp_path / f"first-{parts[0][0]}"
+        for part in parts:
+            machine = shards_of(many, hub, root)
+            assert [machine[index].features.shape[0] for index in part]
+            assert machine.forward_examples in (SHARD_SIZE, 300 - SHARD_SIZE)
+        scoring = shards_of(many, hub, root)
+        together = fold(scoring)
+        assert scoring.forward_examples == 0
+        np.testing.assert_allclose(together.mean, alone.mean, rtol=1e-9)
+        np.testing.assert_allclose(together.gram, alone.gram, rtol=1e-9)
