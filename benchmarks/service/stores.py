@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=5, help="jobs on each store")
     parser.add_argument("--sets", type=int, default=20, help="feature sets of a job")
-    parser.add_argument("--examples", type=int, default=2048, help="rows of each")
+    parser.add_argument("--examples", type=int, default=1536, help="rows of each")
     given = parser.parse_args()
     print(state_of_the_machine())
     for width in WIDTHS:
