@@ -35,6 +35,9 @@ ROUNDS = 100
 # Pairs of steps that L-BFGS remembers: more save a few products and cost as much time in sums.
 _MEMORY = 3
 _LEADING = 64
+# Folds are taken together while one of their arrays (F, C, n) has no more elements. Some twenty of them are held: with
+# hundreds of classes this bounds memory, at no cost in time, as a product is wide enough by then.
+_ELEMENTS = 131_072
 # A step that so many shortenings do not turn into progress has met rounding.
 _SHORTENINGS = 20
 _SUFFICIENT = 1e-4
@@ -80,9 +83,9 @@ class _Kernel:
         values, turn = eigen((basis @ times_basis.T).astype(np.float64))
         trace = float(np.einsum("nd,nd->", features, features, dtype=np.float64))
         kept = values > 1e-6 * trace / n
-        turn = turn[:, kept].astype(np.float32)
+        into: Singles = turn[:, kept].T.astype(np.float32)
         rest = max(trace - float(values[kept].sum()), 0.0) / max(n - np.count_nonzero(kept), 1)
-        return cls(times, turn.T @ basis, turn.T @ times_basis, values[kept], rest)
+        return cls(times, np.asarray(into @ basis), np.asarray(into @ times_basis), values[kept], rest)
 
 
 @dataclass(frozen=True)
@@ -136,41 +139,58 @@ class _Point:
     curvature: Floats
 
 
-class LogisticFolds:
-    """The regressions of F folds of n rows.
+def held_out_predictions(
+    features: Singles, codes: NDArray[np.int64], folds: NDArray[np.int64], strengths: Sequence[float]
+) -> NDArray[np.int64]:
+    """(S, n) the class that each row is predicted while its fold is held out, at each of S penalties.
+
+    A class without a row in training is never predicted. With two classes the penalty is, as usual, that of the one
+    vector of weights which is their difference.
 
     Args:
         features: (n, D) standardised.
         codes: (n,) class of each row, 0 .. C - 1.
-        folds: (n,) fold that each row is held out in, 0 .. F - 1.
+        folds: (n,) fold of each row, 0 .. F - 1.
+        strengths: (S,) 1/lambda, the strongest penalty, that is the smallest number, first.
+    """
+    kernel = _Kernel.of(features)
+    count = int(folds.max()) + 1
+    together = max(1, _ELEMENTS // (codes.size * (int(codes.max()) + 1)))
+    found = np.empty((len(strengths), codes.size), dtype=np.int64)
+    for start in range(0, count, together):
+        held = folds == np.arange(start, min(start + together, count))[:, None]
+        fold, row = np.nonzero(held)
+        for into, logits in zip(found, _Regressions(kernel, codes, ~held).path(strengths), strict=True):
+            into[row] = logits.argmax(axis=1)[fold, row]
+    return found
+
+
+class _Regressions:
+    """The regressions of F folds of n rows.
+
+    Args:
+        kernel: of the rows.
+        codes: (n,) class of each row, 0 .. C - 1.
+        training: (F, n) which rows each fold is fitted to.
     """
 
-    def __init__(self, features: Singles, codes: NDArray[np.int64], folds: NDArray[np.int64]) -> None:
-        self._codes, self._folds = codes, folds
+    def __init__(self, kernel: _Kernel, codes: NDArray[np.int64], training: NDArray[np.bool_]) -> None:
+        self._kernel, self._codes = kernel, codes
         self._rows = np.arange(codes.size)
-        self._kernel = _Kernel.of(features)
-        training = folds != np.arange(folds.max() + 1)[:, None]
         self._size = training.sum(axis=1).astype(np.float64)
         self._weight = (training / self._size[:, None]).astype(np.float32)
         counts = np.stack([np.bincount(codes[seen], minlength=int(codes.max()) + 1) for seen in training])
         self._seen = counts > 0
 
-    def predictions(self, strengths: Sequence[float]) -> Iterator[NDArray[np.int64]]:
-        """(n,) the class that each row is predicted while it is held out, at each of `strengths` = 1/lambda.
-
-        A class without a row in training is never predicted. With two classes the penalty is, as usual, that of the one
-        vector of weights which is their difference.
-
-        Args:
-            strengths: the strongest penalty, that is the smallest number, first.
-        """
+    def path(self, strengths: Sequence[float]) -> Iterator[Singles]:
+        """(F, C, n) logits of all rows at each of `strengths`."""
         shape = (*self._seen.shape, self._rows.size)
         before = at = _Vector(np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape[:2]))
         pairs = np.where(self._seen.sum(axis=1) == 2, 2.0, 1.0)
         for strength in strengths:
             ahead = at.plus(np.ones(shape[0]), at.minus(before))
-            before, at = at, self._minimise(ahead, pairs / (strength * self._size))
-            yield self._shifted(at).argmax(axis=1)[self._folds, self._rows]
+            before, at = at, self.minimum(ahead, pairs / (strength * self._size))
+            yield self._shifted(at)
 
     def _shifted(self, at: _Vector) -> Singles:
         """(F, C, n) logits with intercepts; minus infinity for classes without a row in training."""
@@ -203,7 +223,7 @@ class LogisticFolds:
         folds, classes, n = dual.shape
         return self._kernel.times(dual.reshape(folds * classes, n)).reshape(folds, classes, n)
 
-    def _minimise(self, start: _Vector, penalty: Floats) -> _Vector:
+    def minimum(self, start: _Vector, penalty: Floats) -> _Vector:
         """The minimum for `penalty` (F,), to the tolerance."""
         point = self._point(start, penalty)
         gradient = self._gradient(point, penalty)
@@ -247,7 +267,11 @@ class LogisticFolds:
         inside = inside.reshape(folds * classes, -1)
         dual, logits = ((inside @ basis).reshape(given.dual.shape) for basis in (kernel.vectors, kernel.times_vectors))
         scale = others.astype(np.float32)[:, None, None]
-        return _Vector(scale * given.dual - dual, scale * given.logits - logits, given.intercept / curvature[:, None])
+        return _Vector(
+            np.asarray(scale * given.dual - dual),
+            np.asarray(scale * given.logits - logits),
+            given.intercept / curvature[:, None],
+        )
 
     def _search(
         self, start: _Point, gradient: _Vector, direction: _Vector, penalty: Floats, unfinished: NDArray[np.bool_]
