@@ -26,6 +26,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITE = frozenset({"same-origin", "none"})
 # Files come here, counted against a limit of their own; every other body is a small JSON document.
 _UPLOADS = frozenset({"/v1/datasets", "/v1/recommendations"})
+_PROBES = frozenset({"/livez", "/readyz"})
 MAX_JSON_BYTES = 4 << 20
 # A body whose next piece takes longer, or that comes slower than this once it had time to begin, is cut off.
 MAX_PAUSE_S = 30.0
@@ -39,7 +40,7 @@ class Door:
 
     Args:
         app: what the rest is for.
-        hosts: names that `Host` may hold, beside addresses and names of this machine's loopback; `*` for any.
+        hosts: names that `Host` may hold, beside localhost and addresses; `*` for any.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
@@ -54,7 +55,7 @@ class Door:
         headers = Headers(scope=scope)
         if "\0" in scope["path"] or b"%00" in scope["query_string"] or b"\0" in scope["query_string"]:
             refusal = problem(400, "request_malformed", "The request cannot be read.", "its address holds a NUL")
-        elif not self._is_ours(headers.get("host")):
+        elif not self._may_ask(scope["path"], headers):
             refusal = problem(
                 421,
                 "host_not_allowed",
@@ -74,9 +75,14 @@ class Door:
             return
         await refusal(scope, receive, send)
 
-    def _is_ours(self, given: str | None) -> bool:
-        host = _host_of(given)
-        return "*" in self._hosts or host in self._hosts or is_loopback(host)
+    def _may_ask(self, path: str, headers: Headers) -> bool:
+        """Whether no stranger's name was given our address: then a page of theirs could read our answers.
+
+        A page knows no key, and cannot make an address its name; probes tell nothing.
+        """
+        host = _host_of(headers.get("host"))
+        named = "*" in self._hosts or host in self._hosts or host == "localhost" or _is_address(host)
+        return named or "authorization" in headers or path in _PROBES
 
 
 class AnswerDefects:
@@ -152,12 +158,15 @@ def is_loopback(host: str) -> bool:
         >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("example.org")
         (True, True, False)
     """
-    if host == "localhost":
-        return True
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_address(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        ipaddress.ip_address(host)
     except ValueError:
         return False
+    return True
 
 
 def _host_of(given: str | None) -> str:

@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Names that requests may be for, beside this machine's loopback; commas between them, * for any.",
+        description="Names that requests without a key may be for, beside localhost; commas between them, * for any.",
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_json: bool = Field(default=True, description="Logs as JSON lines; false for a terminal.")

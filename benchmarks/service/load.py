@@ -16,6 +16,9 @@ import httpx
 
 from benchmarks.service.fleet import Fleet, write_features
 from benchmarks.service.setting import percentiles, production, state_of_the_machine
+from frontrunner.settings import Settings
+from jobs.keys import create_key
+from jobs.secret import service_secret
 
 CLIENTS = 4
 CONNECTIONS = 32
@@ -33,9 +36,11 @@ def main() -> None:
         latencies, elapsed = submit(service, dataset, SUBMISSIONS)
         print(f"submissions, {CLIENTS} clients    {SUBMISSIONS / elapsed:6.0f}/s  {percentiles(latencies)}")
         job = service.rank(dataset, seed=SUBMISSIONS)
-        for path in (f"/v1/jobs/{job}", f"/v1/rankings/{job}"):
-            latencies = asyncio.run(poll(service.port, path, rate, seconds))
-            print(f"GET {path.rpartition('/')[0]:<20} {rate:6.0f}/s  {percentiles(latencies)}")
+        for asked_with in ("", " with a key"):
+            headers = f"Authorization: Bearer {new_key(service)}\r\n" if asked_with else ""
+            for path in (f"/v1/jobs/{job}", f"/v1/rankings/{job}"):
+                latencies = asyncio.run(poll(service.port, path, rate, seconds, headers))
+                print(f"GET {path.rpartition('/')[0] + asked_with:<28} {rate:6.0f}/s  {percentiles(latencies)}")
 
 
 def submit(service: Fleet, dataset: str, count: int) -> tuple[list[float], float]:
@@ -57,9 +62,15 @@ def submit(service: Fleet, dataset: str, count: int) -> tuple[list[float], float
     return latencies, time.perf_counter() - began
 
 
-async def poll(port: int, path: str, rate: float, seconds: float) -> list[float]:
+def new_key(service: Fleet) -> str:
+    """A key of the tenant whose jobs are polled; from now on requests without one are refused."""
+    with service.database.write_transaction() as session:
+        return create_key(session, service_secret(Settings(home=service.home)), name="load")[1]
+
+
+async def poll(port: int, path: str, rate: float, seconds: float, headers: str = "") -> list[float]:
     """Latency of each GET, from when it was due."""
-    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\n".encode()
     idle: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
     for _ in range(CONNECTIONS):
         idle.put_nowait(await asyncio.open_connection("127.0.0.1", port))

@@ -31,12 +31,15 @@ def counted(client, *labels):
     return 0
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "192.168.1.7:8000", "[fd00::1]", "a[b"])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "a[b", ""])
 def test_a_name_that_is_not_ours_is_refused(client, host):
     is_problem(client.get("/v1/jobs", headers={"host": host}), 421, "host_not_allowed")
+    # A page of the stranger knows no key, and learns nothing of a probe.
+    is_problem(client.get("/v1/jobs", headers={"host": host, "authorization": "Bearer x"}), 401, "key_invalid")
+    assert client.get("/livez", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:8000", "LOCALHOST."])
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:8000", "LOCALHOST.", "192.168.1.7:8000"])
 def test_this_machines_own_names_are_ours(client, host):
     assert client.get("/v1/jobs", headers={"host": host}).status_code == 200
 
