@@ -132,8 +132,8 @@ def _images_table(rows: Sequence[images.ImageSpeed]) -> str:
         return ""
     first = rows[0]
     title = (
-        f"Images a second of {first.clock} time ({first.threads} threads in torch): median of "
-        f"{len(first.loop.seconds)} rounds in turn over {first.images} photographs, slowest and fastest in brackets."
+        f"Images a second of {first.clock} time ({first.threads} threads in torch), photographs; medians of rounds "
+        "that take turns, the slowest and the fastest in brackets."
     )
     return f"{title}\n\n{_table(images.HEADINGS, [row.row for row in rows])}"
 

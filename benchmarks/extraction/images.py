@@ -61,6 +61,7 @@ class ImageSpeed(BaseModel):
         bare = min(self.torch.median, self.openvino.median if self.openvino else float("inf"))
         return [
             self.checkpoint,
+            f"{len(self.loop.seconds)} x {self.images}",
             f"{self.torch.rate(self.images)}, {self.torch_setting}",
             self.openvino.rate(self.images) if self.openvino else "-",
             self.loop.rate(self.images),
@@ -74,6 +75,7 @@ class ImageSpeed(BaseModel):
 
 HEADINGS = (
     "checkpoint",
+    "rounds x images",
     "torch, ready tensors",
     "OpenVINO, ready tensors",
     "plain loop",

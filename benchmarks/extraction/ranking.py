@@ -36,6 +36,7 @@ def measure(
     """One checkpoint; `home` holds what ranking the earlier ones left: decoded images and measured speeds."""
     assert isinstance(dataset.inputs, ImageInputs)
     inputs, keys = dataset.inputs, dataset.train.keys[:images]
+    open_checkpoint(description)  # libraries are imported once a process, and not by one way's time
     with tempfile.TemporaryDirectory() as folder:
         shards = FeatureShards(
             description,

@@ -158,7 +158,8 @@ def test_a_probe_is_kept_for_the_architecture(hub, tmp_path):
     (kept,) = tmp_path.iterdir()
     before = kept.read_bytes()
     speeds = Speeds.model_validate_json(before)
-    assert speeds.eager.keys() == {8, 16, 32}
+    assert speeds.eager.keys() <= {8, 16, 32}  # those that a round has time for
+    assert 0 < min(speeds.eager.values()) < 60
     assert speeds.of["architecture"] == "test_resnet"
     choose_backend(open_checkpoint(describe_directory(hub / "resnet")), CPU, pixels, 10**7, tmp_path)
     choose_backend(
