@@ -115,7 +115,8 @@ def test_every_endpoint_answers_404_to_another_tenants_ids(client, database, ann
         is_problem(client.post(path, json=body, headers=bert), 404, "dataset_not_found")
     for name, method, path, _ in operations(client):
         if "{" in path and method == "GET" and name not in SHARED | {"getTuningFile", "watchJob"}:
-            assert client.get(path.format(**ids), headers=anna).status_code == 200, name
+            # Found, although there may be nothing to say of it yet (an outlook without past results).
+            assert client.get(path.format(**ids), headers=anna).status_code in (200, 422), name
 
 
 def test_lists_are_ones_own(client, database, anna, bert, tmp_path):
