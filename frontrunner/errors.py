@@ -54,6 +54,12 @@ class InvalidBudget(FrontrunnerError):
     code = "budget_invalid"
 
 
+class RankingUnfit(FrontrunnerError):
+    """A ranking that cannot be extended: no ranking at all, or one of another dataset."""
+
+    code = "ranking_unfit"
+
+
 class InvalidDataset(FrontrunnerError):
     """A dataset on which nothing can be ranked."""
 

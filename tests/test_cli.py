@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import class_images
+from tests.conftest import class_images, write_zip
 from tests.tuning.builders import coloured_zip, measured_checkpoint
 
 
@@ -50,6 +50,23 @@ def test_json_is_the_ranking_and_nothing_else(run, colours, hub):
     assert (ranking["provenance"]["max_examples"], ranking["provenance"]["sampling"]) == (5000, "stratified")
 
 
+def test_a_budget_tells_its_stages_and_a_checkpoint_joins_later_at_its_own_price(run, colours, hub, tmp_path):
+    two = ("--checkpoint", "local:resnet", "--checkpoint", "local:vit")
+    done = run("rank", colours, "--hub", hub, "--budget", "80%", *two)
+    assert done.returncode == 0, done.stderr
+    for expected in ("examples each", "budget 80%, spent", "without a budget it would be the first"):
+        assert expected in done.stdout
+    full = run("rank", colours, "--hub", hub, "--json", *two)
+    (tmp_path / "full.json").write_text(full.stdout)
+    more = ("--hub", hub, "--extend", tmp_path / "full.json", "--checkpoint", "local:mobilenet", "--json")
+    joined = json.loads(run("rank", colours, *more).stdout)
+    read = {line["checkpoint"]: line["forward_examples"] for line in joined["ranking"]}
+    assert read == {"local:resnet": 0, "local:vit": 0, "local:mobilenet": 80}
+    other = tmp_path / "other.zip"
+    write_zip(other, class_images(2, 20, seed=9))
+    assert "ranking_unfit" in run("rank", other, *more).stderr
+
+
 def test_the_hub_may_be_configured(run, colours, hub):
     assert run("rank", colours, FRONTRUNNER_HUB=str(hub)).returncode == 0
 
@@ -63,6 +80,8 @@ def test_the_hub_may_be_configured(run, colours, hub):
         (["rank", "{colours}"], 4, "FRONTRUNNER_HUB"),
         (["rank", "{texts}", "--hub", "{hub}"], 4, "nothing_ranked"),
         (["rank", "{colours}", "--hub", "{hub}", "--score", "nope"], 5, "unknown_score"),
+        (["rank", "{colours}", "--hub", "{hub}", "--budget", "ten"], 5, "budget_invalid"),
+        (["rank", "{colours}", "--hub", "{hub}", "--extend", "{tmp}/text.zip"], 5, "ranking_unfit"),
         (["rank", "{colours}", "--hub", "{tmp}/nowhere"], 5, "checkpoint_not_found"),
         (["rank"], 2, "Missing argument"),
         (["rank", "{colours}", "--task", "guess"], 2, "classification"),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.datasets.endpoints import DATASET_OPTION_FIELDS, form_schema
 from api.datasets.service import accept_dataset, dataset_options, get_dataset
@@ -14,10 +14,12 @@ from api.jobs.conditional import ConditionalGetDependency, show_result
 from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES, MalformedRequest
-from api.rankings.service import job_of_ranking, outlook_of, tuning_to_follow
+from api.rankings.service import extension_job, job_of_ranking, outlook_of, tuning_to_follow
 from api.state import StateDependency, WriteStateDependency
 from api.uploads import receive_upload
+from frontrunner.limits import Name
 from frontrunner.ranking import Ranking, RankingRequest
+from frontrunner.ranking.request import MAX_CHECKPOINTS
 from frontrunner.ranking.result import Outlook
 from frontrunner.tuning import TuningRequest
 from jobs.keys import Scope
@@ -55,6 +57,16 @@ class RankingSubmission(RankingOptions):
     """A ranking of a dataset that was uploaded before."""
 
     dataset: str = Field(max_length=64, description="Id of the dataset.")
+
+
+class AddedCheckpoints(BaseModel):
+    """Checkpoints that join a finished ranking."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    checkpoints: tuple[Name, ...] = Field(
+        default=(), max_length=MAX_CHECKPOINTS, description="Their ids; whatever is known by now where none is named."
+    )
 
 
 @router.post("/v1/rankings", operation_id="createRanking", status_code=202)
@@ -98,6 +110,18 @@ async def create_recommendation(
         return submission.accept(response, job_of_ranking(state, dataset, options.ranking, options.following))
 
     return await run_in_threadpool(accept)
+
+
+@router.post("/v1/rankings/{ranking_id}/extend", operation_id="extendRanking", status_code=202)
+def extend_ranking(
+    ranking_id: str,
+    added: AddedCheckpoints,
+    response: Response,
+    state: WriteStateDependency,
+    submission: SubmissionDependency,
+) -> JobResource:
+    """Rank further checkpoints together with those of a finished ranking, on its terms: only theirs are read."""
+    return submission.accept(response, extension_job(state, ranking_id, added.checkpoints))
 
 
 @router.get("/v1/rankings/{ranking_id}", operation_id="getRanking", response_model=Ranking)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from api.datasets.service import dataset_reference
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from api.datasets.service import dataset_reference, get_dataset
 from api.problems import NotFound
 from api.state import State
 from frontrunner.errors import NothingRanked, SourceUnfit, TuningError
@@ -11,6 +15,7 @@ from frontrunner.ranking import (
     Ranking,
     RankingRequest,
     expectations_of,
+    extension_of,
     nothing_ranked_reason,
     plan,
 )
@@ -75,6 +80,32 @@ def job_of_ranking(
     return ranking_job(request, reference, planned, settings, state.store, then, expectations)
 
 
+def extension_job(state: State, ranking_id: str, added: Sequence[str]) -> NewJob:
+    """The job that ranks the checkpoints of a finished ranking together with further ones.
+
+    Args:
+        state: of the application.
+        ranking_id: of the job.
+        added: ids; whatever is known by now where none is named.
+
+    Raises:
+        JobNotFound, NotFound: no such ranking.
+        JobNotOver: it still waits or runs.
+    """
+    with state.database.read_transaction() as session:
+        ranking = _finished(session, ranking_id)
+    return job_of_ranking(state, get_dataset(state, ranking.dataset.id), extension_of(ranking, added))
+
+
+def _finished(session: Session, ranking_id: str) -> Ranking:
+    job = lifecycle.find_job(session, ranking_id)
+    if job.kind != RANKING.name:
+        raise NotFound(f"'{ranking_id}' is a {job.kind}, not a ranking")
+    if not Status(job.status).is_terminal:
+        raise JobNotOver(f"the ranking '{ranking_id}' is {job.status}; look again when it is over")
+    return Ranking.model_validate_json(result_json(session, job))
+
+
 def outlook_of(state: State, ranking_id: str, protocol: str | None = None) -> Outlook:
     """A finished ranking in the light of the results that the service knows now.
 
@@ -89,12 +120,7 @@ def outlook_of(state: State, ranking_id: str, protocol: str | None = None) -> Ou
         NothingToOrder: it holds fewer than two checkpoints, or is of no classes.
     """
     with state.database.read_transaction() as session:
-        job = lifecycle.find_job(session, ranking_id)
-        if job.kind != RANKING.name:
-            raise NotFound(f"'{ranking_id}' is a {job.kind}, not a ranking")
-        if not Status(job.status).is_terminal:
-            raise JobNotOver(f"the ranking '{ranking_id}' is {job.status}; look again when it is over")
-        ranking = Ranking.model_validate_json(result_json(session, job))
+        ranking = _finished(session, ranking_id)
         past = prevailing_history(session, protocol)
     from frontrunner.evidence import History
     from frontrunner.evidence.outlook import outlook  # what most requests need none of

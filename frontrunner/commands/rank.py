@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,6 +60,14 @@ def rank(
             "--budget", help="10m, 30% or 20000 images: checkpoints race for it, and only the best read everything."
         ),
     ] = None,
+    extend: Annotated[
+        Path | None,
+        typer.Option(
+            "--extend",
+            help="A ranking of DATASET as --json wrote it, which the named checkpoints join, or whatever the hub now "
+            "holds: on its terms, at their price.",
+        ),
+    ] = None,
     adaptation: AdaptationOption = "full",
     rank_by: Annotated[
         str | None,
@@ -99,6 +108,8 @@ def rank(
             constraints=constraints(max_parameters, max_latency_ms, max_memory_mb, license),
         )
         options = dataset_options(task, label, input, text=text, image=image, split=split)
+        if extend is not None:
+            request = _extended(extend, dataset, options, checkpoint or ())
         past = None if history is None else _past(history)  # a bad file is refused before anything is read
         ranking = _rank(dataset, hub, request, options, json, past)
         if past is not None and len(ranking.ranking) > 1:  # one alone has no order
@@ -123,6 +134,15 @@ def demo(
         digits = write_digits(get_settings().home / "demo" / "digits.zip")
         request = RankingRequest(max_examples=max_examples)
         _print_ranking(_rank(digits, None, request, DatasetOptions(), json), None, json)
+
+
+def _extended(file: Path, dataset: Path, options: DatasetOptions, added: Sequence[str]) -> RankingRequest:
+    from frontrunner.data import digest_dataset
+    from frontrunner.ranking import extension_of, read_ranking, require_same_dataset
+
+    ranking = read_ranking(file)
+    require_same_dataset(ranking, digest_dataset(dataset, options))
+    return extension_of(ranking, added)
 
 
 def _past(file: Path) -> History:

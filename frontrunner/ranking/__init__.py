@@ -2,6 +2,7 @@
 
 from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.criteria import DISCREPANCY, PUBLISHED_RISK_BOUND, RISK_BOUND, ScoreList, describe
+from frontrunner.ranking.extension import extension_of, read_ranking, require_same_dataset
 from frontrunner.ranking.local import (
     compare_datasets,
     nothing_ranked_reason,
@@ -57,13 +58,16 @@ __all__ = [
     "compare_tasks",
     "describe",
     "expectations_of",
+    "extension_of",
     "nothing_ranked_reason",
     "plan",
     "race_of",
     "rank",
     "ranking_payload",
+    "read_ranking",
     "register_source",
     "require_classification",
+    "require_same_dataset",
     "run_step",
     "the_checkpoint",
 ]

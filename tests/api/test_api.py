@@ -114,6 +114,7 @@ def test_requests_that_make_no_sense_are_refused_and_leave_no_job(client, colour
     is_problem(post(dataset=dataset, checkpoints=["local:nope"]), 422, "checkpoint_not_found")
     assert "local:nope" in post(dataset=dataset, checkpoints=["local:nope"]).json()["detail"]
     is_problem(post(dataset=dataset, scores=["nope"]), 422, "unknown_score")
+    is_problem(post(dataset=dataset, budget="ten minutes"), 422, "budget_invalid")
     found = is_problem(post(dataset=dataset, max_examples=0, typo=1), 422, "request_invalid")
     assert {entry["at"] for entry in found["errors"]} == {"body.max_examples", "body.typo"}
     assert client.get("/v1/jobs").json()["items"] == []

@@ -68,6 +68,16 @@ def test_a_larger_sample_only_reads_what_is_new(many, hub, tmp_path):
     assert larger.forward_examples == 300 - SHARD_SIZE
 
 
+def test_a_sample_that_ends_within_a_shard_is_not_read_again_by_a_larger_one(many, hub, tmp_path):
+    kept = [np.array(shard.features) for shard in shards_of(many, hub, tmp_path, max_examples=40)]
+    larger = shards_of(many, hub, tmp_path, max_examples=100)
+    features = [np.array(shard.features) for shard in larger]
+    assert larger.forward_examples == 60
+    np.testing.assert_array_equal(features[0][:40], kept[0])
+    direct = [np.array(shard.features) for shard in shards_of(many, hub, tmp_path / "other", max_examples=100)]
+    np.testing.assert_allclose(features[0], direct[0], rtol=1e-4, atol=1e-5)
+
+
 def test_source_probabilities_come_with_the_features_and_are_kept_beside_them(many, hub, tmp_path):
     asked = shards_of(many, hub, tmp_path, with_source_probabilities=True)
     given = [np.array(shard.source_probabilities) for shard in asked]
