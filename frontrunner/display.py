@@ -32,7 +32,7 @@ from frontrunner.ranking import (
     TaskDistanceMatrix,
     describe,
 )
-from frontrunner.ranking.budget import Unit
+from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.prediction import PREDICTED_ACCURACY
 from frontrunner.ranking.result import Outlook, RankedCheckpoint
 from frontrunner.ranking.stages import BudgetReport, StageReport
@@ -158,15 +158,12 @@ def _show_budget(spent: BudgetReport, console: Console) -> None:
     """The stages, and what was spent."""
     for stage in spent.stages:
         console.print(stage_sentence(stage), soft_wrap=True, highlight=False, markup=False)
-    of_all = "" if spent.full_cost is None else f"; without a budget: {_amount(spent.unit, spent.full_cost)}"
-    limit, used = _amount(spent.unit, spent.limit), _amount(spent.unit, spent.spent)
-    console.print(f"budget {limit}, spent {used}{of_all}", soft_wrap=True, highlight=False)
+    budget = Budget.parse(spent.budget)
+    of_all = "" if spent.full_cost is None else f"; without a budget: {budget.said(spent.full_cost)}"
+    used = f"budget {budget.said(spent.limit)}, spent {budget.said(spent.spent)}"
+    console.print(used + of_all, soft_wrap=True, highlight=False)
     if spent.more is not None:
         console.print(f"more budget: {spent.more}", soft_wrap=True, highlight=False)
-
-
-def _amount(unit: Unit, amount: float) -> str:
-    return {"seconds": f"{amount:.0f} s", "share": f"{amount:.0%}", "examples": f"{amount:,.0f} examples"}[unit]
 
 
 def show_evaluation(found: HubEvaluation, console: Console) -> None:

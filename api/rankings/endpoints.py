@@ -117,7 +117,7 @@ def extend_ranking(
     ranking_id: str,
     added: AddedCheckpoints,
     response: Response,
-    state: StateDependency,
+    state: WriteStateDependency,
     submission: SubmissionDependency,
 ) -> JobResource:
     """Rank further checkpoints together with those of a finished ranking, on its terms: only theirs are read."""

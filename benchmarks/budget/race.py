@@ -35,7 +35,7 @@ class Outcome:
 def run(
     samples: Samples, score: str, seed: int, budget: str, candidates: tuple[CheckpointDescription, ...], classes: int
 ) -> Outcome:
-    """One race of all candidates; a size that was not kept is answered by the next larger one."""
+    """One race of all candidates; a size that was not kept is answered by a smaller one."""
     whole = samples.sizes[-1]
     race = Race(Budget.parse(budget), candidates, {}, whole, classes, score)
     results: dict[Reading, StepOutput] = {}

@@ -62,9 +62,9 @@ class Samples:
         return [seed for seed in seeds if all((score, seed, name, whole) in self.found for name in checkpoints)]
 
     def nearest(self, score: str, seed: int, checkpoint: str, examples: int) -> ScoreValue:
-        """The score of so many examples, or of the next larger sample that was kept."""
-        sizes = [size for size in self.sizes if size >= examples and (score, seed, checkpoint, size) in self.found]
-        return self.found[score, seed, checkpoint, sizes[0]]
+        """The score of so many examples, or of the next smaller sample that was kept; of the smallest where none is."""
+        sizes = [size for size in self.sizes if (score, seed, checkpoint, size) in self.found]
+        return self.found[score, seed, checkpoint, max([size for size in sizes if size <= examples], default=sizes[0])]
 
     def predict(self, model: AccuracyModel, facts: Mapping[str, Mapping[str, float]]) -> None:
         """Add the accuracy that a model predicts wherever the scores are kept that it needs.

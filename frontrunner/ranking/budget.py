@@ -54,6 +54,16 @@ class Budget:
             return cls("share", amount / 100)
         return cls("examples", amount) if unit in _EXAMPLES else cls("seconds", amount * _SECONDS[unit])
 
+    def said(self, amount: float) -> str:
+        """An amount in this budget's unit, rounded for people.
+
+        Example:
+            >>> Budget.parse("30%").said(0.284), Budget.parse("1h").said(61.3)
+            ('28%', '61 s')
+        """
+        forms = {"share": f"{amount:.0%}", "seconds": f"{amount:.0f} s", "examples": f"{amount:,.0f} examples"}
+        return forms[self.unit]
+
     def __str__(self) -> str:
         if self.unit == "share":
             return f"{100 * self.amount:g}%"

@@ -49,6 +49,7 @@ class Prices:
         self._full_ms = sum(self._ms.values()) * whole
         self._known: dict[str, float] = {}
         self._observed: list[tuple[float, float]] = []
+        self._slower, self._opening_s, self._pace = 1.0, _OPENING_S, 1.0
 
     @property
     def left(self) -> float:
@@ -66,9 +67,8 @@ class Prices:
             return float(examples)
         if self.budget.unit == "share":
             return self._ms[checkpoint] * examples / self._full_ms
-        opening, pace = self._fit()
-        ms = self._known.get(checkpoint, self._ms[checkpoint] * self._ratio())
-        return opening + pace * ms * examples / 1000
+        ms = self._known.get(checkpoint, self._ms[checkpoint] * self._slower)
+        return self._opening_s + self._pace * ms * examples / 1000
 
     @property
     def full(self) -> float | None:
@@ -86,19 +86,16 @@ class Prices:
             if output.forward_examples:
                 ms = self._known.get(checkpoint, self._ms[checkpoint])
                 self._observed.append((ms * output.forward_examples / 1000, output.seconds))
+            self._fit()
 
-    def _ratio(self) -> float:
-        """Measured latencies against expected ones."""
-        ratios = [ms / self._ms[checkpoint] for checkpoint, ms in self._known.items()]
-        return float(np.median(ratios)) if ratios else 1.0
-
-    def _fit(self) -> tuple[float, float]:
-        """Seconds of a step beside its passes, and how much longer the passes take than latencies say."""
-        if len(self._observed) < 2:
-            return _OPENING_S, 1.0
-        passes, seconds = np.array(self._observed).T
-        (opening, pace), _ = nnls(np.stack([np.ones_like(passes), passes], axis=1), seconds)
-        return float(opening), float(pace)
+    def _fit(self) -> None:
+        """How much slower passes are than expected, what a step takes beside them, and what they take in it."""
+        if self._known:
+            self._slower = float(np.median([ms / self._ms[checkpoint] for checkpoint, ms in self._known.items()]))
+        if len(self._observed) > 1:
+            passes, seconds = np.array(self._observed).T
+            (opening, pace), _ = nnls(np.stack([np.ones_like(passes), passes], axis=1), seconds)
+            self._opening_s, self._pace = float(opening), float(pace)
 
 
 def milliseconds(candidates: Sequence[CheckpointDescription]) -> dict[str, float]:

@@ -27,6 +27,8 @@ MOST_FIRST, LEAST_FIRST = 128, 16
 _FIRST_PER_CLASS = 2
 # From round to round. Opening a checkpoint again is small beside reading, and those that leave early save the most.
 GROWTH = 2
+# At the end, for what is left of a budget.
+LEAST_GROWTH = 1.25
 # Of the budget, at most, for the first round; of what is left, at most, for each one that another may follow.
 ROUND_SHARE = 0.5
 # At each stage those leave that together would have been first in at most so many rankings.
@@ -124,19 +126,17 @@ class _Run:
     def run(self) -> Standing:
         sizes = sizes_of(self._race.whole, self._first_size())
         self._shortlist(sizes[0])
-        before = 0
-        for place, size in enumerate(sizes):
+        before, size, larger = 0, sizes[0], sizes[1:]
+        while True:
             waiting = self._round(before, size)
             if waiting:
                 most = len(waiting) if self._prices.is_measured else _UNMEASURED_STEPS
                 return self._standing(tuple(Reading(name, size) for name in waiting[:most]))
-            if len(self._inside) < 2 or place + 1 == len(sizes):
-                break
-            following = sizes[place + 1]
-            if not self._part(size, following, last=place + 2 == len(sizes)):
-                break
-            before = size
-        return self._standing(())
+            larger = [other for other in larger if other > size]
+            following = self._part(size, larger) if larger and len(self._inside) > 1 else None
+            if following is None:
+                return self._standing(())
+            before, size = size, following
 
     def _first_size(self) -> int:
         size = MOST_FIRST
@@ -155,7 +155,7 @@ class _Run:
         order = sorted(self._inside, key=lambda name: (-chances[name], price[name], name))
         informed = bool(self._race.expectations)  # equal chances of nobody's knowing are no reason to leave
         left = self._improbable(order, chances, "by what is known of it without reading") if informed else []
-        order = [name for name in order if name not in {each.checkpoint for each in left}]
+        order = order[: len(order) - len(left)]
         allowance = self._prices.limit * (ROUND_SHARE if size < self._race.whole else 1.0)
         affordable = _prefix([price[name] for name in order], allowance)
         kept, beyond = order[: max(affordable, 1)], order[max(affordable, 1) :]
@@ -225,31 +225,41 @@ class _Run:
         self._inside = list(self._chances)
         self._values = {name: score.value for name, score in zip(names, found, strict=True)}
 
-    def _part(self, size: int, following: int, *, last: bool) -> bool:
-        """Take out those who cannot win and those who cannot be paid for; whether another round follows."""
+    def _part(self, size: int, larger: Sequence[int]) -> int | None:
+        """Take out those who cannot win and those who cannot be paid for; the sample of the next round, if any.
+
+        Where the budget does not reach to the next size with two, the best two read as much as it reaches for.
+        """
         left = self._improbable(self._inside, self._chances, f"after {size:,} examples")
-        stay = [name for name in self._inside if name not in {each.checkpoint for each in left}]
-        prices = [self._prices.expected(name, following - size) for name in stay]
-        affordable = _prefix(prices, self._prices.left * (1.0 if last else ROUND_SHARE))
+        stay = self._inside[: len(self._inside) - len(left)]
+        prices = [self._prices.expected(name, larger[0] - size) for name in stay]
+        affordable = _prefix(prices, self._prices.left * (ROUND_SHARE if len(larger) > 1 else 1.0))
         if affordable < 2:
             affordable = _prefix(prices, self._prices.left)
-        goes_on = len(stay) > 1 and affordable > 1
-        if goes_on:
+        following: int | None = larger[0]
+        if len(stay) > 1 and affordable < 2:
+            affordable, following = 2, self._reached(size, larger[0], sum(prices[:2]))
+        if len(stay) > 1 and following is not None:
             left += [self._unaffordable(name, self._chances[name], following) for name in stay[affordable:]]
             stay = stay[:affordable]
         elif len(stay) > 1:
-            wanted = self._said(sum(prices))
-            self._more = f"reading {following:,} examples with the {len(stay)} that are still in takes {wanted} more"
+            wanted = self._race.budget.said(sum(prices))
+            self._more = f"reading {larger[0]:,} examples with the {len(stay)} that are still in takes {wanted} more"
         # What the leader's chances are among those who stay is known from here on; what left is lost.
         lost = sum(each.probability_best for each in left)
         self._kept *= 1 - lost
         self._chances = {name: self._chances[name] / (1 - lost) for name in stay}
         self._inside = stay
         self._stages[-1] = self._stages[-1].model_copy(update={"left": [*self._stages[-1].left, *left]})
-        return goes_on
+        return following if len(stay) > 1 else None
+
+    def _reached(self, size: int, following: int, price: float) -> int | None:
+        """The sample below the next one for which the budget reaches; None where it adds next to nothing."""
+        reached = size + int((following - size) * self._prices.left / price)
+        return reached if reached >= LEAST_GROWTH * size else None
 
     def _improbable(self, order: Sequence[str], chances: Mapping[str, float], when: str) -> list[Departure]:
-        """The least probable ones, as long as it is improbable that any of them would be the first."""
+        """The last of an order, as long as it is improbable that any of them would be the first."""
         left: list[Departure] = []
         total = 0.0
         for name in reversed(order[1:]):
@@ -263,9 +273,6 @@ class _Run:
     def _unaffordable(self, name: str, chance: float, examples: int) -> Departure:
         reason = f"the budget does not reach to read {examples:,} examples with it; others have better chances"
         return Departure(checkpoint=name, cause="unaffordable", probability_best=chance, reason=reason)
-
-    def _said(self, price: float) -> str:
-        return str(Budget(self._race.budget.unit, price))
 
     def _standing(self, following: tuple[Reading, ...]) -> Standing:
         prices, ordered = self._prices, [name for name in self._inside if name in self._values]
