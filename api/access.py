@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from api.access_errors import KeyInvalid, KeyMissing, KeysRequired, ScopeMissing
@@ -72,7 +73,12 @@ class Access:
         name = hashlib.sha256(key.encode()).digest()
         until, found = self._known.get(name, (0.0, None))
         if found is None or until < now:
-            found = await run_in_threadpool(self._find, key)
+            try:
+                found = await run_in_threadpool(self._find, key)
+            except OperationalError:
+                if found is None:
+                    raise
+                return found  # with the database away little else is answered than metrics, which tell of it
             if len(self._known) >= _MAX_KNOWN:
                 self._known.clear()
             self._known[name] = (now + KNOWN_FOR_S, found)
@@ -80,8 +86,13 @@ class Access:
 
     async def _are_there_keys(self, now: float) -> bool:
         if not self._has_keys and now - self._looked_at > KNOWN_FOR_S:
-            self._has_keys = await run_in_threadpool(self._read, has_keys)
-            self._looked_at = now
+            try:
+                self._has_keys = await run_in_threadpool(self._read, has_keys)
+            except OperationalError:
+                if self._looked_at == float("-inf"):
+                    raise
+            else:
+                self._looked_at = now
         return self._has_keys
 
     def _find(self, key: str) -> Principal:

@@ -200,7 +200,7 @@ def test_source_statistics_are_kept_and_change_what_the_discrepancy_is_measured_
 
 def test_the_scores_are_listed(run):
     listed = json.loads(run("scores", "--json").stdout)["items"]
-    assert listed[0]["name"] == "logme"
+    assert [each["name"] for each in listed[:2]] == ["predicted_accuracy", "logme"]
     assert "discrepancy" in run("scores").stdout
 
 

@@ -67,7 +67,9 @@ def test_http_latency_is_counted_by_route_and_not_by_path(client):
     assert found["frontrunner_http_seconds_count", "GET", "unknown", "404"] == 1
 
 
-def test_metrics_answer_without_a_database(client, settings):
+def test_metrics_answer_without_a_database(client, settings, monkeypatch):
+    monkeypatch.setattr("api.access.KNOWN_FOR_S", 0.0)
+    assert scrape(client)["frontrunner_database_up",] == 1
     (settings.home / "frontrunner.db").rename(settings.home / "elsewhere.db")
     (settings.home / "frontrunner.db").mkdir()
     client.app.state.frontrunner.database.engine.dispose()

@@ -49,7 +49,8 @@ def test_the_table_has_the_best_score_first_and_shares_of_the_ceiling():
     assert [line.score for line in found] == ["good", "bad"]
     lines = table(found, TRUTH, "full adaptation").splitlines()
     assert lines[0] == (
-        "full adaptation: 3 datasets, 3 checkpoints, 2 seeds, which agree with each other by tau_w 1.00."
+        "full adaptation: 3 datasets, 3 checkpoints, 2 seeds, which agree with each other by tau_w 1.00; "
+        "the best checkpoint by one seed loses 0.0 points under another."
     )
     assert lines[4].startswith("| good | 1.00 ± 0.00 | 1.00 ± 0.00 | 0.0 ± 0.0 | 0.0 ± 0.0 | 100% |")
     assert lines[5].startswith("| bad | -1.00 ± 0.00 | -1.00 ± 0.00 | 19.")

@@ -37,6 +37,7 @@ def test_both_files_answer_as_the_model_whatever_the_batch(tmp_path, architectur
     if architecture == "test_efficientnet":
         config = json.loads((tmp_path / "c" / "config.json").read_text())
         (tmp_path / "c" / "config.json").write_text(json.dumps(config | {"model_args": {"pad_type": "same"}}))
+        description = describe_directory(tmp_path / "c")
     model = image_classifier(description).eval()
     assert any(isinstance(part, Conv2dSame) for part in model.modules()) == (architecture == "test_efficientnet")
     folder = tmp_path / "out"
