@@ -20,7 +20,7 @@ from tests.acceptance.service import serving
 pytestmark = pytest.mark.acceptance
 
 # Of scikit-learn's 1,797 digits: three full shards and a partial one.
-EXAMPLES = 800
+EXAMPLES = 1600
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +132,10 @@ def test_stopping_cuts_off_whoever_still_watches(tmp_path, hub, digits):
 
 
 def in_the_middle(service, job: str) -> bool:
-    """A shard is kept and the job is far from its end."""
+    """The step in hand has kept a shard and is far from its end."""
     progress = service.job(job)["progress"]
-    return progress["examples_done"] >= 400 and progress["steps_done"] < 3
+    in_hand = progress["examples_done"] - EXAMPLES * progress["steps_done"]
+    return 300 <= in_hand <= EXAMPLES // 2
 
 
 @pytest.mark.parametrize("victim", ["workers.runner", "frontrunner.cli worker"])
