@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+# To be held while NumPy reads an array's header: it parses it by `ast`, which in Python 3.11 counts its depth for all
+# threads together, and then now and then raises SystemError in two of them at once.
+ARRAY_HEADERS = threading.Lock()
 # Digests that a process remembers: a hub of a thousand checkpoints has a few files each.
 _REMEMBERED = 4096
 

@@ -23,7 +23,7 @@ from PIL import Image
 
 from frontrunner.data.dataset import Dataset, FeatureInputs, ImageInputs, Key, TextInputs
 from frontrunner.data.images import DECODING_VERSION
-from frontrunner.files import whole_file
+from frontrunner.files import ARRAY_HEADERS, whole_file
 from frontrunner.hub import HubAccess
 from frontrunner.hub.opening.checkpoint import Shape
 from frontrunner.settings import get_settings
@@ -81,9 +81,10 @@ class StoredImages:
 
     def _read(self, key: Key, shape: str) -> Image.Image | None:
         try:
-            pixels: NDArray[np.uint8] = np.load(self._file(key, shape), mmap_mode="r", allow_pickle=False)
+            with ARRAY_HEADERS:
+                pixels: NDArray[np.uint8] = np.load(self._file(key, shape), mmap_mode="r", allow_pickle=False)
             return Image.fromarray(pixels)
-        except (OSError, ValueError, EOFError, TypeError):  # not there, or not whole
+        except (OSError, ValueError, EOFError, TypeError, SystemError):  # not there, not whole, or Python's own fault
             return None
 
     def _keep(self, key: Key, shape: str, image: Image.Image) -> None:

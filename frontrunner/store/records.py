@@ -19,6 +19,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from frontrunner.files import ARRAY_HEADERS
 from frontrunner.store.protocol import Store
 
 # Ends every record, after the checksum: names the form, so that another one can follow.
@@ -103,7 +104,8 @@ def _is_whole(name: str, stored: memoryview) -> bool:
 def _array_of(mapped: mmap.mmap) -> NDArray[Any] | None:
     try:
         np.lib.format.read_magic(mapped)
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(mapped)
+        with ARRAY_HEADERS:
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(mapped)
         if fortran or dtype.hasobject:
             return None
         return np.frombuffer(mapped, dtype, math.prod(shape), mapped.tell()).reshape(shape)
