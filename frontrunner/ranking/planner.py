@@ -157,6 +157,7 @@ def _provenance(request: RankingRequest, dataset: DatasetReport) -> Provenance:
         score_versions={name: describe(name).version for name in names},
         ordered_by=request.ordered_by,
         adaptation=request.adaptation,
+        baselines=request.baselines,
         split="train",
         sampling="stratified" if dataset.task == "classification" else "random",
         seed=request.seed,

@@ -90,6 +90,7 @@ class Provenance(BaseModel):
     score_versions: dict[str, int] = Field(description="Everything that was computed.")
     ordered_by: str
     adaptation: Adaptation = Field(default="full", description="For which accuracy is predicted.")
+    baselines: bool = Field(default=True, description="Whether the baselines were asked for.")
     split: Literal["train"]
     sampling: Literal["stratified", "random"]
     seed: int

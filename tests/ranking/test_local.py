@@ -12,6 +12,7 @@ from frontrunner import errors, logme
 from frontrunner.data import open_dataset
 from frontrunner.progress import Silent
 from frontrunner.ranking import RankingRequest, rank
+from frontrunner.ranking.extension import extension_of
 from frontrunner.settings import Settings
 from tests.conftest import class_images, write_zip
 
@@ -234,3 +235,13 @@ def test_a_ranking_without_a_budget_says_nothing_of_one(colours, hub, settings):
     ranking = rank(colours, hub=hub, settings=settings)
     assert ranking.budget is None
     assert "budget" not in ranking.model_dump()
+
+
+def test_a_ranking_without_baselines_is_extended_without_them(colours, hub, settings):
+    """Predicted accuracy rests on kNN, which is then there without having been asked for as a baseline."""
+    request = RankingRequest(checkpoints=("local:resnet",), baselines=False)
+    ranking = rank(colours, hub=hub, settings=settings, request=request)
+    assert "knn" in ranking.provenance.score_versions
+    again = extension_of(ranking, ["local:vit"])
+    assert (again.baselines, again.checkpoints) == (False, ("local:resnet", "local:vit"))
+    assert extension_of(ranking.model_copy(deep=True)).scores == ranking.provenance.scores
