@@ -11,6 +11,7 @@ from frontrunner.evidence.history import CheckpointFacts, DatasetFacts, History
 from frontrunner.evidence.prior import believe
 from frontrunner.hub.describing.listing import family_of
 from frontrunner.ranking.result import ExpectedPlace, Outlook, RankedCheckpoint, Ranking
+from frontrunner.scores.intervals import share_of_firsts
 
 _DRAWS = 10_000
 
@@ -48,7 +49,7 @@ def outlook(ranking: Ranking, history: History, *, seed: int = 0) -> Outlook:
     }
     after = reading.update(belief, measured)
     draws = np.random.default_rng(seed).normal(after.mean, after.deviation, size=(_DRAWS, len(lines)))
-    best = np.bincount(draws.argmax(axis=1), minlength=len(lines)) / _DRAWS
+    best = share_of_firsts(draws)
     tried = dict(zip(history.models, np.isfinite(history.accuracy).sum(axis=1).tolist(), strict=True))
     places = [
         ExpectedPlace(

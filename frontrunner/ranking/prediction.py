@@ -24,6 +24,7 @@ from scipy.special import expit, logit, stdtrit
 
 from frontrunner.data.dataset import Modality, Task
 from frontrunner.scores import ScoreValue
+from frontrunner.scores.intervals import share_of_firsts
 
 Floats: TypeAlias = NDArray[np.float64]
 Adaptation: TypeAlias = Literal["full", "probe", "lora"]
@@ -44,6 +45,11 @@ _FORMS: dict[str, Callable[[Floats], Floats]] = {
     "logit": lambda share: np.asarray(logit((np.clip(share, 0.0, 1.0) * _EXAMPLES + 0.5) / (_EXAMPLES + 1))),
     "log": lambda number: np.asarray(np.log(np.maximum(number, 1e-9))),
 }
+
+
+def facts_of(parameters: int, feature_dimension: int, examples: int) -> dict[str, float]:
+    """`FACTS` of a checkpoint and a dataset, by name."""
+    return dict(zip(FACTS, (parameters, feature_dimension, examples), strict=True))
 
 
 class Prediction(BaseModel):
@@ -174,9 +180,7 @@ class AccuracyModel(BaseModel):
         generator = np.random.default_rng(seed)
         slopes = generator.multivariate_normal(np.zeros(design.shape[1]), np.array(self.covariance), size=_DRAWS)
         noise = generator.normal(scale=np.sqrt(self.within), size=(_DRAWS, len(mean)))
-        first = (mean + slopes @ design.T + noise).argmax(axis=1)
-        share: Floats = np.bincount(first, minlength=len(mean)) / _DRAWS
-        return share
+        return share_of_firsts(mean + slopes @ design.T + noise)
 
 
 def column_matrix(measured: Sequence[Mapping[str, float]], columns: Sequence[str]) -> Floats:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from frontrunner.hub import CheckpointDescription
 from frontrunner.ranking.criteria import DISCREPANCY, describe
-from frontrunner.ranking.prediction import PREDICTED_ACCURACY, AccuracyModel
+from frontrunner.ranking.prediction import PREDICTED_ACCURACY, AccuracyModel, facts_of
 from frontrunner.ranking.request import RankingRequest, StepOutput
 from frontrunner.ranking.result import RankedCheckpoint
 from frontrunner.ranking.stages.report import BudgetReport
@@ -80,17 +80,18 @@ def with_predictions(lines: Sequence[RankedCheckpoint], model: AccuracyModel, ex
     if not lines or any(name not in line.scores for line in lines for name in model.scores):
         return list(lines)
     comparable = [line for line in lines if line.examples == lines[0].examples]
-    found = model.predict([_measured(line, model.scores) | {"examples": examples} for line in comparable])
+    found = model.predict(
+        [
+            {name: line.scores[name].value for name in model.scores}
+            | facts_of(line.parameters, line.feature_dimension, examples)
+            for line in comparable
+        ]
+    )
     predicted = [
         line.model_copy(update={"prediction": prediction, "probability_best": prediction.probability_best})
         for line, prediction in zip(comparable, found, strict=True)
     ]
     return [*predicted, *lines[len(comparable) :]]
-
-
-def _measured(line: RankedCheckpoint, names: Sequence[str]) -> dict[str, float]:
-    facts = {"parameters": line.parameters, "feature_dimension": line.feature_dimension}
-    return {name: line.scores[name].value for name in names} | facts
 
 
 def summary(

@@ -12,7 +12,7 @@ from frontrunner.hub import HubAccess
 from frontrunner.progress import SILENT, Progress
 from frontrunner.ranking.criteria import describe, measured_names
 from frontrunner.ranking.measurement import Measurement
-from frontrunner.ranking.prediction import PREDICTED_ACCURACY, AccuracyModel, model_for
+from frontrunner.ranking.prediction import PREDICTED_ACCURACY, AccuracyModel, facts_of, model_for
 from frontrunner.ranking.request import RankingPayload, Refusal, StepOutput
 from frontrunner.ranking.sources import SourceStore
 from frontrunner.scores import ScoreValue
@@ -60,11 +60,7 @@ def run_step(
     values, refused = measurement.scores([name for name in names if name != PREDICTED_ACCURACY])
     feature_dimension, intrinsic_dimension = measurement.dimensions()
     if PREDICTED_ACCURACY in names:
-        facts = {
-            "parameters": payload.checkpoint.parameters,
-            "feature_dimension": feature_dimension,
-            "examples": len(dataset.train),
-        }
+        facts = facts_of(payload.checkpoint.parameters, feature_dimension, len(dataset.train))
         predicted = _predicted(model, values, refused, facts)
         if isinstance(predicted, Refusal):
             refused[PREDICTED_ACCURACY] = predicted

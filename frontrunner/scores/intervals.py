@@ -151,14 +151,32 @@ def probability_best(scores: Sequence[ScoreValue], *, seed: int = 0) -> list[flo
         [0.6, 0.4]
     """
     groups = {len(score.replicates) for score in scores}
-    if len(groups) != 1 or (count := groups.pop()) < 2:
+    if len(groups) != 1 or min(groups) < 2:
         return None
-    replicates = np.array([score.replicates for score in scores])
-    centred = (replicates - replicates.mean(axis=1, keepdims=True)) * sqrt((count - 1) / count)
+    errors = paired_errors(scores)
     # Normal weights of the groups have the jackknife's covariance, without a matrix of all pairs.
-    draws = np.random.default_rng(seed).normal(size=(_DRAWS, count)) @ centred.T
-    first = (draws + np.array([score.value for score in scores])).argmax(axis=1)
-    return [float(count) / _DRAWS for count in np.bincount(first, minlength=len(scores))]
+    draws = np.random.default_rng(seed).normal(size=(_DRAWS, errors.shape[1])) @ errors.T
+    return [float(share) for share in share_of_firsts(draws + np.array([score.value for score in scores]))]
+
+
+def paired_errors(scores: Sequence[ScoreValue]) -> Floats:
+    """(m, G) a square root of the jackknife's covariance of m values; scores without replicates count as exact."""
+    groups = max(2, *(len(score.replicates) for score in scores))
+    errors = np.zeros((len(scores), groups))
+    for row, score in enumerate(scores):
+        replicates = np.array(score.replicates or (score.value,))
+        errors[row, : len(replicates)] = (replicates - replicates.mean()) * np.sqrt((groups - 1) / groups)
+    return errors
+
+
+def share_of_firsts(draws: Floats) -> Floats:
+    """(m,) in which share of the draws (n, m) each of m is the largest.
+
+    Example:
+        >>> share_of_firsts(np.array([[1.0, 2.0], [3.0, 1.0], [0.0, 5.0], [0.0, 1.0]])).tolist()
+        [0.25, 0.75]
+    """
+    return np.asarray(np.bincount(draws.argmax(axis=1), minlength=draws.shape[1]) / len(draws))
 
 
 def _two_sided(best: ScoreValue, other: ScoreValue) -> float:

@@ -36,14 +36,13 @@ def migrate(
     settings = get_settings()
     with refusals():
         settings.home.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.resolved_database_url)
-    try:
-        _wait_for(database, wait)
-        with refusals():
+        database = Database(settings.resolved_database_url)
+        try:
+            _wait_for(database, wait)
             upgrade(database)
-    except OperationalError as error:
-        typer.echo(f"the database cannot be used: {reason_of(error)}", err=True)
-        raise typer.Exit(5) from error
+        except OperationalError as error:
+            typer.echo(f"the database cannot be used: {reason_of(error)}", err=True)
+            raise typer.Exit(5) from error
     typer.echo("the schema is current")
 
 

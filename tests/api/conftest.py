@@ -27,6 +27,14 @@ def client(settings):
         yield client
 
 
+@pytest.fixture
+def database(client, settings):
+    """The database that `client`'s application uses."""
+    database = Database(settings.resolved_database_url)
+    yield database
+    database.close()
+
+
 @contextmanager
 def serving_here(settings):
     settings.home.mkdir()

@@ -16,7 +16,7 @@ from frontrunner.settings import get_settings
 from jobs.commands.keys import keys as keys_command
 from jobs.keys import Scope, create_key, revoke_key
 from jobs.secret import service_secret
-from models import Database, DatasetRow, DeliveryRow, JobRow
+from models import DatasetRow, DeliveryRow, JobRow
 from tests.api.asking import claim, finish, is_problem
 
 # What anybody may ask, and what is the same for all tenants.
@@ -33,13 +33,6 @@ def hub(tmp_path_factory):
 @pytest.fixture
 def settings(settings):
     return settings.model_copy(update={"webhook_allow_private": True})
-
-
-@pytest.fixture
-def database(client, settings):
-    database = Database(settings.resolved_database_url)
-    yield database
-    database.close()
 
 
 def new_key(database, settings, tenant, *scopes):

@@ -6,7 +6,7 @@ import pytest
 
 from api import health
 from frontrunner.store import open_store
-from models import Database, FeatureRow
+from models import FeatureRow
 from tests.api.asking import claim, finish, is_problem, upload_features
 
 
@@ -14,13 +14,6 @@ from tests.api.asking import claim, finish, is_problem, upload_features
 def hub(tmp_path_factory):
     """No checkpoint: none is needed here."""
     return tmp_path_factory.mktemp("no-hub")
-
-
-@pytest.fixture
-def database(client, settings):
-    database = Database(settings.resolved_database_url)
-    yield database
-    database.close()
 
 
 def stored(settings):

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from models import Database
 from tests.api.asking import claim, finish, is_problem, upload
-
-
-@pytest.fixture
-def database(settings):
-    database = Database(settings.resolved_database_url)
-    yield database
-    database.close()
 
 
 @pytest.fixture

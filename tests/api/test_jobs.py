@@ -9,15 +9,8 @@ import pytest
 from sqlalchemy import update
 
 from jobs import lifecycle
-from models import Database, IdempotencyRow, JobRow
+from models import IdempotencyRow, JobRow
 from tests.api.asking import claim, finish, is_problem, upload_features
-
-
-@pytest.fixture
-def database(client, settings):
-    database = Database(settings.resolved_database_url)
-    yield database
-    database.close()
 
 
 @pytest.fixture

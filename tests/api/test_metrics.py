@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from jobs import lifecycle
-from models import Database
 from tests.api.asking import claim, finish, upload_features
-
-
-@pytest.fixture
-def database(client, settings):
-    database = Database(settings.resolved_database_url)
-    yield database
-    database.close()
 
 
 def scrape(client):

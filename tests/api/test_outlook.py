@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from frontrunner.evidence import PastResult
 from jobs.history import import_results
 from jobs.kinds.ranking import KIND
-from models import Database
 from tests.api.asking import claim, is_problem, upload
 from tests.jobs.rows import output
 
 SETS = ("set-a", "set-b", "set-c")
-
-
-@pytest.fixture
-def database(settings):
-    database = Database(settings.resolved_database_url)
-    yield database
-    database.close()
 
 
 def ranked(client, database, tmp_path, scores):

@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from models import Database, DeliveryRow
+from models import DeliveryRow
 from tests.api.asking import claim, finish, is_problem, upload_features
 from tests.api.conftest import HERE
 
@@ -14,13 +14,6 @@ from tests.api.conftest import HERE
 @pytest.fixture
 def settings(settings):
     return settings.model_copy(update={"webhook_allow_private": True})
-
-
-@pytest.fixture
-def database(client, settings):
-    database = Database(settings.resolved_database_url)
-    yield database
-    database.close()
 
 
 def create(client, url="http://127.0.0.1:9/hook"):

@@ -11,24 +11,14 @@ from frontrunner.ranking import Budget, Expectation, Race, Reading, StepOutput
 from frontrunner.ranking.stages.chances import Chances
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.scores import ScoreValue
+from tests.ranking.test_standings import described as a_checkpoint
 
 WHOLE = 1024
 GROUPS = 32
 
 
 def described(name: str, parameters: int = 3_000_000) -> CheckpointDescription:
-    return CheckpointDescription(
-        id=name,
-        library="timm",
-        modality="image",
-        architecture="resnet",
-        digest=name,
-        preprocessing_digest="",
-        parameters=parameters,
-        bytes=1,
-        path="",
-        input_size=224,
-    )
+    return a_checkpoint(name, parameters).model_copy(update={"input_size": 224})
 
 
 class Field:

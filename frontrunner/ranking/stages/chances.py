@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 
 from frontrunner.scores import ScoreValue
+from frontrunner.scores.intervals import paired_errors, share_of_firsts
 from frontrunner.statistics import Floats
 
 # By how much differences really move from a sample to all examples, in standard errors (`python -m benchmarks.budget`).
@@ -65,7 +66,7 @@ class Chances:
             [1.0, 0.0]
         """
         values = np.array([score.value for score in found])
-        errors = _errors(found) * inflation * np.sqrt(max(0.0, 1 - examples / whole))
+        errors = paired_errors(found) * inflation * np.sqrt(max(0.0, 1 - examples / whole))
         centred, errors = values - values.mean(), errors - errors.mean(axis=0)
         noise = float((errors**2).sum(axis=1).mean())
         spread = float(centred.var())
@@ -99,8 +100,8 @@ def probabilities_first(draw: Callable[[np.random.Generator, int], Floats], m: i
     generator, counts = np.random.default_rng(seed), np.zeros(m)
     at_once = max(1, min(_DRAWS, _NUMBERS_AT_ONCE // m))
     for start in range(0, _DRAWS, at_once):
-        firsts = draw(generator, min(at_once, _DRAWS - start)).argmax(axis=1)
-        counts += np.bincount(firsts, minlength=m)
+        draws = draw(generator, min(at_once, _DRAWS - start))
+        counts += len(draws) * share_of_firsts(draws)
     return np.asarray(counts / _DRAWS)
 
 
@@ -112,13 +113,3 @@ def inflation(score: str, examples_per_class: float) -> float:
         (2.1, 1.11, 1.4)
     """
     return _OF_HELD_OUT if score in _HELD_OUT else _SETTLED + _UNSETTLED / examples_per_class
-
-
-def _errors(found: Sequence[ScoreValue]) -> Floats:
-    """(m, G) a square root of the covariance of m values: replicates about their means, scaled as by the jackknife."""
-    groups = max(2, *(len(score.replicates) for score in found))
-    errors = np.zeros((len(found), groups))
-    for row, score in enumerate(found):
-        replicates = np.array(score.replicates or (score.value,))
-        errors[row, : len(replicates)] = (replicates - replicates.mean()) * np.sqrt((groups - 1) / groups)
-    return errors
