@@ -16,16 +16,34 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from frontrunner import discrepancy, scores
+    from frontrunner.client import Client
+    from frontrunner.data import DatasetOptions
     from frontrunner.hub.opening.open import open_checkpoint
-    from frontrunner.ranking import rank
+    from frontrunner.ranking import Ranking, RankingRequest, rank
     from frontrunner.statistics import FeatureStatistics
 
-__all__ = ["FeatureStatistics", "FrontrunnerError", "discrepancy", "logme", "open_checkpoint", "rank", "scores"]
+__all__ = [
+    "Client",
+    "DatasetOptions",
+    "FeatureStatistics",
+    "FrontrunnerError",
+    "Ranking",
+    "RankingRequest",
+    "discrepancy",
+    "logme",
+    "open_checkpoint",
+    "rank",
+    "scores",
+]
 __version__ = "0.1.0"
 
 _LAZY = {
+    "Client": "frontrunner.client",
+    "DatasetOptions": "frontrunner.data",
     "FeatureStatistics": "frontrunner.statistics",
     "open_checkpoint": "frontrunner.hub.opening.open",
+    "Ranking": "frontrunner.ranking",
+    "RankingRequest": "frontrunner.ranking",
     "rank": "frontrunner.ranking",
 }
 
@@ -36,6 +54,11 @@ def __getattr__(name: str) -> Any:
     if name in ("discrepancy", "scores"):
         return importlib.import_module(f"frontrunner.{name}")
     raise AttributeError(f"module 'frontrunner' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """The public names and nothing else."""
+    return [*__all__, "__version__"]
 
 
 def logme(features: ArrayLike, labels: ArrayLike) -> float:

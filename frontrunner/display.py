@@ -315,8 +315,8 @@ class _Bars(Silent):
 
 @contextmanager
 def progress_bars(console: Console, *, quiet: bool) -> Iterator[Progress]:
-    """A `Progress` that draws a bar for each stage on a terminal; a silent one where `quiet` or where nobody looks."""
-    if quiet or not console.is_terminal:
+    """A `Progress` that draws a bar for each stage on a terminal or in a notebook; silent where `quiet` or unseen."""
+    if quiet or not (console.is_terminal or console.is_jupyter):
         yield SILENT
         return
     with rich.progress.Progress(*_COLUMNS, console=console, transient=True) as bars:

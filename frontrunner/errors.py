@@ -48,6 +48,12 @@ class UnknownScore(FrontrunnerError):
     code = "unknown_score"
 
 
+class InvalidScore(FrontrunnerError):
+    """A score of one's own whose name has the wrong form, or is taken."""
+
+    code = "score_invalid"
+
+
 class InvalidBudget(FrontrunnerError):
     """A budget that is none of seconds, a share or a number of examples."""
 

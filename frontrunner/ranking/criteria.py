@@ -70,7 +70,11 @@ _OWN = (
         explanation="Leave-one-out error of a linear head plus the gap as published, which grows with the head's size.",
     ),
 )
-_KNOWN: dict[str, ScoreDescription] = {known.name: known for known in (_PREDICTED, *scores.registered(), *_OWN)}
+
+
+def _known() -> dict[str, ScoreDescription]:
+    """Everything that a ranking can be asked for, by name, the default first; scores may be added at any time."""
+    return {known.name: known for known in (_PREDICTED, *scores.registered(), *_OWN)}
 
 
 class ListedScore(BaseModel):
@@ -103,7 +107,7 @@ class ScoreList(BaseModel):
     @classmethod
     def of_all(cls) -> ScoreList:
         """Every score there is."""
-        return cls(items=[ListedScore.model_validate(known) for known in _KNOWN.values()])
+        return cls(items=[ListedScore.model_validate(known) for known in _known().values()])
 
 
 def describe(name: str) -> ScoreDescription:
@@ -112,10 +116,11 @@ def describe(name: str) -> ScoreDescription:
     Raises:
         UnknownScore: there is none.
     """
+    known = _known()
     try:
-        return _KNOWN[name]
+        return known[name]
     except KeyError:
-        raise UnknownScore(f"there is no score '{name}'; choose from: {', '.join(_KNOWN)}") from None
+        raise UnknownScore(f"there is no score '{name}'; choose from: {', '.join(known)}") from None
 
 
 def default_scores(modality: Modality, task: Task, adaptation: Adaptation) -> tuple[str, ...]:

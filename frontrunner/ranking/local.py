@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from frontrunner.data import (
     Dataset,
@@ -16,6 +17,7 @@ from frontrunner.data import (
     open_dataset,
     stratified_order,
 )
+from frontrunner.data.memory import DatasetLike, held_dataset
 from frontrunner.data.positions import read_positions
 from frontrunner.errors import NothingRanked, error_of
 from frontrunner.extraction import FeatureShards
@@ -23,6 +25,7 @@ from frontrunner.failures import is_failure
 from frontrunner.hub import (
     Catalogue,
     CheckpointDescription,
+    Constraints,
     FeatureSets,
     HubAccess,
     HubFolders,
@@ -34,6 +37,7 @@ from frontrunner.hub import (
 )
 from frontrunner.progress import SILENT, Guarded, Progress, Stage
 from frontrunner.ranking.planner import assemble, plan, race_of
+from frontrunner.ranking.prediction import Adaptation
 from frontrunner.ranking.request import (
     DEFAULT_MAX_EXAMPLES,
     RankingRequest,
@@ -51,6 +55,7 @@ from frontrunner.ranking.task_distances import (
     TaskDistanceRequest,
     compare_tasks,
 )
+from frontrunner.scores import Score, ScoreFunction, register
 from frontrunner.settings import Settings, get_settings
 from frontrunner.shard import fold
 from frontrunner.status import Status
@@ -63,36 +68,101 @@ if TYPE_CHECKING:
 _REPORT_VERSION = 4
 
 
+class Terms(TypedDict, total=False):
+    """What a ranking may be asked for by keyword: the fields of `RankingRequest`, which explains them."""
+
+    checkpoints: Sequence[str] | None
+    constraints: Constraints
+    scores: Sequence[str | Score | ScoreFunction] | None
+    adaptation: Adaptation
+    rank_by: str | None
+    baselines: bool
+    max_examples: int
+    seed: int
+    budget: str | None
+
+
 def rank(
-    dataset: str | Path,
+    dataset: DatasetLike,
     *,
     hub: HubFolders = None,
     request: RankingRequest | None = None,
     options: DatasetOptions | None = None,
     history: History | None = None,
-    progress: Progress = SILENT,
+    progress: Progress | None = None,
     settings: Settings | None = None,
+    **terms: Unpack[Terms],
 ) -> Ranking:
     """Rank checkpoints for a dataset, best first, without a server.
 
     Args:
-        dataset: an image folder, or a zip, CSV, Parquet or npz file; see `frontrunner.data`.
+        dataset: an image folder, or a zip, CSV, Parquet or npz file; or data in memory: `(inputs, labels)`, a data
+            frame, a `datasets.Dataset`, a torch dataset. See `frontrunner.data.memory.held_dataset`.
         hub: a folder of checkpoints, or several; by default the configured folders and every other hub at hand.
         request: which checkpoints, which scores, how many examples.
         options: how to read the dataset where its layout leaves a choice.
         history: past results, from which a budget's shortlist is made; published facts are used without.
         progress: hears of the check, of every download and batch, of every checkpoint that is over, and of a budget's
-            stages (`frontrunner.ranking.stages.StageReport`).
+            stages (`frontrunner.ranking.stages.StageReport`); by default a bar where somebody is watching.
         settings: where the cache lies and which hubs are configured; the environment by default.
+        terms: the fields of `RankingRequest` by keyword: `scores`, `checkpoints`, `budget`, `max_examples`... They go
+            before those of `request`. `scores` may hold functions of (features, labels) besides names.
 
     Raises:
         InvalidDataset: nothing can be ranked on the dataset; a subclass says why.
         NoCheckpoints: no hub is given or configured.
         NothingRanked: every checkpoint failed; the message names the first reasons.
+        pydantic.ValidationError: a term is out of range, or there is no such term.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> labels = np.repeat(["a", "b"], 40)
+        >>> ranking = rank((rng.normal(size=(80, 4)) + (labels == "b")[:, None], labels), scores=["logme", "gbc"])
+        >>> ranking.ranking[0].checkpoint, sorted(ranking.ranking[0].scores)[:2]
+        ('features:features', ['discrepancy', 'gbc'])
     """
-    request = request or RankingRequest()
-    options = options or DatasetOptions()
-    settings = settings or get_settings()
+    wanted = requested(request, terms)
+    with held_dataset(dataset) as path, watched(progress) as listener:
+        return _rank(path, hub, wanted, options or DatasetOptions(), history, listener, settings or get_settings())
+
+
+@contextmanager
+def watched(progress: Progress | None) -> Iterator[Progress]:
+    """The progress that was given; else a bar where somebody is watching, in a terminal or a notebook."""
+    if progress is not None:
+        yield progress
+        return
+    from frontrunner.display import progress_bars
+    from frontrunner.terminal import Terminal
+
+    with progress_bars(Terminal(stderr=True), quiet=False) as bars:
+        yield bars
+
+
+def requested(request: RankingRequest | None, terms: Terms) -> RankingRequest:
+    """The request with terms given by keyword; functions among the scores are registered under their names.
+
+    Raises:
+        InvalidScore: a function's name cannot be that of a score.
+        pydantic.ValidationError: a term is out of range, or there is no such term.
+    """
+    given: dict[str, object] = dict(terms)
+    if (named := terms.get("scores")) is not None:
+        given["scores"] = tuple(score if isinstance(score, str) else register(score).name for score in named)
+    kept = {} if request is None else {name: getattr(request, name) for name in request.model_fields_set}
+    return RankingRequest.model_validate(kept | given)
+
+
+def _rank(
+    dataset: Path,
+    hub: HubFolders,
+    request: RankingRequest,
+    options: DatasetOptions,
+    history: History | None,
+    progress: Progress,
+    settings: Settings,
+) -> Ranking:
     opened, report = open_checked(dataset, options, settings, progress)
     request = request.on(report.modality, report.task)
 
@@ -106,7 +176,7 @@ def rank(
     planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
     progress.advance(Stage.RANK, 0, len(planned.checkpoints))
 
-    reference = DatasetReference.of(Path(dataset).resolve(), report, options)
+    reference = DatasetReference.of(dataset.resolve(), report, options)
     store = open_store(settings)
     sources = SourceStore(store).find_all(checkpoint.digest for checkpoint in planned.checkpoints)
     described = {checkpoint.id: checkpoint for checkpoint in planned.checkpoints}

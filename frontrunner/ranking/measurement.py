@@ -62,8 +62,9 @@ class Measurement:
         values: dict[str, ScoreValue] = {}
         refused: dict[str, Refusal] = {}
         for name in names:
-            memo = f"{name}.{describe(name).version}.{scores.INTERVALS_VERSION}{self._origin(name)}"
-            found = self._once(memo, functools.partial(self._score, name))
+            score, measure = describe(name), functools.partial(self._score, name)
+            memo = f"{name}.{score.version}.{scores.INTERVALS_VERSION}{self._origin(name)}"
+            found = self._once(memo, measure) if score.kept else measure().model_dump(mode="json")
             if "code" in found:
                 refused[name] = Refusal.model_validate(found)
             else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import io
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -13,6 +14,10 @@ from frontrunner.ranking.request import DiscrepancyOutput, Refusal
 from frontrunner.ranking.stages.report import BudgetReport
 from frontrunner.scores import ScoreValue
 from frontrunner.status import JobResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
 
 
 class RankedDataset(BaseModel):
@@ -137,3 +142,56 @@ class Ranking(JobResult):
         exclude_if=lambda budget: budget is None,
         description="How the budget was spent, where one was given: who left when and why, and who is to be taken.",
     )
+
+    @property
+    def best(self) -> RankedCheckpoint | None:
+        """The first line; of a budget, the pick's. None while nothing is ranked."""
+        pick = self.budget.pick if self.budget is not None else None
+        return next((line for line in self.ranking if pick in (None, line.checkpoint)), None)
+
+    def explain(self, width: int = 100) -> str:
+        """What the command line prints: the table, what was left out and why, and the answer in a sentence.
+
+        Args:
+            width: columns of the text.
+        """
+        from frontrunner.display import show_ranking
+        from frontrunner.terminal import Terminal
+
+        text = io.StringIO()
+        show_ranking(self, Terminal(file=text, width=width, force_jupyter=False))
+        return text.getvalue()
+
+    def records(self) -> list[dict[str, Any]]:
+        """The lines as flat records, best first: of each score NAME there are `NAME`, `NAME_low` and `NAME_high`."""
+        from frontrunner.ranking.views import records
+
+        return records(self)
+
+    def to_pandas(self) -> DataFrame:
+        """`records` as a data frame.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed.
+        """
+        from pandas import DataFrame
+
+        return DataFrame(self.records())
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The score that orders the ranking with its intervals, best on top, drawn by matplotlib.
+
+        Args:
+            ax: where to draw; axes of a new figure by default.
+
+        Raises:
+            ModuleNotFoundError: matplotlib is not installed; `pip install 'frontrunner[plot]'`.
+        """
+        from frontrunner.ranking.views import plot
+
+        return plot(self, ax)
+
+    def _repr_html_(self) -> str:
+        from frontrunner.ranking.views import notebook_html
+
+        return notebook_html(self)

@@ -13,6 +13,7 @@ from frontrunner.scores.logme import (
     logme_from_statistics,
     maximise_evidence,
 )
+from frontrunner.scores.own import ScoreFunction
 from frontrunner.scores.posterior import Posterior, posterior, posterior_mean
 from frontrunner.scores.registry import (
     Evaluation,
@@ -20,6 +21,7 @@ from frontrunner.scores.registry import (
     evaluate,
     evaluate_input,
     names,
+    register,
     registered,
     score,
     shard_of,
@@ -37,6 +39,7 @@ __all__ = [
     "Posterior",
     "Score",
     "ScoreDescription",
+    "ScoreFunction",
     "ScoreValue",
     "ScoringInput",
     "describe",
@@ -51,6 +54,7 @@ __all__ = [
     "posterior_mean",
     "probability_best",
     "probability_first_beats_second",
+    "register",
     "registered",
     "score",
     "shard_of",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import entry_points
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from frontrunner.errors import FrontrunnerError, InvalidFeatures, ScoreNotApplicable, UnknownScore
+from frontrunner.errors import FrontrunnerError, InvalidFeatures, InvalidScore, ScoreNotApplicable, UnknownScore
 from frontrunner.scores import (
     energy,
     gbc,
@@ -28,12 +33,16 @@ from frontrunner.scores import (
     transrate,
 )
 from frontrunner.scores.influence import replicates
-from frontrunner.scores.intervals import interval
+from frontrunner.scores.intervals import interval as ends_of
+from frontrunner.scores.own import ScoreFunction, score_of
 from frontrunner.scores.sampling import Draw
 from frontrunner.scores.score import Estimate, Score, ScoreValue
 from frontrunner.scores.scoring_input import ScoringInput
 from frontrunner.shard import Shard
 from frontrunner.statistics import FeatureStatistics
+
+# The names of other packages' scores, as an installation declares them: a `Score`, or a function for `register`.
+ENTRY_POINTS = "frontrunner.scores"
 
 _SCORES: dict[str, Score] = {
     module.SCORE.name: module.SCORE
@@ -58,6 +67,8 @@ _SCORES: dict[str, Score] = {
     )
 }
 
+_BUILT_IN = frozenset(_SCORES)
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 # Where there is no interval to compare it with. LEEP and NCE of good checkpoints differ by some hundredths.
 _LARGEST_OPTIMISM = 0.05
@@ -85,6 +96,41 @@ def registered() -> tuple[Score, ...]:
 def names() -> list[str]:
     """The registered names, the default score first."""
     return list(_SCORES)
+
+
+def register(score: Score | ScoreFunction, name: str | None = None) -> Score:
+    """Add a score of one's own, for this process: it can be asked for by its name, in rankings too.
+
+    Packages add theirs to every process by an entry point of the group `frontrunner.scores`.
+
+    Args:
+        score: a `Score`, or a function of features (n, D) float64 and labels, higher is better: class codes (n,) from
+            0, or real targets (n, K). Of a function, numbers have no interval and are never kept.
+        name: what to call it; the score's or the function's own name by default. Lower case, digits and `_`.
+
+    Raises:
+        InvalidScore: the name has another form, or is that of another score that comes with Frontrunner.
+
+    Example:
+        >>> def centroid_gap(features, labels):
+        ...     centres = [features[labels == code].mean(axis=0) for code in np.unique(labels)]
+        ...     return np.linalg.norm(centres[0] - centres[1])
+        >>> register(centroid_gap).name
+        'centroid_gap'
+        >>> score("centroid_gap", [[0.0], [0.0], [3.0], [3.0]], ["a", "a", "b", "b"])
+        3.0
+    """
+    added = score if isinstance(score, Score) else score_of(score, name or score.__name__)
+    if name is not None and added.name != name:
+        added = replace(added, name=name)
+    if not _NAME.fullmatch(added.name):
+        raise InvalidScore(
+            f"'{added.name}' cannot name a score; expected lower-case letters, digits and _: pass `name`"
+        )
+    if added.name in _BUILT_IN:
+        raise InvalidScore(f"there is a score '{added.name}' already: pass another `name`")
+    _SCORES[added.name] = added
+    return added
 
 
 def describe(name: str) -> Score:
@@ -155,7 +201,32 @@ def evaluate_input(scores: Sequence[Score], data: ScoringInput) -> Evaluation:
     return found
 
 
-def score(name: str, features: ArrayLike, labels: ArrayLike, *, source_probabilities: ArrayLike | None = None) -> float:
+@overload
+def score(
+    name: str,
+    features: ArrayLike,
+    labels: ArrayLike,
+    *,
+    source_probabilities: ArrayLike | None = None,
+    interval: Literal[False] = False,
+) -> float: ...
+@overload
+def score(
+    name: str,
+    features: ArrayLike,
+    labels: ArrayLike,
+    *,
+    source_probabilities: ArrayLike | None = None,
+    interval: Literal[True],
+) -> ScoreValue: ...
+def score(
+    name: str,
+    features: ArrayLike,
+    labels: ArrayLike,
+    *,
+    source_probabilities: ArrayLike | None = None,
+    interval: bool = False,
+) -> float | ScoreValue:
     """One score of features (n, D) against labels; higher is better.
 
     Args:
@@ -163,6 +234,7 @@ def score(name: str, features: ArrayLike, labels: ArrayLike, *, source_probabili
         features: (n, D) real numbers.
         labels: integers or strings (n,) are classes, floats (n,) or (n, K) real targets.
         source_probabilities: (n, C_source) the checkpoint's own predictions, for LEEP, NCE and these cross-fitted.
+        interval: whether to answer with a `ScoreValue`, which has the 95% interval over draws of the examples.
 
     Raises:
         UnknownScore: no such score.
@@ -179,7 +251,9 @@ def score(name: str, features: ArrayLike, labels: ArrayLike, *, source_probabili
     """
     wanted = describe(name)
     shard = shard_of(features, labels, source_probabilities)
-    return _estimate(wanted, ScoringInput(shard.statistics(), [shard])).value
+    data = ScoringInput(shard.statistics(), [shard])
+    estimate = _estimate(wanted, data)
+    return _with_interval(wanted, estimate, data) if interval else estimate.value
 
 
 def shard_of(features: ArrayLike, labels: ArrayLike, source_probabilities: ArrayLike | None = None) -> Shard:
@@ -226,7 +300,7 @@ def _with_interval(score: Score, estimate: Estimate, data: ScoringInput) -> Scor
         unreliable = estimate.optimism > _LARGEST_OPTIMISM
         return ScoreValue(value=estimate.value, raw=estimate.raw, unreliable=unreliable)
     found = replicates(estimate.value, estimate.influence(), data)
-    ends = interval(estimate.value, found, score.lowest, score.highest)
+    ends = ends_of(estimate.value, found, score.lowest, score.highest)
     low, high = ends if ends is not None else (None, None)
     # The upper end may be cut at the score's limit.
     reach = _LARGEST_OPTIMISM if low is None else estimate.value - low
@@ -238,3 +312,15 @@ def _with_interval(score: Score, estimate: Estimate, data: ScoringInput) -> Scor
         unreliable=estimate.optimism > reach,
         replicates=tuple(found.tolist()),
     )
+
+
+def _register_installed() -> None:
+    """Other packages' scores. One that cannot be loaded is reported and left out: the others still work."""
+    for entry in entry_points(group=ENTRY_POINTS):
+        try:
+            register(entry.load(), entry.name)
+        except Exception as error:  # whatever another package's code may raise
+            logging.getLogger(__name__).warning("score '%s' of another package is left out: %s", entry.name, error)
+
+
+_register_installed()

@@ -99,6 +99,8 @@ class ScoreDescription:
         explanation: one line for users.
         largest_sample: rows that it reads; larger datasets are sampled, stratified and seeded. None: all rows.
         version: part of every cache key; raised whenever the number for the same input changes.
+        kept: whether numbers are kept beside the features, by their version. A function that is given in a session may
+            change at any time, and has no version.
     """
 
     name: str
@@ -111,6 +113,7 @@ class ScoreDescription:
     explanation: str
     largest_sample: int | None = None
     version: int = 1
+    kept: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

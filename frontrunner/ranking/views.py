@@ -1,0 +1,133 @@
+"""A ranking in other forms: flat records and data frames, a picture, HTML for notebooks."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+from frontrunner.ranking.criteria import describe
+from frontrunner.ranking.prediction import PREDICTED_ACCURACY
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from frontrunner.ranking.result import RankedCheckpoint, Ranking
+
+# Lines that a picture or a notebook shows; the records hold all.
+_SHOWN = 30
+
+
+def records(ranking: Ranking) -> list[dict[str, Any]]:
+    """The lines as flat records of one set of keys, best first: for tables, CSV and data frames.
+
+    Of each score NAME there are `NAME`, `NAME_low` and `NAME_high`; None where it has no interval or was not computed.
+    """
+    names = list(dict.fromkeys(name for line in ranking.ranking for name in line.scores))
+    found = []
+    for line in ranking.ranking:
+        record: dict[str, Any] = {"rank": line.rank, "checkpoint": line.checkpoint}
+        for name in names:
+            low, value, high = _interval(line, name)
+            record |= {name: value, f"{name}_low": low, f"{name}_high": high}
+        found.append(
+            record
+            | {
+                "probability_best": line.probability_best,
+                "tied_with_best": line.tied_with_best,
+                "pareto_optimal": line.pareto_optimal,
+                "parameters": line.parameters,
+                "feature_dimension": line.feature_dimension,
+                "architecture": line.architecture,
+                "license": line.license,
+                "examples": line.examples,
+                "seconds": line.seconds,
+            }
+        )
+    return found
+
+
+def plot(ranking: Ranking, ax: Axes | None = None) -> Axes:
+    """The score that orders the ranking with its intervals, best on top: a matplotlib axes.
+
+    Args:
+        ranking: with a line at least; the first 30 are drawn.
+        ax: where to draw; axes of a new figure by default.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed; `pip install 'frontrunner[plot]'`.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("plots need matplotlib: pip install 'frontrunner[plot]'") from error
+
+    lines = ranking.ranking[:_SHOWN]
+    if ax is None:
+        _, ax = plt.subplots(figsize=(8, 1 + 0.3 * len(lines)), layout="constrained")
+    by = ranking.provenance.ordered_by
+    for place, line in enumerate(lines):
+        low, value, high = _interval(line, by)
+        colour = "C0" if place == 0 or line.tied_with_best else "0.45"
+        if low is not None and high is not None:
+            ax.plot([low, high], [place, place], color=colour, linewidth=2, alpha=0.5)
+        ax.plot([] if value is None else [value], [] if value is None else [place], "o", color=colour)
+    ax.set_yticks(range(len(lines)), [line.checkpoint for line in lines])
+    ax.invert_yaxis()
+    ax.set_xlabel(describe(by).title + _level(lines[0], by))
+    ax.set_title(f"{ranking.dataset.name}: {len(ranking.ranking)} checkpoints", loc="left")
+    ax.grid(axis="x", alpha=0.3)
+    return ax
+
+
+def notebook_html(ranking: Ranking) -> str:
+    """The answer and a table, for a notebook. Names come from strangers' files and are escaped."""
+    by = ranking.provenance.ordered_by
+    names = list(dict.fromkeys((by, *ranking.provenance.scores)))
+    header = ["", "checkpoint", *(describe(name).title for name in names), "best with", "parameters"]
+    rows = []
+    for line in ranking.ranking[:_SHOWN]:
+        best = "" if line.probability_best is None else f"{line.probability_best:.0%}"
+        cells = [f"{line.rank}{' =' if line.tied_with_best else ''}", line.checkpoint]
+        cells += [_number(line, name) for name in names]
+        rows.append(_row([*cells, best, f"{line.parameters / 1e6:.1f} M"], "td"))
+    more = len(ranking.ranking) - _SHOWN
+    notes = [f"and {more} more"] if more > 0 else []
+    notes += (
+        ["= the examples cannot tell it apart from the first"] if any(x.tied_with_best for x in ranking.ranking) else []
+    )
+    notes += [f"skipped {entry.checkpoint}: {entry.reason}" for entry in ranking.skipped[:5]]
+    notes += [f"{len(ranking.skipped) - 5} more were skipped"] if len(ranking.skipped) > 5 else []
+    return (
+        f"<p><strong>{html.escape(ranking.summary)}</strong></p>"
+        f"<table><thead>{_row(header, 'th')}</thead><tbody>{''.join(rows)}</tbody></table>"
+        + "".join(f"<p><small>{html.escape(note)}</small></p>" for note in notes)
+    )
+
+
+def _interval(line: RankedCheckpoint, name: str) -> tuple[float | None, float | None, float | None]:
+    """Low, value and high of a score; of the predicted accuracy, the prediction's."""
+    if name == PREDICTED_ACCURACY and line.prediction is not None:
+        return line.prediction.low, line.prediction.accuracy, line.prediction.high
+    score = line.scores.get(name)
+    return (None, None, None) if score is None else (score.low, score.value, score.high)
+
+
+def _level(line: RankedCheckpoint, name: str) -> str:
+    low, _, _ = _interval(line, name)
+    if low is None:
+        return ""
+    level = line.prediction.level if name == PREDICTED_ACCURACY and line.prediction is not None else 0.95
+    return f", {level:.0%} intervals"
+
+
+def _number(line: RankedCheckpoint, name: str) -> str:
+    low, value, high = _interval(line, name)
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _row(cells: list[str], tag: str) -> str:
+    left = ' style="text-align: left"'
+    inner = (f"<{tag}{left if place == 1 else ''}>{html.escape(cell)}</{tag}>" for place, cell in enumerate(cells))
+    return f"<tr>{''.join(inner)}</tr>"
