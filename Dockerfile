@@ -20,7 +20,7 @@ COPY jobs jobs
 COPY migrations migrations
 COPY models models
 COPY workers workers
-RUN /venv/bin/pip install --no-cache-dir --constraint constraints.txt ".[s3]"
+RUN /venv/bin/pip install --no-cache-dir --constraint constraints.txt ".[images,s3,service,texts]"
 
 FROM python:3.11-slim AS runtime
 RUN useradd --create-home --uid 10001 frontrunner && install --directory --owner=frontrunner /state /hub

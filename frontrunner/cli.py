@@ -17,6 +17,9 @@ from importlib.metadata import EntryPoint, entry_points
 
 import typer
 
+from frontrunner.errors import ExtraMissing
+from frontrunner.extras import missing_extra
+
 GROUP = "frontrunner.commands"
 _OURS = "frontrunner"
 
@@ -34,17 +37,30 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
     asked = {name: point for name, point in found.items() if name.split()[0] in arguments[:1]} or found
     # Groups come before their members: "checkpoints" before "checkpoints sync".
     groups = {"": app}
+    refused: dict[str, str] = {}
     for name, point in sorted(asked.items()):
+        if name.split()[0] in refused:
+            continue
         try:
             _add(groups, name, point.load())
         except Exception as error:
+            if (missing := missing_extra(error)) is not None:
+                refused.setdefault(name.split()[0], missing.reason)
+                continue
             if _is_ours(point):
                 raise
             typer.echo(f"the command '{name}' of {_package(point)} cannot be loaded: {error}", err=True)
+    for name, reason in refused.items():
+        _add(groups, name, _refusing(reason), {"allow_extra_args": True, "ignore_unknown_options": True})
     return app
 
 
-def _add(groups: dict[str, typer.Typer], name: str, command: Callable[..., None] | typer.Typer) -> None:
+def _add(
+    groups: dict[str, typer.Typer],
+    name: str,
+    command: Callable[..., None] | typer.Typer,
+    settings: dict[str, bool] | None = None,
+) -> None:
     """Put a command, or a group of them, into the group that its name begins with."""
     parent, _, member = name.rpartition(" ")
     if parent not in groups:
@@ -59,7 +75,19 @@ def _add(groups: dict[str, typer.Typer], name: str, command: Callable[..., None]
         groups[name] = own
         group.add_typer(own, name=member)
     else:
-        group.command(member)(command)
+        group.command(member, context_settings=settings)(command)
+
+
+def _refusing(reason: str) -> Callable[..., None]:
+    """A command whose libraries are not installed: listed, and refused with what to do whatever its arguments."""
+
+    def refuse(context: typer.Context) -> None:
+        typer.echo(f"{ExtraMissing.code}: {reason}", err=True)
+        raise typer.Exit(5)
+
+    escaped = reason.replace("[", "\\[")  # help texts are rich's markup
+    refuse.__doc__ = f"Not available: {escaped}."
+    return refuse
 
 
 def _members(group: typer.Typer) -> set[str]:
@@ -70,7 +98,13 @@ def _members(group: typer.Typer) -> set[str]:
 
 def main() -> None:
     """Entry of the `frontrunner` command."""
-    build_app(sys.argv[1:])()
+    try:
+        build_app(sys.argv[1:])()
+    except ModuleNotFoundError as error:
+        if (missing := missing_extra(error)) is None:
+            raise
+        typer.echo(f"{missing.code}: {missing.reason}", err=True)
+        sys.exit(5)
 
 
 def _commands() -> dict[str, EntryPoint]:

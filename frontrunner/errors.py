@@ -48,6 +48,12 @@ class UnknownScore(FrontrunnerError):
     code = "unknown_score"
 
 
+class ExtraMissing(FrontrunnerError):
+    """A library that the work needs is not installed here; the reason names the extra of the package that brings it."""
+
+    code = "extra_missing"
+
+
 class InvalidScore(FrontrunnerError):
     """A score of one's own whose name has the wrong form, or is taken."""
 
@@ -322,12 +328,6 @@ class MethodUnsuited(TuningError):
     """The method is not for what the checkpoints read."""
 
     code = "method_unsuited"
-
-
-class ExtraMissing(TuningError):
-    """What the method needs is a library that is not installed here: an extra of the package brings it."""
-
-    code = "extra_missing"
 
 
 class SourceUnfit(TuningError):

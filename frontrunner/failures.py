@@ -11,6 +11,7 @@ import errno
 import logging
 
 from frontrunner.errors import DiskFull, FrontrunnerError, InternalError, OutOfMemory
+from frontrunner.extras import missing_extra
 
 # No room, no quota, or a file as large as this process may write.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -57,8 +58,8 @@ def refusal_of(error: BaseException, subject: str) -> FrontrunnerError:
         subject: what the work was about, a checkpoint's id for instance.
 
     Returns:
-        `error` itself where it has a code; else `OutOfMemory`, `DiskFull`, or `InternalError` for what is our fault,
-        after a log entry with its trace.
+        `error` itself where it has a code; else `OutOfMemory`, `DiskFull`, `ExtraMissing`, or `InternalError` for
+        what is our fault, after a log entry with its trace.
 
     Example:
         >>> refusal_of(MemoryError(), "local:large").code
@@ -73,6 +74,8 @@ def refusal_of(error: BaseException, subject: str) -> FrontrunnerError:
         return error
     if is_disk_full(error):
         return DiskFull(f"{subject}: the disk has no room left ({_said_by(error)}); make room and try again")
+    if (missing := missing_extra(error)) is not None:
+        return missing
     _log.error("unexpected failure of %s", subject, exc_info=error)
     return InternalError(
         f"{subject}: this is a defect of Frontrunner and not of your data ({_said_by(error)}); "

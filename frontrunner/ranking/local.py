@@ -21,6 +21,7 @@ from frontrunner.data.memory import DatasetLike, held_dataset
 from frontrunner.data.positions import read_positions
 from frontrunner.errors import NothingRanked, error_of
 from frontrunner.extraction import FeatureShards
+from frontrunner.extras import require_reading
 from frontrunner.failures import is_failure
 from frontrunner.hub import (
     Catalogue,
@@ -112,6 +113,7 @@ def rank(
         InvalidDataset: nothing can be ranked on the dataset; a subclass says why.
         NoCheckpoints: no hub is given or configured.
         NothingRanked: every checkpoint failed; the message names the first reasons.
+        ExtraMissing: inputs of this kind are read by libraries that are not installed.
         pydantic.ValidationError: a term is out of range, or there is no such term.
 
     Example:
@@ -164,6 +166,7 @@ def _rank(
     settings: Settings,
 ) -> Ranking:
     opened, report = open_checked(dataset, options, settings, progress)
+    require_reading(report.modality)
     request = request.on(report.modality, report.task)
 
     own = hub is None and bool(report.feature_sets)
