@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from frontrunner.data.dataset import Modality, Task
 from frontrunner.hub import ReadingCost, ReadingProvenance, SkippedCheckpoint
-from frontrunner.ranking.prediction import Adaptation, Prediction
+from frontrunner.ranking.prediction import Adaptation, Behind, Prediction
 from frontrunner.ranking.request import DiscrepancyOutput, Refusal
 from frontrunner.ranking.stages.report import BudgetReport
 from frontrunner.scores import ScoreValue
@@ -60,6 +60,12 @@ class RankedCheckpoint(BaseModel):
     prediction: Prediction | None = Field(
         default=None,
         description="What it is predicted to reach once it is adapted; None where there is no evidence for it.",
+    )
+    behind: Behind | None = Field(
+        default=None,
+        exclude_if=lambda behind: behind is None,
+        description="How far it is predicted to stay behind the first line once both are adapted; left out of the "
+        "first line, and where nothing is predicted.",
     )
     discrepancy: DiscrepancyOutput | None = None
     intrinsic_dimension: float | None = Field(
