@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        configure_logs(settings.log_level, as_json=settings.log_json)
+        configure_logs(settings.log_level, as_json=settings.logs_as_json)
         database = Database(settings.resolved_database_url)
         registry.register(Jobs(database))
         state = State(

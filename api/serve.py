@@ -74,7 +74,7 @@ class WorkerMonitor:
 
 def serve(settings: Settings) -> None:
     """Migrate, start a worker, and answer HTTP until SIGTERM or Ctrl-C."""
-    configure_logs(settings.log_level, as_json=settings.log_json)
+    configure_logs(settings.log_level, as_json=settings.logs_as_json)
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.messages.mkdir(parents=True, exist_ok=True)
     database = Database(settings.resolved_database_url)
@@ -94,7 +94,7 @@ def serve(settings: Settings) -> None:
 
 def serve_api(settings: Settings) -> None:
     """Answer HTTP until SIGTERM or Ctrl-C; migrations and workers are others' business."""
-    configure_logs(settings.log_level, as_json=settings.log_json)
+    configure_logs(settings.log_level, as_json=settings.logs_as_json)
     database = Database(settings.resolved_database_url)
     if not is_loopback(settings.host):
         with database.read_transaction() as session:

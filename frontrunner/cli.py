@@ -14,6 +14,7 @@ import copy
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from typing import Annotated
 
 import typer
 
@@ -28,11 +29,11 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
     """The application with the commands that `arguments` may mean: one where its name comes first, else all."""
     app = typer.Typer(
         no_args_is_help=True,
-        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
         help="Ranks pretrained checkpoints for your data before anyone fine-tunes.",
         pretty_exceptions_enable=False,
     )
-    app.callback()(lambda: None)  # keeps an application of one command from being that command
+    app.callback()(_frontrunner)  # keeps an application of one command from being that command
     found = _commands()
     asked = {name: point for name, point in found.items() if name.split()[0] in arguments[:1]} or found
     # Groups come before their members: "checkpoints" before "checkpoints sync".
@@ -53,6 +54,22 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
     for name, reason in refused.items():
         _add(groups, name, _refusing(reason), {"allow_extra_args": True, "ignore_unknown_options": True})
     return app
+
+
+def _frontrunner(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=lambda asked: _say_version(asked), help="Print it.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        from frontrunner import __version__
+
+        typer.echo(f"frontrunner {__version__}")
+        raise typer.Exit
 
 
 def _add(

@@ -1,22 +1,12 @@
-"""What people see in a terminal: tables on stdout, progress on stderr."""
+"""What people see in a terminal: tables on stdout."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import rich.progress
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
@@ -24,35 +14,20 @@ from frontrunner.data import DatasetReport
 from frontrunner.errors import ModalityMismatch
 from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
 from frontrunner.hub.describing.listing import CatalogueMatches
-from frontrunner.progress import SILENT, Event, Progress, Silent, Stage
-from frontrunner.ranking import (
-    DISCREPANCY,
-    Ranking,
-    ScoreList,
-    TaskDistanceMatrix,
-    describe,
-)
+from frontrunner.ranking import Ranking, ScoreList, TaskDistanceMatrix
+from frontrunner.ranking.answer import is_share, may_equal_first
 from frontrunner.ranking.budget import Budget
-from frontrunner.ranking.prediction import PREDICTED_ACCURACY
-from frontrunner.ranking.result import Outlook, RankedCheckpoint
+from frontrunner.ranking.result import Outlook
 from frontrunner.ranking.stages import BudgetReport, StageReport
-from frontrunner.scores import ScoreValue
+from frontrunner.ranking_table import count, show_table
 from frontrunner.scores.score import EVERY_TASK
+from frontrunner.tables import Column, common_beginning, cut, print_table
 from frontrunner.tuning.result import TuningOutput
 
 if TYPE_CHECKING:
     from frontrunner.evidence.own_hub import HubEvaluation
     from frontrunner.evidence.quality import Figure
 
-_TITLES = {
-    Stage.CHECK: "checking {}",
-    Stage.FETCH: "fetching {}, MB",
-    Stage.RANK: "checkpoints",
-    Stage.READ: "reading with {}",
-    Stage.DECODE: "decoding {}",
-    Stage.TRAIN: "training",
-    Stage.EXPORT: "writing files",
-}
 # Of those who left a stage of a budget; the JSON names all.
 _LEFT_SHOWN = 6
 # Classes in a check's table: what fits on a screen.
@@ -60,88 +35,82 @@ _CLASSES_SHOWN = 15
 # Names shorter than this are never folded, whatever else has to give way.
 _NAME_WIDTH = 20
 
-_COLUMNS = (
-    TextColumn("{task.description}"),
-    BarColumn(),
-    MofNCompleteColumn(),
-    TimeElapsedColumn(),
-    TimeRemainingColumn(),
-)
-
 
 def titled_table(title: str) -> Table:
     """A table under its title, as narrow as its columns let it be."""
     return Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
-def show_ranking(ranking: Ranking, console: Console) -> None:
-    """The ranking as a table, then what was skipped, then the answer in a sentence."""
-    data = ranking.dataset
-    left_out = f", {data.unreadable} unreadable left out" if data.unreadable else ""
-    table = titled_table(
-        f"{data.name}: {data.task}, {data.classes} classes, {data.train_examples:,} training examples{left_out}"
-    )
-    table.add_column("rank", justify="right")
-    longest = max((len(line.checkpoint) for line in ranking.ranking), default=0)
-    table.add_column("checkpoint", overflow="fold", min_width=min(longest, _NAME_WIDTH))
-    asked = ranking.provenance.scores
-    # The discrepancy and the dimensions are for who asks for them, or reads the JSON.
-    beside = [name for name in ranking.provenance.score_versions if name not in (*asked, DISCREPANCY)]
-    for name in (*asked, *beside):
-        table.add_column(describe(name).title, justify="right")
-    if likely := any(line.probability_best is not None for line in ranking.ranking):
-        table.add_column("best with", justify="right")
-    table.add_column("parameters", justify="right")
-    table.add_column("seconds", justify="right")
-    for line in ranking.ranking:
-        values = [_asked(line, name) for name in asked]
-        values += [f"{line.scores[name].value:.3f}" if name in line.scores else "-" for name in beside]
-        tie = " =" if line.tied_with_best else ""
-        table.add_row(
-            f"{line.rank}{tie}",
-            line.checkpoint,
-            *values,
-            *([_probability(line.probability_best)] if likely else []),
-            _count(line.parameters),
-            f"{line.seconds:.1f}" if line.forward_examples else "cached",
-        )
-    if data.read_as:
-        console.print(f"read as: {data.read_as}", soft_wrap=True, highlight=False, markup=False)
-    for warning in data.warnings:
-        console.print(f"warning: {warning}", style="yellow", soft_wrap=True, highlight=False, markup=False)
-    console.print(table)
-    if any(line.tied_with_best for line in ranking.ranking):
-        console.print("= the examples cannot tell it apart from the first one")
-    if any(line.prediction is not None and line.prediction.unlike_evidence for line in ranking.ranking):
-        console.print(
-            "predicted accuracy: some of this is unlike anything that the predictions were learned from, and their "
-            "intervals are wider for it",
-            soft_wrap=True,
-        )
-    if any(line.scores[name].unreliable for line in ranking.ranking for name in asked if name in line.scores):
-        console.print(
-            "! too high by more than its interval, as there are few examples for so many source classes; "
-            "leep_cross_fitted and nce_cross_fitted are not",
-            soft_wrap=True,
-        )
-    for reason in dict.fromkeys(
-        f"{name} is missing where it says -: {refusal.reason}"
-        for line in ranking.ranking
-        for name, refusal in line.not_applicable.items()
-    ):
-        console.print(reason, soft_wrap=True, highlight=False)
-    others = [entry.checkpoint for entry in ranking.skipped if entry.code == ModalityMismatch.code]
+def show_ranking(ranking: Ranking, console: Console, columns: Sequence[str] = ()) -> None:
+    """The ranking as a table, then what was skipped, then the answer.
+
+    Args:
+        ranking: to be shown.
+        console: where.
+        columns: names of columns that are shown whatever the width, instead of those that fit.
+    """
+
+    def say(line: str, style: str = "") -> None:
+        console.print(line, style=style, soft_wrap=not console.is_terminal, highlight=False, markup=False)
+
+    say(_on_what(ranking), "bold")
+    if ranking.dataset.read_as:
+        say(f"read as: {ranking.dataset.read_as}", "dim")
+    for warning in ranking.dataset.warnings:
+        say(f"warning: {warning}", "yellow")
+    if ranking.ranking:
+        show_table(ranking, console, columns)
+        for note in _notes(ranking):
+            say(note, "dim")
+    others = [entry for entry in ranking.skipped if entry.code == ModalityMismatch.code]
     if others:
-        console.print(f"left out, as they read something else: {', '.join(others)}", soft_wrap=True, highlight=False)
+        named = "" if len(others) > _LEFT_SHOWN else f": {', '.join(entry.checkpoint for entry in others)}"
+        say(f"{len(others)} left out, as they read something else{named}", "dim")
     for entry in ranking.skipped:
-        if entry.code == ModalityMismatch.code:
-            continue
-        console.print(f"skipped {entry.checkpoint}: {entry.reason} [{entry.code}]", soft_wrap=True, highlight=False)
+        if entry.code != ModalityMismatch.code:
+            say(f"skipped {entry.checkpoint}: {entry.reason} [{entry.code}]", "yellow")
     if ranking.budget is not None:
         _show_budget(ranking.budget, console)
-    console.print(ranking.summary, style="bold", soft_wrap=True, highlight=False)
+    say(ranking.summary, "bold")
     if ranking.outlook is not None:
         _show_outlook(ranking.outlook, console)
+
+
+def _on_what(ranking: Ranking) -> str:
+    """The dataset in a line: its kind, and how much of it was read."""
+    data = ranking.dataset
+    kinds = {"classification": "class", "multi-label": "label", "regression": "target"}
+    kind = kinds[data.task]
+    kind += "" if data.classes == 1 else "es" if kind.endswith("s") else "s"
+    read = max((line.examples for line in ranking.ranking), default=0)
+    examples = f"{data.train_examples:,} training examples"
+    if 0 < read < data.train_examples:
+        examples = f"{read:,} of {examples} read"
+    left_out = f", {data.unreadable} unreadable left out" if data.unreadable else ""
+    return f"{data.name}: {data.task}, {data.classes} {kind}, {examples}{left_out}"
+
+
+def _notes(ranking: Ranking) -> Iterator[str]:
+    """What the signs in the table mean, and why a cell is empty."""
+    lines, asked = ranking.ranking, ranking.provenance.scores
+    predicted = any(line.prediction is not None for line in lines)
+    shares = any(is_share(name, ranking.dataset.task) for line in lines for name in line.scores)
+    if predicted or shares:
+        yield "accuracies in points of 100; " * shares + "intervals hold 95%" + ", those of predictions 90%" * predicted
+    if any(line.rank > 1 and may_equal_first(line) for line in lines):
+        yield "= may be as good as the first, or better"
+    if any(line.prediction is not None and line.prediction.unlike_evidence for line in lines):
+        yield "predicted accuracy: some of this is unlike what predictions were learned from; intervals are wider"
+    if any(line.scores[name].unreliable for line in lines for name in asked if name in line.scores):
+        yield (
+            "! too high by more than its interval, as there are few examples for so many source classes; "
+            "leep_cross_fitted and nce_cross_fitted are not"
+        )
+    yield from dict.fromkeys(
+        f"{name} is missing where it says -: {refusal.reason}"
+        for line in lines
+        for name, refusal in line.not_applicable.items()
+    )
 
 
 def stage_sentence(stage: StageReport) -> str:
@@ -217,45 +186,68 @@ def show_checkpoints(
     found: Sequence[CheckpointDescription], skipped: Sequence[SkippedCheckpoint], console: Console
 ) -> None:
     """The checkpoints of a hub as a table."""
-    table = Table()
-    for title, justify in (("checkpoint", "left"), ("architecture", "left"), ("reads", "left")):
-        table.add_column(title, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for title in ("parameters", "input"):
-        table.add_column(title, justify="right")
-    table.add_column("licence", overflow="fold")
-    for entry in found:
-        size = f"{entry.input_size} px" if entry.input_size else "-"
-        table.add_row(
-            entry.id, entry.architecture, entry.modality, _count(entry.parameters), size, entry.license or "-"
-        )
-    console.print(table)
+    beginning = common_beginning([entry.id for entry in found])
+    columns = (
+        ("checkpoint", [entry.id.removeprefix(beginning) for entry in found], 0),
+        ("reads", [str(entry.modality) for entry in found], 3),
+        ("params", [count(entry.parameters) for entry in found], 1),
+        ("MB", [f"{entry.bytes / 1e6:,.1f}" if entry.bytes else "-" for entry in found], 5),
+        ("input", [f"{entry.input_size} px" if entry.input_size else "-" for entry in found], 4),
+        ("licence", [cut(entry.license or "-") for entry in found], 2),
+        ("architecture", [entry.architecture for entry in found], 6),
+    )
+    _print_columns(columns, console, beginning)
     for broken in skipped:
-        console.print(f"unusable {broken.checkpoint}: {broken.reason} [{broken.code}]", soft_wrap=True)
+        console.print(f"unusable {broken.checkpoint}: {broken.reason} [{broken.code}]", soft_wrap=True, style="yellow")
 
 
 def show_listed(found: CatalogueMatches, console: Console) -> None:
     """What a search of the catalogue found, as a table."""
-    table = Table()
-    for title in ("checkpoint", "family", "reads"):
-        table.add_column(title, overflow="fold")
-    for title in ("parameters", "GFLOPs", "downloads"):
-        table.add_column(title, justify="right")
-    table.add_column("licence", overflow="fold")
-    for entry in found.checkpoints:
-        table.add_row(
-            entry.id,
-            entry.family or "-",
-            entry.modality,
-            _count(entry.parameters or 0),
-            f"{entry.flops / 1e9:.2f}" if entry.flops else "-",
-            f"{entry.popularity:,}" if entry.popularity is not None else "-",
-            entry.license or "-",
-        )
-    console.print(table)
+    entries = found.checkpoints
+    beginning = common_beginning([entry.id for entry in entries])
+    columns = (
+        ("checkpoint", [entry.id.removeprefix(beginning) for entry in entries], 0),
+        ("reads", [entry.modality or "-" for entry in entries], 4),
+        ("params", [count(entry.parameters or 0) for entry in entries], 1),
+        ("GFLOPs", [f"{entry.flops / 1e9:.2f}" if entry.flops else "-" for entry in entries], 5),
+        ("downloads", ["-" if entry.popularity is None else f"{entry.popularity:,}" for entry in entries], 3),
+        ("licence", [cut(entry.license or "-") for entry in entries], 2),
+        ("family", [entry.family or "-" for entry in entries], 6),
+    )
+    if entries:
+        _print_columns(columns, console, beginning)
     if found.more:
-        console.print(f"the first {len(found.checkpoints)}; narrow the search, or raise --limit")
-    if not found.checkpoints:
+        console.print(f"the first {len(entries)}; narrow the search, or raise --limit")
+    if not entries:
         console.print("nothing was found; `frontrunner checkpoints sync` fills the catalogue")
+
+
+def show_jobs(found: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Jobs of a service as a table; their ids are whole, so that they can be copied."""
+    steps = [f"{job['progress']['steps_done']}/{job['progress']['steps_total']}" for job in found]
+    columns = (
+        ("job", [job["id"] for job in found], 0),
+        ("kind", [job["kind"] for job in found], 2),
+        ("status", [job["status"] for job in found], 1),
+        ("steps", steps, 3),
+        ("created", [job["created_at"][:19].replace("T", " ") for job in found], 4),
+    )
+    if found:
+        _print_columns(columns, console, "", foldable=False)
+    else:
+        console.print("no jobs")
+
+
+def _print_columns(
+    columns: Sequence[tuple[str, list[str], int]], console: Console, beginning: str, *, foldable: bool = True
+) -> None:
+    """A table whose first column holds names, all of which begin with `beginning`."""
+    numbers = ("params", "MB", "input", "GFLOPs", "downloads", "steps")
+    made: list[Column] = []
+    for name, cells, given_up in columns:
+        title = f"{name} {beginning}" if beginning and not made else name
+        made.append(Column(name, title, cells, name in numbers, given_up, foldable and not made))
+    print_table(made, console)
 
 
 def show_report(report: DatasetReport, console: Console) -> None:
@@ -287,40 +279,6 @@ def show_report(report: DatasetReport, console: Console) -> None:
         say(f"warning: {warning}", "yellow")
     for file in report.unreadable[:5]:
         say(f"unreadable {file.key}: {file.reason}")
-
-
-class _Bars(Silent):
-    """A bar for each stage and what it is about; those of a checkpoint go when its ranking is over."""
-
-    def __init__(self, bars: rich.progress.Progress) -> None:
-        self._bars = bars
-        self._tasks: dict[tuple[Stage, str], TaskID] = {}
-
-    def advance(self, stage: Stage, done: int, total: int, *, of: str = "") -> None:
-        """Draw the bar as it stands."""
-        if stage == Stage.RANK:
-            of = ""
-            for key in [key for key in self._tasks if key[0] != Stage.RANK]:
-                self._bars.remove_task(self._tasks.pop(key))
-        unit = 10**6 if stage == Stage.FETCH else 1
-        if (stage, of) not in self._tasks:
-            self._tasks[stage, of] = self._bars.add_task(_TITLES[stage].format(of).strip(), total=total // unit)
-        self._bars.update(self._tasks[stage, of], completed=done // unit, total=total // unit)
-
-    def event(self, event: Event) -> None:
-        """Print a stage that is over above the bars."""
-        if isinstance(event, StageReport):
-            self._bars.console.print(stage_sentence(event), highlight=False, markup=False)
-
-
-@contextmanager
-def progress_bars(console: Console, *, quiet: bool) -> Iterator[Progress]:
-    """A `Progress` that draws a bar for each stage on a terminal or in a notebook; silent where `quiet` or unseen."""
-    if quiet or not (console.is_terminal or console.is_jupyter):
-        yield SILENT
-        return
-    with rich.progress.Progress(*_COLUMNS, console=console, transient=True) as bars:
-        yield _Bars(bars)
 
 
 def show_scores(found: ScoreList, console: Console) -> None:
@@ -365,7 +323,7 @@ def show_tuning(output: TuningOutput, console: Console) -> None:
         table.add_row(name, value)
     console.print(table)
     for model in output.models:
-        console.print(f"{model.folder}: {model.architecture}, {_count(model.parameters)} parameters", highlight=False)
+        console.print(f"{model.folder}: {model.architecture}, {count(model.parameters)} parameters", highlight=False)
         if model.onnx is not None and model.int8 is not None:
             int8 = model.int8
             console.print(
@@ -376,27 +334,3 @@ def show_tuning(output: TuningOutput, console: Console) -> None:
             )
         if model.note:
             console.print(f"  {model.note}", highlight=False)
-
-
-def _asked(line: RankedCheckpoint, name: str) -> str:
-    if name not in line.scores:
-        return "-"
-    found = line.prediction
-    if name != PREDICTED_ACCURACY or found is None:
-        return _with_reach(line.scores[name])
-    return f"{100 * found.accuracy:.0f} ({100 * found.low:.0f} to {100 * found.high:.0f})"
-
-
-def _probability(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _with_reach(score: ScoreValue) -> str:
-    mark = " !" if score.unreliable else ""
-    if score.low is None or score.high is None:
-        return f"{score.value:.4f}{mark}"
-    return f"{score.value:.4f} ±{(score.high - score.low) / 2:.4f}{mark}"
-
-
-def _count(parameters: int) -> str:
-    return f"{parameters / 1e6:.2f} M" if parameters else "-"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Stage(StrEnum):
@@ -32,6 +32,16 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     type: ClassVar[str]
+
+
+class Planned(Event):
+    """What a ranking is going to read."""
+
+    type: ClassVar[str] = "planned"
+
+    work: dict[str, float] = Field(
+        description="Of each checkpoint: what an example takes beside the others, in no unit; from its size alone."
+    )
 
 
 class Progress(Protocol):

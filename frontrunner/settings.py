@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -76,7 +77,9 @@ class Settings(BaseSettings):
         description="Names that requests without a key may be for, beside localhost; commas between them, * for any.",
     )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
-    log_json: bool = Field(default=True, description="Logs as JSON lines; false for a terminal.")
+    log_json: bool | None = Field(
+        default=None, description="Logs as JSON lines, or as text; text where a terminal shows them by default."
+    )
 
     max_upload_bytes: int = Field(default=20 * GIB, gt=0, description="Largest upload accepted.")
     check_concurrency: int = Field(default=2, ge=1, description="Uploads that one API process checks at a time.")
@@ -128,6 +131,11 @@ class Settings(BaseSettings):
     def resolved_broker_url(self) -> str:
         """`broker_url`, or the embedded transport of `jobs.notification`."""
         return self.broker_url or "atomic-filesystem://"
+
+    @property
+    def logs_as_json(self) -> bool:
+        """`log_json`, or whether anything but a terminal takes the logs."""
+        return not sys.stderr.isatty() if self.log_json is None else self.log_json
 
     @property
     def copies(self) -> Path:

@@ -35,7 +35,7 @@ def run(tmp_path):
 def test_rank_prints_a_table_with_the_best_first(run, colours, hub):
     done = run("rank", colours, "--hub", hub)
     assert done.returncode == 0, done.stderr
-    for expected in ("rank", "checkpoint", "LogME", "parameters", "seconds", "local:resnet", "leads 3 checkpoints"):
+    for expected in ("rank", "checkpoint", "LogME", "params", "Use local:"):
         assert expected in done.stdout
 
 
@@ -54,7 +54,7 @@ def test_a_budget_tells_its_stages_and_a_checkpoint_joins_later_at_its_own_price
     two = ("--checkpoint", "local:resnet", "--checkpoint", "local:vit")
     done = run("rank", colours, "--hub", hub, "--budget", "80%", *two)
     assert done.returncode == 0, done.stderr
-    for expected in ("examples each", "budget 80%, spent", "without a budget it would be the first"):
+    for expected in ("examples each", "budget 80%, spent", "Without a budget it would be the first"):
         assert expected in done.stdout
     full = run("rank", colours, "--hub", hub, "--json", *two)
     (tmp_path / "full.json").write_text(full.stdout)

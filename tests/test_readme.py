@@ -22,7 +22,7 @@ def test_python_examples_run(code, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
-    assert "features:features leads" in done.stdout
+    assert "Use features:features" in done.stdout
 
 
 def test_frontrunner_commands_run(tmp_path, colours, hub, zip_of):

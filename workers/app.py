@@ -48,7 +48,7 @@ def run_worker(settings: Settings, queues: tuple[str, ...] = QUEUES, *, until_st
         queues: the queues to serve.
         until_stdin_closes: stop also when stdin ends, as a child of `frontrunner serve` does when its parent dies.
     """
-    configure_logs(settings.log_level, as_json=settings.log_json)
+    configure_logs(settings.log_level, as_json=settings.logs_as_json)
     settings.messages.mkdir(parents=True, exist_ok=True)
     database = Database(settings.resolved_database_url)
     if not is_current(database):

@@ -82,7 +82,7 @@ class SupervisedStep:
             payload=claim.payload,
             context={"request_id": claim.correlation_id, "job": claim.job_id, "step": claim.step_id},
             log_level=self._settings.log_level,
-            log_as_json=self._settings.log_json,
+            log_as_json=self._settings.logs_as_json,
         )
 
     def _ended(self, message: Ending) -> bool:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from rich.text import Text
 
 from frontrunner.errors import FrontrunnerError, InvalidDataset, NoCheckpoints, NothingRanked, UnusablePath
-from frontrunner.terminal import Terminal, plain
+from frontrunner.terminal import Terminal
 
 if TYPE_CHECKING:
     from frontrunner.data import DatasetOptions
@@ -111,9 +112,21 @@ def refusals() -> Iterator[None]:
         _refuse(UnusablePath(f"{error.filename}: {error.strerror}"))
 
 
+@contextmanager
+def interruptions(kept: str) -> Iterator[None]:
+    """Say, where Ctrl-C ends the work, what of it is kept and how to go on; the exit code is that of shells, 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"stopped. {kept}", err=True)
+        raise typer.Exit(130) from None
+
+
 def _refuse(error: FrontrunnerError) -> NoReturn:
-    Terminal(stderr=True).print(error.code, style="bold red", end=": ", highlight=False)
-    typer.echo(plain(error.reason), err=True)
+    terminal = Terminal(stderr=True)
+    said = Text.assemble((error.code, "bold red"), ": ", error.reason)
+    # Whoever reads it by a program finds it on one line.
+    terminal.print(said, highlight=False, soft_wrap=not terminal.is_terminal)
     raise typer.Exit(next(status for kind, status in _EXIT if isinstance(error, kind)))
 
 

@@ -43,7 +43,8 @@ def evaluate(
 ) -> None:
     """Adapt every checkpoint to DATASETS and see which score orders them best. Costs a training each; resumes."""
     with refusals():
-        from frontrunner.display import progress_bars, show_evaluation
+        from frontrunner.bars import progress_bars
+        from frontrunner.display import show_evaluation
         from frontrunner.evidence.own_hub import evaluate_hub
         from frontrunner.evidence.runs import Protocol
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from frontrunner.commands.common import refusals
 from frontrunner.terminal import Terminal
@@ -38,12 +37,9 @@ def list_jobs(
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    table = Table("job", "kind", "status", "steps", "created")
-    for job in found:
-        progress = job["progress"]
-        steps = f"{progress['steps_done']}/{progress['steps_total']}"
-        table.add_row(job["id"], job["kind"], job["status"], steps, job["created_at"])
-    Terminal().print(table)
+    from frontrunner.display import show_jobs
+
+    show_jobs(found, Terminal())
 
 
 @jobs.command()

@@ -25,6 +25,7 @@ from frontrunner.commands.common import (
     adaptation_of,
     constraints,
     dataset_options,
+    interruptions,
     print_json,
     refusals,
 )
@@ -50,6 +51,16 @@ def rank(
         list[str] | None, typer.Option("--checkpoint", help="Rank only this checkpoint; may be given again.")
     ] = None,
     top: Annotated[int | None, typer.Option("--top", min=1, help="Show only the best K.")] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns",
+            help="Columns of the table, commas between them: scores, parameters, latency, licence, best, behind, "
+            "seconds, examples, memory, dimension, intrinsic, architecture; those that fit by default.",
+        ),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the ranking as a table to this file too.")] = None,
+    parquet: Annotated[Path | None, typer.Option("--parquet", help="The same as Parquet.")] = None,
     max_examples: Annotated[
         int, typer.Option("--max-examples", min=2, help="Read at most this many training examples.")
     ] = 5000,
@@ -116,7 +127,15 @@ def rank(
             from frontrunner.evidence.outlook import outlook
 
             ranking = ranking.model_copy(update={"outlook": outlook(ranking, past)})
-        _print_ranking(ranking, top, json)
+        if top is not None:
+            ranking = ranking.model_copy(update={"ranking": ranking.ranking[:top]})
+        if csv is not None or parquet is not None:
+            from frontrunner.ranking.rows import write_csv, write_parquet
+
+            for file, write in ((csv, write_csv), (parquet, write_parquet)):
+                if file is not None:
+                    write(ranking, file)
+        _print_ranking(ranking, json, [name.strip() for name in (columns or "").split(",") if name.strip()])
 
 
 def demo(
@@ -133,7 +152,7 @@ def demo(
 
         digits = write_digits(get_settings().home / "demo" / "digits.zip")
         request = RankingRequest(max_examples=max_examples)
-        _print_ranking(_rank(digits, None, request, DatasetOptions(), json), None, json)
+        _print_ranking(_rank(digits, None, request, DatasetOptions(), json), json)
 
 
 def _extended(file: Path, dataset: Path, options: DatasetOptions, added: Sequence[str]) -> RankingRequest:
@@ -161,18 +180,17 @@ def _rank(
     past: History | None = None,
 ) -> Ranking:
     from frontrunner import ranking
-    from frontrunner.display import progress_bars
+    from frontrunner.bars import progress_bars
 
-    with progress_bars(Terminal(stderr=True), quiet=quiet) as progress:
+    kept = "What was read is kept, the checkpoint in hand up to its last shard: the same command goes on from there."
+    with interruptions(kept), progress_bars(Terminal(stderr=True), quiet=quiet) as progress:
         return ranking.rank(dataset, hub=hub, request=request, options=options, history=past, progress=progress)
 
 
-def _print_ranking(ranking: Ranking, top: int | None, as_json: bool) -> None:
+def _print_ranking(ranking: Ranking, as_json: bool, columns: Sequence[str] = ()) -> None:
     from frontrunner.display import show_ranking
 
-    if top is not None:
-        ranking = ranking.model_copy(update={"ranking": ranking.ranking[:top]})
     if as_json:
         print_json(ranking)
     else:
-        show_ranking(ranking, Terminal())
+        show_ranking(ranking, Terminal(), columns)

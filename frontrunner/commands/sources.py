@@ -40,7 +40,7 @@ def source(
 ) -> None:
     """Keep statistics of CHECKPOINT on its source DATASET: the discrepancy is then measured from them."""
     with refusals():
-        from frontrunner.display import progress_bars
+        from frontrunner.bars import progress_bars
         from frontrunner.ranking import register_source
 
         options = dataset_options(task, label, input, text=text, image=image, split=split)

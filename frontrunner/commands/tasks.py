@@ -45,7 +45,8 @@ def distance(
     if len(datasets) < 2:
         raise typer.BadParameter("a distance needs two datasets", param_hint="DATASETS")
     with refusals():
-        from frontrunner.display import progress_bars, show_task_distances
+        from frontrunner.bars import progress_bars
+        from frontrunner.display import show_task_distances
         from frontrunner.ranking import TaskDistanceRequest, compare_datasets
 
         request = TaskDistanceRequest(checkpoint=checkpoint, beta=beta, max_examples=max_examples, seed=seed)

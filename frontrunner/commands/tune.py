@@ -22,6 +22,7 @@ from frontrunner.commands.common import (
     TextOption,
     constraints,
     dataset_options,
+    interruptions,
     print_json,
     refusals,
 )
@@ -85,7 +86,8 @@ def tune(
 ) -> None:
     """Tune checkpoints on DATASET into one model. Interrupted, the same command goes on where it stopped."""
     with refusals():
-        from frontrunner.display import progress_bars, show_tuning
+        from frontrunner.bars import progress_bars
+        from frontrunner.display import show_tuning
         from frontrunner.tuning import TuningRequest
         from frontrunner.tuning.local import tune as tune_here
 
@@ -109,7 +111,8 @@ def tune(
         if out is not None and not request.method.exports_plain_models:
             raise typer.BadParameter(f"{request.method.name} makes no plain model", param_hint="--out")
         options = dataset_options(None, label, input, text=text, image=image, split=split)
-        with progress_bars(Terminal(stderr=True), quiet=json) as progress:
+        kept = "The training is kept up to its last saved step: the same command goes on from there."
+        with interruptions(kept), progress_bars(Terminal(stderr=True), quiet=json) as progress:
             output = tune_here(dataset, request, hub=hub, top=top, source=source, options=options, progress=progress)
         if out is not None:
             shutil.copytree(Path(output.folder) / output.models[0].folder, out)

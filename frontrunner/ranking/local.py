@@ -30,13 +30,14 @@ from frontrunner.hub import (
     FeatureSets,
     HubAccess,
     HubFolders,
+    ReadingCost,
     SkippedCheckpoint,
     catalogue_of,
     find_catalogue,
     with_curated,
     with_named,
 )
-from frontrunner.progress import SILENT, Guarded, Progress, Stage
+from frontrunner.progress import SILENT, Guarded, Planned, Progress, Stage
 from frontrunner.ranking.planner import assemble, plan, race_of
 from frontrunner.ranking.prediction import Adaptation
 from frontrunner.ranking.request import (
@@ -135,7 +136,7 @@ def watched(progress: Progress | None) -> Iterator[Progress]:
     if progress is not None:
         yield progress
         return
-    from frontrunner.display import progress_bars
+    from frontrunner.bars import progress_bars
     from frontrunner.terminal import Terminal
 
     with progress_bars(Terminal(stderr=True), quiet=False) as bars:
@@ -176,11 +177,12 @@ def _rank(
         catalogue = with_named(catalogue, request.checkpoints, access)
     elif hub is None and not own:
         catalogue = with_curated(catalogue, report.modality, request.constraints, access)
-    planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
+    store = open_store(settings)
+    planned = plan(request, report, [_with_cost(found, store) for found in catalogue.checkpoints], catalogue.skipped)
+    progress.event(Planned(work={found.id: _work_of(found) for found in planned.checkpoints}))
     progress.advance(Stage.RANK, 0, len(planned.checkpoints))
 
     reference = DatasetReference.of(dataset.resolve(), report, options)
-    store = open_store(settings)
     sources = SourceStore(store).find_all(checkpoint.digest for checkpoint in planned.checkpoints)
     described = {checkpoint.id: checkpoint for checkpoint in planned.checkpoints}
 
@@ -189,7 +191,10 @@ def _rank(
         payload = ranking_payload(request, reference, checkpoint, sources.get(checkpoint.digest), examples)
         listener = Guarded(progress)
         try:
-            return run_step(payload, listener, dataset=opened, access=access, store=store)
+            outcome = run_step(payload, listener, dataset=opened, access=access, store=store)
+            if outcome.reading_cost is not None:
+                write_json(store, _cost_name(checkpoint), outcome.reading_cost.model_dump(mode="json"))
+            return outcome
         except BaseException as error:
             if error is listener.raised or not is_failure(error):
                 raise
@@ -211,6 +216,21 @@ def _rank(
     if not ranking.ranking:
         raise NothingRanked(nothing_ranked_reason(ranking.skipped))
     return ranking
+
+
+def _with_cost(found: CheckpointDescription, store: Store) -> CheckpointDescription:
+    """The checkpoint with what reading it took when it was last read here, if it was."""
+    stored = read_json(store, _cost_name(found))
+    return found if stored is None else found.model_copy(update={"costs": (ReadingCost.model_validate(stored),)})
+
+
+def _cost_name(found: CheckpointDescription) -> str:
+    return f"cache/costs/{found.digest}.json"
+
+
+def _work_of(found: CheckpointDescription) -> float:
+    """What a forward pass of one example takes beside others: weights times pixels, of texts weights alone."""
+    return float(max(found.parameters, 1) * (found.input_size or 1) ** 2)
 
 
 def _run_race(

@@ -15,13 +15,14 @@ from frontrunner.data import DatasetReport, dataset_id
 from frontrunner.errors import ModalityMismatch, NoCheckpoints
 from frontrunner.extraction import EXTRACTOR_VERSION
 from frontrunner.hub import Catalogue, CheckpointDescription, SkippedCheckpoint, choose
+from frontrunner.ranking.answer import summary
 from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.criteria import describe, measured_names
 from frontrunner.ranking.prediction import model_for
 from frontrunner.ranking.request import RankingRequest, StepOutput
 from frontrunner.ranking.result import Provenance, RankedDataset, Ranking
 from frontrunner.ranking.stages import BudgetReport, Expectation, Race
-from frontrunner.ranking.standings import standings, summary, with_predictions
+from frontrunner.ranking.standings import standings, with_predictions
 from frontrunner.status import Status
 
 _LIBRARIES = ("numpy", "pillow", "timm", "torch", "torchvision", "transformers")
@@ -126,7 +127,14 @@ def assemble(
         dataset=_ranked_dataset(dataset),
         ranking=lines,
         skipped=skipped,
-        summary=summary(lines, request.ordered_by, planned=len(planned.checkpoints), failed=len(failed), spent=spent),
+        summary=summary(
+            lines,
+            request.ordered_by,
+            dataset.task,
+            planned=len(planned.checkpoints),
+            failed=len(failed),
+            spent=spent,
+        ),
         provenance=_provenance(request, dataset),
         budget=spent,
     )

@@ -66,6 +66,15 @@ class Prediction(BaseModel):
     )
 
 
+class Behind(BaseModel):
+    """How far a checkpoint stays behind the first one of its ranking; what is peculiar to the dataset falls out."""
+
+    accuracy: float = Field(description="The median of the difference, first minus this one, in [-1, 1].")
+    low: float = Field(description="Lower end of the difference's interval.")
+    high: float = Field(description="Upper end of the difference's interval.")
+    probability: float = Field(description="That the first one reaches more.")
+
+
 class AccuracyModel(BaseModel):
     """A fitted model.
 
@@ -163,6 +172,33 @@ class AccuracyModel(BaseModel):
             for i in range(len(measured))
         ]
 
+    def behind_first(
+        self, measured: Sequence[Mapping[str, float]], *, level: float = 0.9, seed: int = 0
+    ) -> list[Behind]:
+        """How far each but the first of several checkpoints on one dataset stays behind the first.
+
+        Args:
+            measured: as for `predict`; one checkpoint at least.
+            level: of the intervals, in (0, 1).
+            seed: of the draws.
+
+        Returns:
+            One for each of `measured[1:]`. What is peculiar to the dataset is drawn too, but one for all: it moves a
+            difference only where it takes both towards 0 or 1.
+        """
+        x = self._believed(measured)
+        design = np.concatenate([np.ones((len(x), 1)), x], axis=1)
+        generator = np.random.default_rng(seed)
+        drawn = self._drawn(design, design @ np.array(self.mean), generator)
+        accuracies = expit(drawn + generator.normal(scale=np.sqrt(self.between), size=(len(drawn), 1)))
+        lead = accuracies[:, :1] - accuracies[:, 1:]
+        low, median, high = np.quantile(lead, (0.5 - level / 2, 0.5, 0.5 + level / 2), axis=0)
+        ahead = (lead > 0).mean(axis=0)
+        return [
+            Behind(accuracy=float(m), low=float(a), high=float(b), probability=float(p))
+            for a, m, b, p in zip(low, median, high, ahead, strict=True)
+        ]
+
     def _standardised(self, measured: Sequence[Mapping[str, float]]) -> Floats:
         return np.asarray((column_matrix(measured, self.columns) - np.array(self.centre)) / np.array(self.scale))
 
@@ -177,10 +213,13 @@ class AccuracyModel(BaseModel):
 
     def _probability_best(self, design: Floats, mean: Floats, seed: int) -> Floats:
         """What is peculiar to the dataset is the same for all and decides nothing."""
-        generator = np.random.default_rng(seed)
+        return share_of_firsts(self._drawn(design, mean, np.random.default_rng(seed)))
+
+    def _drawn(self, design: Floats, mean: Floats, generator: np.random.Generator) -> Floats:
+        """(draws, n) logits of the accuracies, without what is peculiar to the dataset."""
         slopes = generator.multivariate_normal(np.zeros(design.shape[1]), np.array(self.covariance), size=_DRAWS)
         noise = generator.normal(scale=np.sqrt(self.within), size=(_DRAWS, len(mean)))
-        return share_of_firsts(mean + slopes @ design.T + noise)
+        return np.asarray(mean + slopes @ design.T + noise)
 
 
 def column_matrix(measured: Sequence[Mapping[str, float]], columns: Sequence[str]) -> Floats:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from frontrunner.data.dataset import Modality, Task
 from frontrunner.hub import ReadingCost, ReadingProvenance, SkippedCheckpoint
-from frontrunner.ranking.prediction import Adaptation, Prediction
+from frontrunner.ranking.prediction import Adaptation, Behind, Prediction
 from frontrunner.ranking.request import DiscrepancyOutput, Refusal
 from frontrunner.ranking.stages.report import BudgetReport
 from frontrunner.scores import ScoreValue
@@ -65,6 +65,12 @@ class RankedCheckpoint(BaseModel):
     prediction: Prediction | None = Field(
         default=None,
         description="What it is predicted to reach once it is adapted; None where there is no evidence for it.",
+    )
+    behind: Behind | None = Field(
+        default=None,
+        exclude_if=lambda behind: behind is None,
+        description="How far it is predicted to stay behind the first line once both are adapted; left out of the "
+        "first line, and where nothing is predicted.",
     )
     discrepancy: DiscrepancyOutput | None = None
     intrinsic_dimension: float | None = Field(
@@ -162,21 +168,21 @@ class Ranking(JobResult):
         show_ranking(self, Terminal(file=text, width=width, force_jupyter=False))
         return text.getvalue()
 
-    def records(self) -> list[dict[str, Any]]:
-        """The lines as flat records, best first: of each score NAME there are `NAME`, `NAME_low` and `NAME_high`."""
-        from frontrunner.ranking.views import records
+    def rows(self) -> list[dict[str, Any]]:
+        """The lines as flat rows, best first: of each score NAME there are `NAME`, `NAME_low` and `NAME_high`."""
+        from frontrunner.ranking.rows import ranking_rows
 
-        return records(self)
+        return ranking_rows(self)
 
     def to_pandas(self) -> DataFrame:
-        """`records` as a data frame.
+        """`rows` as a data frame.
 
         Raises:
             ModuleNotFoundError: pandas is not installed.
         """
         from pandas import DataFrame
 
-        return DataFrame(self.records())
+        return DataFrame(self.rows())
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The score that orders the ranking with its intervals, best on top, drawn by matplotlib.

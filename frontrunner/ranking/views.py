@@ -1,9 +1,9 @@
-"""A ranking in other forms: flat records and data frames, a picture, HTML for notebooks."""
+"""A ranking as a picture, and as HTML for notebooks."""
 
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from frontrunner.ranking.criteria import describe
 from frontrunner.ranking.prediction import PREDICTED_ACCURACY
@@ -13,37 +13,8 @@ if TYPE_CHECKING:
 
     from frontrunner.ranking.result import RankedCheckpoint, Ranking
 
-# Lines that a picture or a notebook shows; the records hold all.
+# Lines that a picture or a notebook shows; `rows` are all.
 _SHOWN = 30
-
-
-def records(ranking: Ranking) -> list[dict[str, Any]]:
-    """The lines as flat records of one set of keys, best first: for tables, CSV and data frames.
-
-    Of each score NAME there are `NAME`, `NAME_low` and `NAME_high`; None where it has no interval or was not computed.
-    """
-    names = list(dict.fromkeys(name for line in ranking.ranking for name in line.scores))
-    found = []
-    for line in ranking.ranking:
-        record: dict[str, Any] = {"rank": line.rank, "checkpoint": line.checkpoint}
-        for name in names:
-            low, value, high = _interval(line, name)
-            record |= {name: value, f"{name}_low": low, f"{name}_high": high}
-        found.append(
-            record
-            | {
-                "probability_best": line.probability_best,
-                "tied_with_best": line.tied_with_best,
-                "pareto_optimal": line.pareto_optimal,
-                "parameters": line.parameters,
-                "feature_dimension": line.feature_dimension,
-                "architecture": line.architecture,
-                "license": line.license,
-                "examples": line.examples,
-                "seconds": line.seconds,
-            }
-        )
-    return found
 
 
 def plot(ranking: Ranking, ax: Axes | None = None) -> Axes:

@@ -8,8 +8,9 @@ import pytest
 from frontrunner import errors
 from frontrunner.hub import CheckpointDescription
 from frontrunner.ranking import RankingRequest, StepOutput
+from frontrunner.ranking.answer import summary
 from frontrunner.ranking.request import Refusal
-from frontrunner.ranking.standings import standings, summary
+from frontrunner.ranking.standings import standings
 from frontrunner.scores import ScoreValue
 
 
@@ -57,7 +58,8 @@ def test_a_lead_within_what_the_draw_of_examples_changes_is_a_tie_and_a_clear_on
         ("near", True),
         ("far", False),
     ]
-    assert "cannot tell it apart from one other" in summary(lines, "logme", planned=3, failed=0)
+    said = summary(lines, "logme", "classification", planned=3, failed=0)
+    assert "As good, or better, may be near; the other one is worse." in said
 
 
 def test_replicates_that_move_together_make_a_small_lead_certain_and_independent_ones_do_not():

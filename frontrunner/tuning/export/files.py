@@ -26,6 +26,7 @@ class _FileCount:
 
     def __init__(self, total: int, progress: Progress) -> None:
         self._done, self._total, self._progress = 0, total, progress
+        progress.advance(Stage.EXPORT, 0, total)
 
     def written(self) -> None:
         """One more."""

@@ -148,7 +148,8 @@ class _Training:
                 self._save()
             try:
                 done = reached.epoch * examples + int(reached.totals["examples"])
-                self.progress.advance(Stage.TRAIN, done, self.schedule.epochs * examples)
+                what = "" if self.schedule.stage == "training" else self.schedule.stage
+                self.progress.advance(Stage.TRAIN, done, self.schedule.epochs * examples, of=what)
                 self.progress.safe_point()
             except BaseException:
                 self._save()
