@@ -13,6 +13,7 @@ from frontrunner.ranking import RankingRequest
 from frontrunner.settings import Settings
 from frontrunner.tuning.artifacts import ARTIFACTS
 from tests.acceptance.rankings import is_right
+from tests.conftest import class_images, write_zip
 from tests.tuning.builders import measured_checkpoint
 
 pytestmark = pytest.mark.acceptance
@@ -72,6 +73,26 @@ def test_what_one_worker_read_another_one_scores(service, colours, hub, tmp_path
     service.wait(again, timeout_s=PATIENCE_S)
     outputs = [json.loads(step.output) for step in service.steps(again)]
     assert [(output["examples"], output["forward_examples"]) for output in outputs] == [(80, 0), (80, 0)]
+
+
+def test_two_workers_read_parts_of_one_checkpoint(service, hub, tmp_path):
+    data = write_zip(tmp_path / "many.zip", class_images(4, 480, side=8))  # 8 shards
+    request = RankingRequest(checkpoints=("local:resnet",), baselines=False, max_examples=2000)
+    local = frontrunner.rank(data, hub=hub, request=request, settings=Settings(home=tmp_path / "local"))
+    service.environment["FRONTRUNNER_EXAMPLES_A_STEP"] = "256"
+    service.start_api()
+    homes = [tmp_path / "worker-one", tmp_path / "worker-two"]
+    for home in homes:
+        service.start_worker(home=home)
+    asked = {"checkpoints": request.checkpoints, "baselines": False, "max_examples": 2000}
+    job = recommend(service, data, **asked)
+    service.wait(job, timeout_s=PATIENCE_S)
+    ranking = json.loads(service.job(job).result)["ranking"]
+    scores, expected = ranking[0]["scores"], local.ranking[0].scores
+    assert scores["logme"]["value"] == pytest.approx(expected["logme"].value, rel=1e-6)
+    *parts, scoring = sorted(service.steps(job), key=lambda step: step.ordinal)
+    assert [json.loads(step.output)["forward_examples"] for step in (*parts, scoring)] == [256] * 7 + [128, 0]
+    assert all(files(home, "hub/pixels") for home in homes), "each decoded, and so read, a part"
 
 
 def test_a_tuned_model_is_fetched_from_an_api_that_never_saw_its_folder(service, colours, tmp_path):
