@@ -64,6 +64,13 @@ class Settings(BaseSettings):
         default=20 * GIB, gt=0, description="Copies of a remote store's files that a machine keeps."
     )
 
+    store_links_s: int = Field(
+        default=0,
+        ge=0,
+        description="Downloads of tuned models are sent on to the bucket, by a signed address that is valid for so "
+        "many seconds; 0: they come through the API.",
+    )
+
     host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port that the API listens on.")
     secret_key: SecretStr | None = Field(

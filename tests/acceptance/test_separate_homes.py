@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+import httpx
 import pytest
 
 import frontrunner
@@ -99,7 +100,7 @@ def test_a_tuned_model_is_fetched_from_an_api_that_never_saw_its_folder(service,
     measured_checkpoint(tmp_path / "hub" / "one", "test_resnet", seed=1)
     service.environment["FRONTRUNNER_HUB"] = str(tmp_path / "hub")
     worker = tmp_path / "worker"
-    service.start_api()
+    api = service.start_api()
     service.start_worker(home=worker)
     asked = {
         "dataset": service.upload(colours), "student": "local:one", "epochs": 1, "learning_rate": 0.001,
@@ -120,6 +121,14 @@ def test_a_tuned_model_is_fetched_from_an_api_that_never_saw_its_folder(service,
     assert service.get(f"/v1/tunings/{first}/files/state.pt").status_code == 404
     assert str(worker) not in json.dumps(tuning)
     assert files(worker, "work") == files(worker, ARTIFACTS) == files(service.home, ARTIFACTS) == []
+    api.terminate()
+    api.wait(30)
+    service.environment["FRONTRUNNER_STORE_LINKS_S"] = "60"
+    service.start_api()
+    answer = service.get(f"/v1/tunings/{first}/files/tuned.safetensors")
+    assert (answer.status_code, answer.content) == (307, b"")
+    content = httpx.get(answer.headers["location"]).content  # without a key, from the bucket
+    assert hashlib.sha256(content).hexdigest() == named["tuned.safetensors"]["sha256"]
     second = service.post("/v1/tunings", json=asked).json()["id"]
     service.wait(second, timeout_s=PATIENCE_S)
     again = service.get(f"/v1/tunings/{second}").json()["output"]
