@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     examples_a_step: int = Field(
         default=16_384,
         gt=0,
-        description="Larger samples are read in parts of so many examples, each a step that any worker may take.",
+        description="Larger samples are read in parts of so many examples or more, steps that any worker may take.",
     )
     forward_queue: Literal["cpu", "gpu"] = Field(default="cpu", description="Queue of steps that run models.")
     maintenance_period_s: float = Field(default=3600.0, gt=0, description="Time between two rounds of maintenance.")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from frontrunner.data import DatasetOptions, DatasetReference
+from frontrunner.extraction import SHARD_SIZE
 from frontrunner.ranking import Plan, RankingPayload, RankingRequest
 from frontrunner.settings import Settings
 from frontrunner.status import Status
 from frontrunner.store import FolderStore
 from jobs import lifecycle
 from jobs.kinds.ranking import ranking_job
+from jobs.kinds.ranking.parts import divided
 from jobs.lifecycle import Terms
 from models import DatasetRow
 from tests.jobs.rows import REPORT, apply, claim, description, job_row, new_job, output, result_of, steps_of
@@ -105,3 +109,11 @@ def test_a_job_that_is_cancelled_while_parts_are_read_says_so(database):
     apply(database, lifecycle.cancel_step, claimed)
     assert job_row(database, job).status == Status.CANCELLED
     assert [skip["code"] for skip in result_of(database, job)["skipped"]] == ["cancelled"]
+
+
+@pytest.mark.parametrize(("checkpoints", "parts"), [(1, 62), (16, 62), (64, 16), (1024, 0), (10_000, 0)])
+def test_the_more_checkpoints_a_job_has_the_larger_are_its_parts(checkpoints, parts):
+    found = divided(1_000_000, 16_384, checkpoints)
+    assert len(found) == parts
+    assert [first for first, _ in found] == [0, *(last for _, last in found)][: len(found)]
+    assert all(first % SHARD_SIZE == 0 for first, _ in found)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from frontrunner.errors import NothingRanked
-from frontrunner.extraction import Rows, parts_of
+from frontrunner.extraction import Rows
 from frontrunner.hub import SkippedCheckpoint
 from frontrunner.progress import Progress, Stage
 from frontrunner.ranking import (
@@ -26,7 +26,7 @@ from frontrunner.ranking import (
 from frontrunner.status import Failure, Status
 from frontrunner.tuning import take_best, tuning_payload
 from jobs.kinds.kind import Counts, JobKind, JobState, NewJob, NewStep
-from jobs.kinds.ranking.parts import part_name, parts_by_whole, whole_name, with_parts
+from jobs.kinds.ranking.parts import divided, part_name, parts_by_whole, whole_name, with_parts
 from jobs.kinds.ranking.request import RankingJob
 from jobs.kinds.tuning import tuning_job
 
@@ -127,8 +127,7 @@ class RankingKind(JobKind[RankingJob, RankingPayload, StepOutput]):
         for reading in readings:
             found = candidates[reading.checkpoint]
             examples = min(reading.examples, job.report.train_examples)
-            several = asked.examples_a_step is not None and asked.examples_a_step < examples
-            parts = parts_of(examples, asked.examples_a_step or examples) if several else ()
+            parts = divided(examples, asked.examples_a_step, len(asked.candidates))
             whole = NewStep(
                 name=reading.checkpoint if asked.request.budget is None else f"{reading.checkpoint}@{reading.examples}",
                 payload=ranking_payload(

@@ -10,12 +10,35 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from frontrunner.extraction import Rows
+from frontrunner.extraction import SHARD_SIZE, Rows, parts_of
 from frontrunner.ranking import RankingPayload, StepOutput
 from jobs.kinds.kind import StepState
 
 _Step: TypeAlias = StepState[RankingPayload, StepOutput]
+_MOST_PARTS = 1024
 _PART = re.compile(r"\[\d+:\d+\]$")
+
+
+def divided(examples: int, examples_a_step: int | None, checkpoints: int) -> tuple[Rows, ...]:
+    """The parts of a sample; none where one step reads all of it.
+
+    Many checkpoints keep all workers busy without parts; each is opened anew for every part, and the end of a step
+    costs more the more steps there are. Together they have at most `_MOST_PARTS`.
+
+    Args:
+        examples: of the sample.
+        examples_a_step: that a part is to have; None: samples are not divided.
+        checkpoints: of the job.
+
+    Example:
+        >>> divided(1000, 512, 3), divided(512, 512, 3), divided(1_000_000, 512, 10_000)
+        (((0, 512), (512, 1000)), (), ())
+    """
+    if examples_a_step is None or examples <= examples_a_step:
+        return ()
+    most = max(_MOST_PARTS // checkpoints, 1)
+    parts = parts_of(examples, max(examples_a_step, -(-examples // (most * SHARD_SIZE)) * SHARD_SIZE))
+    return parts if len(parts) > 1 else ()
 
 
 def part_name(name: str, rows: Rows) -> str:
