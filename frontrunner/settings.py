@@ -65,6 +65,13 @@ class Settings(BaseSettings):
         default=20 * GIB, gt=0, description="Copies of a remote store's files that a machine keeps."
     )
 
+    store_links_s: int = Field(
+        default=0,
+        ge=0,
+        description="Downloads of tuned models are sent on to the bucket, by a signed address that is valid for so "
+        "many seconds; 0: they come through the API.",
+    )
+
     host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port that the API listens on.")
     secret_key: SecretStr | None = Field(
@@ -96,6 +103,11 @@ class Settings(BaseSettings):
     max_attempts: int = Field(default=3, ge=1, description="Tries of one step before it is given up as lost.")
     retry_delay_s: float = Field(default=1.0, ge=0, description="Pause after a lost attempt; doubled with each.")
     stop_grace_s: float = Field(default=30.0, ge=0, description="Longest wait for shards in hand when a worker stops.")
+    examples_a_step: int = Field(
+        default=16_384,
+        gt=0,
+        description="Larger samples are read in parts of so many examples or more, steps that any worker may take.",
+    )
     forward_queue: Literal["cpu", "gpu"] = Field(default="cpu", description="Queue of steps that run models.")
     maintenance_period_s: float = Field(default=3600.0, gt=0, description="Time between two rounds of maintenance.")
     job_retention_s: float = Field(default=90 * 86400.0, ge=0, description="Finished jobs are kept so long; 0: always.")

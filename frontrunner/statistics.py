@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -232,13 +232,17 @@ class FeatureStatistics:
 
     def save(self, path: str | Path) -> None:
         """Write to `path` as an npz without pickles, atomically: a reader finds the old file or the whole new one."""
+        with whole_file(Path(path)) as file:
+            self.write(file)
+
+    def write(self, file: BinaryIO) -> None:
+        """Write to an open file what `save` writes."""
         header = {"schema": _SCHEMA, "n": self.n, "classes": self.classes}
         arrays = {k: v for k, v in self._arrays().items() if v is not None}
-        with whole_file(Path(path)) as file:
-            np.savez(file, allow_pickle=False, header=np.array(json.dumps(header)), **arrays)
+        np.savez(file, allow_pickle=False, header=np.array(json.dumps(header)), **arrays)
 
     @classmethod
-    def load(cls, path: str | Path) -> FeatureStatistics:
+    def load(cls, path: str | Path | BinaryIO) -> FeatureStatistics:
         """Read what `save` wrote.
 
         Raises:

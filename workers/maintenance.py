@@ -21,6 +21,7 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from frontrunner.extraction import FEATURES, FeatureKey
+from frontrunner.hub import HubAccess
 from frontrunner.settings import Settings
 from frontrunner.status import ACTIVE, TERMINAL
 from frontrunner.store import UPLOADS, StoredObject, open_store, uploads
@@ -184,10 +185,14 @@ class Maintenance:
         """What steps and messages left on this machine's own disk."""
         with self._database.read_transaction() as session:
             files = files_of(session)
+            datasets = set(session.scalars(select(DatasetRow.digest)))
         settings = self._settings
+        pixels = [folder for folder in HubAccess.of(settings).pixels.glob("*") if folder.name not in datasets]
+        for folder in pixels:  # of deleted datasets; one that is read without a service is decoded again
+            shutil.rmtree(folder, ignore_errors=True)
         left = [path for path in settings.work.glob("*") if path.name not in files]
         left += [*settings.messages.glob("*.taken"), *settings.messages.glob("*.writing")]
-        removed = 0
+        removed = len(pixels)
         for path in left:
             if max(_written_at(path)) < time.time() - ORPHAN_AGE_S:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

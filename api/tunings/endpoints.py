@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, RedirectResponse
 from pydantic import Field
 
 from api.datasets.service import get_dataset
@@ -58,10 +58,15 @@ async def read_tuning(tuning_id: str, conditional: ConditionalGetDependency) -> 
     return await conditional.answer(tuning_id, show_result)
 
 
-@router.get("/{tuning_id}/files/{name:path}", operation_id="getTuningFile", response_class=FileResponse)
-def read_tuning_file(
-    tuning_id: str, name: Annotated[str, Path(max_length=300)], state: StateDependency
-) -> FileResponse:
+@router.get(
+    "/{tuning_id}/files/{name:path}",
+    operation_id="getTuningFile",
+    response_class=FileResponse,
+    responses={307: {"description": "The file is in the bucket, at the signed address in `Location`."}},
+)
+def read_tuning_file(tuning_id: str, name: Annotated[str, Path(max_length=300)], state: StateDependency) -> Response:
     """Fetch a file of a finished tuning: `README.md`, `model/config.json`, `model/model.safetensors` and so on."""
-    path = file_of(state, tuning_id, name)
-    return FileResponse(path, filename=PurePosixPath(name).name)
+    found = file_of(state, tuning_id, name)
+    if isinstance(found, str):
+        return RedirectResponse(found, status_code=307, headers={"Cache-Control": "no-store"})
+    return FileResponse(found, filename=PurePosixPath(name).name)

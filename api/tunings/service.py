@@ -57,8 +57,8 @@ def _source(state: State, dataset_id: str, request: TuningRequest) -> DatasetRef
     return dataset_reference(dataset)
 
 
-def file_of(state: State, job_id: str, name: str) -> Path:
-    """A local copy of a file that a finished tuning wrote.
+def file_of(state: State, job_id: str, name: str) -> Path | str:
+    """A local copy of a file that a finished tuning wrote, or where the settings ask for it its address in the store.
 
     Raises:
         NotFound: no such tuning, or no such file of it.
@@ -74,7 +74,8 @@ def file_of(state: State, job_id: str, name: str) -> Path:
     file = next((file for file in output.files if file.name == name), None)
     if file is None:
         raise NotFound(f"the tuning has no file '{name}'; see its output for those it has")
-    return Artifacts(state.store, payload.name).path(file)
+    artifacts, valid_s = Artifacts(state.store, payload.name), state.settings.store_links_s
+    return (artifacts.link(file, valid_s) if valid_s else None) or artifacts.path(file)
 
 
 def _ranked(state: State, ranking_id: str) -> list[CheckpointDescription]:

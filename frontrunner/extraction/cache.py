@@ -9,6 +9,7 @@ Two writers of one shard write the same bytes.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from frontrunner.data.dataset import Key
 from frontrunner.data.images import DECODING_VERSION
 from frontrunner.hub import CheckpointDescription
+from frontrunner.statistics import FeatureStatistics
 from frontrunner.store import Store, StoredObject, read_array, read_json, write_array, write_json
 
 # Part of every key: raise it whenever the same checkpoint and input would give other features.
@@ -148,6 +150,17 @@ class FeatureCache:
     def write_scores(self, name: str, values: dict[str, Any]) -> None:
         """Keep JSON values under `name`."""
         write_json(self._store, f"{self.key.prefix}/{name}.json", values)
+
+    def read_sums(self, name: str) -> FeatureStatistics | None:
+        """What `write_sums` kept under `name`, or None."""
+        stored = read_array(self._store, f"{self.key.prefix}/{name}.sums")
+        return None if stored is None else FeatureStatistics.load(io.BytesIO(stored.tobytes()))
+
+    def write_sums(self, name: str, sums: FeatureStatistics) -> None:
+        """Keep sums under `name`."""
+        file = io.BytesIO()
+        sums.write(file)
+        write_array(self._store, f"{self.key.prefix}/{name}.sums", np.frombuffer(file.getvalue(), dtype=np.uint8))
 
     def size_bytes(self) -> int:
         """Bytes of all that is kept under this key."""

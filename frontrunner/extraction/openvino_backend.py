@@ -30,6 +30,8 @@ _RECORDED_ROWS = 2
 # Weights are held a second and, while they are rearranged, a third time.
 _COPIES = 3
 _REPORTS = "openvino_telemetry"
+# Dimensions of one image, (C, H, W).
+_OF_IMAGES = 3
 
 
 class NotConverted(Exception):
@@ -85,6 +87,7 @@ class OpenVinoBackend:
             model = _recorded(checkpoint, first_rows(inputs, _RECORDED_ROWS), self._names)
             if self._shape is not None:
                 model.reshape({model.inputs[0]: [rows or 1, *self._shape]})
+                model = _channels_last(model) if len(self._shape) == _OF_IMAGES else model
             compiled = openvino.Core().compile_model(model, "CPU", _options())
         except Exception as error:  # whatever an architecture meets while it is recorded
             cause = error.__cause__ or error  # what recording failed of, under what OpenVINO says of it
@@ -114,13 +117,28 @@ class OpenVinoBackend:
         if isinstance(inputs, Tensor):
             size = self._rows or 1
             for start in range(0, rows, size):
-                part = inputs[start : start + size].numpy()
+                part = _laid_out(inputs[start : start + size]).numpy()
                 missing = size - len(part)  # a request's size is fixed: rows repeated, and not kept
                 yield start, [np.concatenate([part, part[:1].repeat(missing, 0)]) if missing else part]
             return
         size = -(-rows // self._streams)
         for start in range(0, rows, size):
             yield start, [value[start : start + size].numpy() for value in inputs.values()]
+
+
+def _channels_last(model: Any) -> Any:
+    """The model with pixels in the order in which images are decoded: it is what its convolutions want, too."""
+    from openvino import Layout
+    from openvino.preprocess import PrePostProcessor
+
+    steps = PrePostProcessor(model)
+    steps.input().tensor().set_layout(Layout("NHWC"))
+    steps.input().model().set_layout(Layout("NCHW"))
+    return steps.build()
+
+
+def _laid_out(pixels: Tensor) -> Tensor:
+    return pixels.permute(0, 2, 3, 1).contiguous() if pixels.ndim == 1 + _OF_IMAGES else pixels
 
 
 def _keep(request: Any, place: tuple[int, list[NDArray[np.float32]]]) -> None:

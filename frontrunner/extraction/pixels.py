@@ -2,9 +2,8 @@
 
 An image is kept twice: as it is decoded, and in the shape that a preprocessing first brings it to (resized and cut),
 which checkpoints share that were trained alike. Both are 8-bit, so that what is read is what was decoded, to the bit.
-A dataset's folder is named by its digest, a file by key, shape and versions. Files are written under a temporary name
-and renamed: processes share the folder, and two that write one file write the same bytes. All of it may be deleted at
-any time; an image is then decoded again.
+A dataset's folder is named by its digest; in it images lie in packs, named by key, shape and versions. Processes share
+the folder. All of it may be deleted at any time; an image is then decoded again.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from PIL import Image
 
 from frontrunner.data.dataset import Dataset, FeatureInputs, ImageInputs, Key, TextInputs
 from frontrunner.data.images import DECODING_VERSION
-from frontrunner.files import ARRAY_HEADERS, whole_file
+from frontrunner.extraction.pixel_packs import NAME_BYTES, PixelPacks
 from frontrunner.hub import HubAccess
 from frontrunner.hub.opening.checkpoint import Shape
 from frontrunner.settings import get_settings
@@ -48,56 +47,50 @@ class StoredImages:
 
     def __init__(self, inputs: ImageInputs, digest: str, root: Path, max_bytes: int) -> None:
         self._inputs = inputs
-        self._folder = root / digest
-        self._room = _make_room(root, self._folder, max_bytes)
+        folder = root / digest
+        self._room = _make_room(root, folder, max_bytes)
         self._lock = threading.Lock()
+        self._packs = PixelPacks(folder)
 
     def decode(self, key: Key) -> Image.Image:
         """The image in RGB, at its full size; see `ImageInputs.decode`."""
-        kept = self._read(key, _WHOLE)
+        name = _name(key, _WHOLE)
+        kept = self._packs.read(name)
         if kept is not None:
-            return kept
+            return Image.fromarray(kept)
         image = self._inputs.decode(key)
         if image.width * image.height * 3 <= _LARGEST_BYTES:
-            self._keep(key, _WHOLE, image)
+            self._keep(name, np.asarray(image))
         return image
 
-    def shaped(self, key: Key, shape: Shape) -> Image.Image:
-        """The image as `shape` brings it to its size.
+    def shaped(self, key: Key, shape: Shape) -> NDArray[np.uint8]:
+        """(H, W, 3), or (H, W) in grey: the image as `shape` brings it to its size.
 
         Raises:
             UnreadableDataset: it cannot be decoded.
         """
-        kept = self._read(key, shape.name)
+        name = _name(key, shape.name)
+        kept = self._packs.read(name)
         if kept is not None:
             return kept
-        image = shape(self.decode(key))
-        self._keep(key, shape.name, image)
-        return image
+        pixels = np.asarray(shape(self.decode(key)))
+        self._keep(name, pixels)
+        return pixels
 
-    def _file(self, key: Key, shape: str) -> Path:
-        parts = (DECODING_VERSION, PIL.__version__, shape, key)
-        return self._folder / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:40]}.npy"
-
-    def _read(self, key: Key, shape: str) -> Image.Image | None:
-        try:
-            with ARRAY_HEADERS:
-                pixels: NDArray[np.uint8] = np.load(self._file(key, shape), mmap_mode="r", allow_pickle=False)
-            return Image.fromarray(pixels)
-        except (OSError, ValueError, EOFError, TypeError, SystemError):  # not there, not whole, or Python's own fault
-            return None
-
-    def _keep(self, key: Key, shape: str, image: Image.Image) -> None:
-        pixels = np.asarray(image)
+    def _keep(self, name: bytes, pixels: NDArray[np.uint8]) -> None:
         with self._lock:
             if pixels.nbytes > self._room:
                 return
             self._room -= pixels.nbytes
         try:
-            with whole_file(self._file(key, shape)) as file:
-                np.save(file, pixels, allow_pickle=False)
+            self._packs.keep(name, pixels)
         except OSError:  # the disk is full, or the folder is not ours: images are decoded again
             self._room = 0
+
+
+def _name(key: Key, shape: str) -> bytes:
+    parts = (DECODING_VERSION, PIL.__version__, shape, key)
+    return hashlib.sha256(repr(parts).encode()).digest()[:NAME_BYTES]
 
 
 def stored(dataset: Dataset, access: HubAccess | None) -> ImageInputs | StoredImages | TextInputs | FeatureInputs:
@@ -105,7 +98,7 @@ def stored(dataset: Dataset, access: HubAccess | None) -> ImageInputs | StoredIm
     settings = get_settings()
     if not isinstance(dataset.inputs, ImageInputs) or not settings.pixels_max_bytes:
         return dataset.inputs
-    root = (access or HubAccess.of(settings)).folder / "pixels"
+    root = (access or HubAccess.of(settings)).pixels
     return StoredImages(dataset.inputs, dataset.digest, root, settings.pixels_max_bytes)
 
 

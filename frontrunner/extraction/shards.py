@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, overload
+from typing import Protocol, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,27 @@ from frontrunner.extraction.known_rows import KnownRows, input_digests, joined
 from frontrunner.hub import CheckpointDescription, HubAccess, ReadingCost, ReadingProvenance
 from frontrunner.hub.finding.feature_sets import set_name
 from frontrunner.progress import SILENT, Part, Progress, Stage
-from frontrunner.shard import Shard
+from frontrunner.shard import Shard, fold
+from frontrunner.statistics import FeatureStatistics
 from frontrunner.store import Store
 
 # The file beside the shards that says how they were read.
 _PROVENANCE = "provenance"
+# Part of the name of kept sums: raise it whenever those of the same shards would differ.
+_SUMS_VERSION = 1
+# The first row and the one behind the last.
+Rows: TypeAlias = tuple[int, int]
+
+
+def parts_of(examples: int, most: int) -> tuple[Rows, ...]:
+    """A sample in parts of whole shards, each of at most `most` examples, or of one shard.
+
+    Example:
+        >>> parts_of(1000, 600)
+        ((0, 512), (512, 1000))
+    """
+    size = max(most // SHARD_SIZE, 1) * SHARD_SIZE
+    return tuple((start, min(start + size, examples)) for start in range(0, examples, size))
 
 
 class Reader(Protocol):
@@ -131,6 +147,16 @@ class FeatureShards(Sequence[Shard]):
             targets=None if self._targets is None else self._targets[rows],
             source_probabilities=probabilities if self._with_source_probabilities else None,
         )
+
+    def sums(self, rows: Rows) -> FeatureStatistics:
+        """The sums of these rows, of whole shards; kept, so that the parts of several workers can be added."""
+        kind = "predictions" if self._with_source_probabilities else "features"
+        name = f"{kind}.{_SUMS_VERSION}-{rows[0]}-{rows[1]}-{self.examples}"
+        found = self.cache.read_sums(name)
+        if found is None:
+            found = fold(self[index] for index in range(rows[0] // SHARD_SIZE, -(-rows[1] // SHARD_SIZE)))
+            self.cache.write_sums(name, found)
+        return found
 
     def _cached(self, index: int, rows: int) -> Extracted | None:
         features = self.cache.read_features(index, rows)

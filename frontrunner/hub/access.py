@@ -43,3 +43,8 @@ class HubAccess:
             max_bytes=settings.hub_max_bytes,
             pickles_allowed=settings.hub_pickles,
         )
+
+    @property
+    def pixels(self) -> Path:
+        """Where decoded images are kept, a folder for each dataset by its digest."""
+        return self.folder / "pixels"

@@ -18,13 +18,14 @@ from frontrunner import scores
 from frontrunner.discrepancy import VERSION, head_discrepancy, intrinsic_dimension, leave_one_out_risk
 from frontrunner.discrepancy.errors import TooFewPoints
 from frontrunner.errors import FrontrunnerError, ScoreNotApplicable
-from frontrunner.extraction import FeatureCache, FeatureShards
+from frontrunner.extraction import FeatureCache, FeatureShards, Rows
 from frontrunner.ranking.criteria import DISCREPANCY, OF_DISCREPANCY, PUBLISHED_RISK_BOUND, RISK_BOUND, describe
 from frontrunner.ranking.request import DiscrepancyOutput, Refusal
 from frontrunner.ranking.sources import SourceReference, SourceStore
 from frontrunner.scores import ScoreValue, ScoringInput
 from frontrunner.scores.logme import evidence_of
 from frontrunner.shard import fold
+from frontrunner.statistics import FeatureStatistics
 
 # Rows that the intrinsic dimension is estimated from: its cost is quadratic in them, its spread under 3% by then.
 DIMENSION_ROWS = 2000
@@ -34,14 +35,23 @@ _DIMENSION_VERSION = 1
 class Measurement:
     """The numbers of one run of shards. The shards are read once, for the first number that is not known yet.
 
+    Args:
+        shards: what is measured.
+        source: statistics of the checkpoint's source dataset, where there are any.
+        sources: where they are.
+        parts: whose sums are kept; they are added, and not made of the shards.
+
     Attributes:
         reading_seconds: how long reading and folding the shards took; 0 while they were not needed.
     """
 
-    def __init__(self, shards: FeatureShards, source: SourceReference | None, sources: SourceStore) -> None:
+    def __init__(
+        self, shards: FeatureShards, source: SourceReference | None, sources: SourceStore, parts: Sequence[Rows] = ()
+    ) -> None:
         self._shards = shards
         self._source = source
         self._sources = sources
+        self._parts = parts
         self._cache: FeatureCache = shards.cache
         self.reading_seconds = 0.0
 
@@ -53,7 +63,9 @@ class Measurement:
             FrontrunnerError: a shard cannot be read, or nothing can be scored on this input, whatever the score.
         """
         started = time.perf_counter()
-        statistics = fold(self._shards)
+        statistics = (
+            sum(map(self._shards.sums, self._parts), FeatureStatistics()) if self._parts else fold(self._shards)
+        )
         self.reading_seconds = time.perf_counter() - started
         return ScoringInput(statistics, self._shards)
 

@@ -10,6 +10,7 @@ from frontrunner.data.dataset import Modality, Task
 from frontrunner.data.reference import DatasetReference
 from frontrunner.discrepancy import GapKind, NoiseModel, Reference, Space
 from frontrunner.errors import UnknownScore
+from frontrunner.extraction import Rows
 from frontrunner.hub import CheckpointDescription, Constraints, ReadingCost, ReadingProvenance
 from frontrunner.limits import Name
 from frontrunner.ranking.budget import Budget
@@ -113,7 +114,12 @@ class RankingRequest(BaseModel):
 
 
 class RankingPayload(BaseModel):
-    """One checkpoint to read and score on one dataset."""
+    """One checkpoint to read and score on one dataset.
+
+    Attributes:
+        rows: a part of the sample that is read, and nothing scored; None: all of it, and scored.
+        parts: those that were read by steps of their own.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -126,6 +132,8 @@ class RankingPayload(BaseModel):
     max_examples: int
     seed: int
     source: SourceReference | None = None
+    rows: Rows | None = None
+    parts: tuple[Rows, ...] = ()
 
 
 def ranking_payload(
@@ -134,6 +142,7 @@ def ranking_payload(
     checkpoint: CheckpointDescription,
     source: SourceReference | None,
     examples: int | None = None,
+    parts: tuple[Rows, ...] = (),
 ) -> RankingPayload:
     """The work of one checkpoint in a ranking, or in a round of its race.
 
@@ -143,6 +152,7 @@ def ranking_payload(
         checkpoint: what is read and scored.
         source: statistics of its source dataset, where they are known.
         examples: to be read in a round; as many as were asked for by default.
+        parts: of them that steps of their own read.
     """
     return RankingPayload(
         dataset=dataset,
@@ -154,6 +164,7 @@ def ranking_payload(
         max_examples=examples or request.max_examples,
         seed=request.seed,
         source=source,
+        parts=parts,
     )
 
 
@@ -200,7 +211,9 @@ class DiscrepancyOutput(BaseModel):
 class StepOutput(BaseModel):
     """What a finished step says of its checkpoint."""
 
-    scores: dict[str, ScoreValue] = Field(description="Each with the replicates that comparisons need.")
+    scores: dict[str, ScoreValue] = Field(
+        description="Each with the replicates that comparisons need; none where a part was read."
+    )
     not_applicable: dict[str, Refusal] = Field(default={}, description="Scores that this input does not admit.")
     discrepancy: DiscrepancyOutput | None = None
     intrinsic_dimension: float | None = Field(

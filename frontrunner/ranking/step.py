@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from frontrunner.data import Dataset, stratified_order
 from frontrunner.errors import ScoreNotApplicable, error_of
-from frontrunner.extraction import FeatureShards
+from frontrunner.extraction import FeatureShards, Rows
 from frontrunner.hub import HubAccess
 from frontrunner.progress import SILENT, Progress
 from frontrunner.ranking.criteria import describe, measured_names
@@ -28,7 +28,7 @@ def run_step(
     access: HubAccess | None = None,
     store: Store | None = None,
 ) -> StepOutput:
-    """Read one checkpoint's features of one dataset and score them.
+    """Read one checkpoint's features of one dataset and score them, or read a part of them.
 
     Args:
         payload: the work.
@@ -55,8 +55,10 @@ def run_step(
         access=access,
         with_source_probabilities=any(describe(name).needs == "source_probabilities" for name in names),
     )
+    if payload.rows is not None:
+        return _part(shards, payload.rows, started)
     measuring = time.perf_counter()
-    measurement = Measurement(shards, payload.source, SourceStore(store))
+    measurement = Measurement(shards, payload.source, SourceStore(store), payload.parts)
     values, refused = measurement.scores([name for name in names if name != PREDICTED_ACCURACY])
     feature_dimension, intrinsic_dimension = measurement.dimensions()
     if PREDICTED_ACCURACY in names:
@@ -85,6 +87,22 @@ def run_step(
         feature_bytes=shards.cache.size_bytes(),
         seconds=seconds,
         scoring_seconds=time.perf_counter() - measuring - measurement.reading_seconds,
+    )
+
+
+def _part(shards: FeatureShards, rows: Rows, started: float) -> StepOutput:
+    sums = shards.sums(rows)
+    return StepOutput(
+        scores={},
+        reading_cost=shards.cost,
+        reading=shards.provenance,
+        examples=sums.n,
+        forward_examples=shards.forward_examples,
+        feature_dimension=sums.dimension,
+        feature_key=shards.cache.key.digest,
+        feature_bytes=shards.cache.size_bytes(),
+        seconds=time.perf_counter() - started,
+        scoring_seconds=0.0,
     )
 
 

@@ -46,9 +46,7 @@ class Blobs:
                 path = self._store.path(name)
                 found = digest_once(path)
             except FileNotFoundError:
-                raise StoredFileMissing(
-                    f"the bytes with SHA-256 {digest} are no more in the store; upload or make them again"
-                ) from None
+                raise _missing(digest) from None
             if found == digest or not self._store.discard_copy(name):
                 break
         if found != digest:
@@ -57,6 +55,17 @@ class Blobs:
                 "disk may be failing; upload or make them again"
             )
         return path
+
+    def link(self, digest: str, valid_s: int) -> str | None:
+        """An address of the bytes, see `Store.link`; whoever reads them there compares them with their digest.
+
+        Raises:
+            StoredFileMissing: the store does not hold them.
+        """
+        try:
+            return self._store.link(self.name(digest), valid_s)
+        except FileNotFoundError:
+            raise _missing(digest) from None
 
     def put_file(self, path: Path) -> str:
         """Keep a local file's bytes; returns their SHA-256."""
@@ -133,6 +142,10 @@ class BlobWriter:
         with contextlib.suppress(OSError):
             self._file.close()
         self._partial.unlink(missing_ok=True)
+
+
+def _missing(digest: str) -> StoredFileMissing:
+    return StoredFileMissing(f"the bytes with SHA-256 {digest} are no more in the store; upload or make them again")
 
 
 @contextlib.contextmanager

@@ -43,6 +43,10 @@ class FolderStore:
         path.stat()
         return path
 
+    def link(self, name: str, valid_s: int) -> str | None:
+        """None: a folder has no address."""
+        return None
+
     def read(self, name: str) -> bytes:
         """The file's bytes."""
         return self._file(name).read_bytes()

@@ -45,6 +45,14 @@ class Store(Protocol):
         """
         ...
 
+    def link(self, name: str, valid_s: int) -> str | None:
+        """An address where anybody who has it reads the object for so long; None where the store gives none.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+        """
+        ...
+
     def read(self, name: str) -> bytes:
         """The bytes as they are now, of an object that is small and may be replaced.
 

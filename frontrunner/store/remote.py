@@ -61,6 +61,15 @@ class RemoteStore:
         """The copy's path, brought here where it is not yet."""
         return self._copies.find(name) or self._copies.add(name, lambda partial: self._get(name, partial))
 
+    def link(self, name: str, valid_s: int) -> str | None:
+        """A signed address, where the client of this protocol makes any."""
+        with self._reaching():
+            self._files.info(self._at(name))
+            try:
+                return str(self._files.sign(self._at(name), expiration=valid_s))
+            except NotImplementedError:
+                return None
+
     def read(self, name: str) -> bytes:
         """The bytes from the bucket."""
         with self._reaching():

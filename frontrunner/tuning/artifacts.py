@@ -69,6 +69,14 @@ class Artifacts:
         """
         return self._blobs.path(file.sha256)
 
+    def link(self, file: TunedFile, valid_s: int) -> str | None:
+        """An address of the bytes in the store, valid for so long; None where it gives none.
+
+        Raises:
+            StoredFileMissing: the store does not hold what was put there.
+        """
+        return self._blobs.link(file.sha256, valid_s)
+
 
 def artifacts_prefix(name: str) -> str:
     """What the names of a tuning's artifacts in the store begin with."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+import httpx
 import pytest
 
 import frontrunner
@@ -13,6 +14,7 @@ from frontrunner.ranking import RankingRequest
 from frontrunner.settings import Settings
 from frontrunner.tuning.artifacts import ARTIFACTS
 from tests.acceptance.rankings import is_right
+from tests.conftest import class_images, write_zip
 from tests.tuning.builders import measured_checkpoint
 
 pytestmark = pytest.mark.acceptance
@@ -74,11 +76,31 @@ def test_what_one_worker_read_another_one_scores(service, colours, hub, tmp_path
     assert [(output["examples"], output["forward_examples"]) for output in outputs] == [(80, 0), (80, 0)]
 
 
+def test_two_workers_read_parts_of_one_checkpoint(service, hub, tmp_path):
+    data = write_zip(tmp_path / "many.zip", class_images(4, 480, side=8))  # 8 shards
+    request = RankingRequest(checkpoints=("local:resnet",), baselines=False, max_examples=2000)
+    local = frontrunner.rank(data, hub=hub, request=request, settings=Settings(home=tmp_path / "local"))
+    service.environment["FRONTRUNNER_EXAMPLES_A_STEP"] = "256"
+    service.start_api()
+    homes = [tmp_path / "worker-one", tmp_path / "worker-two"]
+    for home in homes:
+        service.start_worker(home=home)
+    asked = {"checkpoints": request.checkpoints, "baselines": False, "max_examples": 2000}
+    job = recommend(service, data, **asked)
+    service.wait(job, timeout_s=PATIENCE_S)
+    ranking = json.loads(service.job(job).result)["ranking"]
+    scores, expected = ranking[0]["scores"], local.ranking[0].scores
+    assert scores["logme"]["value"] == pytest.approx(expected["logme"].value, rel=1e-6)
+    *parts, scoring = sorted(service.steps(job), key=lambda step: step.ordinal)
+    assert [json.loads(step.output)["forward_examples"] for step in (*parts, scoring)] == [256] * 7 + [128, 0]
+    assert all(files(home, "hub/pixels") for home in homes), "each decoded, and so read, a part"
+
+
 def test_a_tuned_model_is_fetched_from_an_api_that_never_saw_its_folder(service, colours, tmp_path):
     measured_checkpoint(tmp_path / "hub" / "one", "test_resnet", seed=1)
     service.environment["FRONTRUNNER_HUB"] = str(tmp_path / "hub")
     worker = tmp_path / "worker"
-    service.start_api()
+    api = service.start_api()
     service.start_worker(home=worker)
     asked = {
         "dataset": service.upload(colours), "student": "local:one", "epochs": 1, "learning_rate": 0.001,
@@ -99,6 +121,14 @@ def test_a_tuned_model_is_fetched_from_an_api_that_never_saw_its_folder(service,
     assert service.get(f"/v1/tunings/{first}/files/state.pt").status_code == 404
     assert str(worker) not in json.dumps(tuning)
     assert files(worker, "work") == files(worker, ARTIFACTS) == files(service.home, ARTIFACTS) == []
+    api.terminate()
+    api.wait(30)
+    service.environment["FRONTRUNNER_STORE_LINKS_S"] = "60"
+    service.start_api()
+    answer = service.get(f"/v1/tunings/{first}/files/tuned.safetensors")
+    assert (answer.status_code, answer.content) == (307, b"")
+    content = httpx.get(answer.headers["location"]).content  # without a key, from the bucket
+    assert hashlib.sha256(content).hexdigest() == named["tuned.safetensors"]["sha256"]
     second = service.post("/v1/tunings", json=asked).json()["id"]
     service.wait(second, timeout_s=PATIENCE_S)
     again = service.get(f"/v1/tunings/{second}").json()["output"]

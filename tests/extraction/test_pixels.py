@@ -54,7 +54,7 @@ def test_checkpoints_of_every_library_and_size_decode_an_image_once(dataset, hub
 def test_features_are_the_same_with_and_without_the_store(name, dataset, hub, home, tmp_path, monkeypatch):
     first = read(dataset, hub, name, tmp_path / "first")
     stored = read(dataset, hub, name, tmp_path / "stored")
-    assert any((home / "hub" / "pixels").rglob("*.npy"))
+    assert any((home / "hub" / "pixels").rglob("*.pack"))
     monkeypatch.setenv("FRONTRUNNER_PIXELS_MAX_BYTES", "0")
     get_settings.cache_clear()
     plain = read(dataset, hub, name, tmp_path / "plain")
@@ -72,11 +72,12 @@ def pixels_of(images, keys):
 
 
 def test_the_store_keeps_to_its_bound(dataset, root):
-    room = 3 * (40 * 40 * 3) + 100  # three images; headers of files are not counted
+    room = 3 * (40 * 40 * 3) + 100  # three images; headers are not counted
     images = StoredImages(dataset.inputs, "d", root, room)
     expected = pixels_of(dataset.inputs, dataset.train.keys)
     np.testing.assert_array_equal(pixels_of(images, dataset.train.keys), expected)
-    assert len(list((root / "d").iterdir())) == 3
+    (pack,) = (root / "d").iterdir()
+    assert 3 * 4800 < pack.stat().st_size < 4 * 4800
     np.testing.assert_array_equal(pixels_of(images, dataset.train.keys), expected)
 
 
@@ -95,12 +96,37 @@ def test_a_dataset_that_nobody_read_for_a_day_is_dropped(dataset, root):
     assert [folder.name for folder in root.iterdir()] == ["new"]
 
 
-def test_a_torn_file_is_decoded_again(dataset, root):
+@pytest.mark.parametrize("bytes_left", [0, 20, 4000, 30_000])
+def test_a_torn_pack_gives_the_images_that_are_whole_and_the_others_are_decoded_again(dataset, root, bytes_left):
+    expected = pixels_of(dataset.inputs, dataset.train.keys)
+    pixels_of(StoredImages(dataset.inputs, "d", root, GIB), dataset.train.keys)
+    (pack,) = (root / "d").iterdir()
+    os.truncate(pack, bytes_left)
     images = StoredImages(dataset.inputs, "d", root, GIB)
-    expected = pixels_of(images, dataset.train.keys)
-    for count, file in enumerate(sorted((root / "d").iterdir())):
-        os.truncate(file, (0, 50, 2000)[count % 3])
     np.testing.assert_array_equal(pixels_of(images, dataset.train.keys), expected)
+
+
+def test_a_damaged_image_is_decoded_again(dataset, root):
+    expected = pixels_of(dataset.inputs, dataset.train.keys)
+    pixels_of(StoredImages(dataset.inputs, "d", root, GIB), dataset.train.keys)
+    (pack,) = (root / "d").iterdir()
+    with pack.open("rb+") as file:
+        file.seek(1000)  # amid the pixels of the first one
+        file.write(b"?" * 64)
+    images = StoredImages(dataset.inputs, "d", root, GIB)
+    np.testing.assert_array_equal(pixels_of(images, dataset.train.keys), expected)
+
+
+def test_a_process_finds_what_others_keep_while_it_runs(dataset, root, monkeypatch):
+    monkeypatch.setattr("frontrunner.extraction.pixel_packs._LOOK_AGAIN_S", -1.0)
+    first, second = (StoredImages(dataset.inputs, "d", root, GIB) for _ in range(2))
+    expected = pixels_of(dataset.inputs, dataset.train.keys)
+    for images in (first, second):  # each decodes every other image, and takes the rest from the other one
+        for key in dataset.train.keys[images is second :: 2]:
+            images.decode(key)
+    monkeypatch.setattr(type(dataset.inputs), "decode", lambda inputs, key: pytest.fail("decoded again"))
+    for images in (first, second):
+        np.testing.assert_array_equal(pixels_of(images, dataset.train.keys), expected)
 
 
 def test_a_shape_is_named_by_all_that_decides_it(hub):

@@ -7,13 +7,15 @@ import pytest
 
 from frontrunner import errors
 from frontrunner.data import check_dataset, open_dataset, stratified_order
-from frontrunner.extraction import SHARD_SIZE, FeatureShards
+from frontrunner.extraction import SHARD_SIZE, FeatureShards, parts_of
 from frontrunner.hub import FeatureSets, catalogue_of, describe_directory
 from frontrunner.hub.opening.open import open_checkpoint
 from frontrunner.progress import Silent, Stage
+from frontrunner.scores import ScoringInput, describe, evaluate_input
 from frontrunner.shard import fold
+from frontrunner.statistics import FeatureStatistics
 from frontrunner.store import FolderStore
-from tests.conftest import class_images, write_timm_checkpoint
+from tests.conftest import class_images, write_timm_checkpoint, write_zip
 
 
 class Heard(Silent):
@@ -257,3 +259,42 @@ def test_shards_that_several_machines_read_are_scored_as_those_of_one(many, hub,
         assert scoring.forward_examples == 0
         np.testing.assert_allclose(together.mean, alone.mean, rtol=1e-9)
         np.testing.assert_allclose(together.gram, alone.gram, rtol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def five_shards(tmp_path_factory):
+    """Images of 5 shards."""
+    path = write_zip(tmp_path_factory.mktemp("five") / "data.zip", class_images(3, 400, side=8))
+    return open_dataset(path)
+
+
+@pytest.mark.parametrize("most", [5 * SHARD_SIZE, 3 * SHARD_SIZE, SHARD_SIZE])
+def test_the_sums_of_1_2_or_5_parts_are_those_of_all_shards(most, five_shards, hub, tmp_path):
+    whole = fold(shards_of(five_shards, hub, tmp_path))
+    parts = parts_of(1200, most)
+    assert len(parts) == {1280: 1, 768: 2, 256: 5}[most]
+    added = sum((shards_of(five_shards, hub, tmp_path).sums(rows) for rows in reversed(parts)), FeatureStatistics())
+    assert (added.n, added.classes) == (1200, whole.classes)
+    for name in ("gram", "feature_sum", "cross", "target_sum"):
+        expected = getattr(whole, name)
+        np.testing.assert_allclose(getattr(added, name), expected, rtol=0, atol=1e-9 * np.abs(expected).max())
+    shards = list(shards_of(five_shards, hub, tmp_path))
+    logme, of_parts = (
+        evaluate_input([describe("logme")], ScoringInput(sums, shards))["logme"].value for sums in (whole, added)
+    )
+    assert of_parts == pytest.approx(logme, rel=1e-9)
+
+
+def test_sums_that_are_kept_are_not_made_again_and_damaged_ones_are(five_shards, hub, tmp_path):
+    first = shards_of(five_shards, hub, tmp_path).sums((0, 256))
+    (kept,) = tmp_path.rglob("*.sums")
+    for shard in tmp_path.rglob("*-256.npy"):
+        shard.unlink()
+    again = shards_of(five_shards, hub, tmp_path)
+    np.testing.assert_array_equal(again.sums((0, 256)).gram, first.gram)
+    assert again.forward_examples == 0
+    with kept.open("rb+") as file:
+        file.seek(500)
+        file.write(b"?" * 100)
+    np.testing.assert_allclose(again.sums((0, 256)).gram, first.gram, rtol=1e-6)
+    assert again.forward_examples == 256

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from frontrunner import FeatureStatistics
 from frontrunner.data import DatasetOptions, DatasetReference, check_dataset, open_dataset
 from frontrunner.errors import StoredFileDamaged, StoredFileMissing
 from frontrunner.ranking import SourceStore
-from frontrunner.store import uploads
+from frontrunner.store import Blobs, uploads
 from frontrunner.tuning import Artifacts, TuningRequest, tuned_once, tuning_payload
 from frontrunner.tuning.result import Interval, Metrics, TuningOutput
 from tests.jobs.rows import description
@@ -120,3 +121,20 @@ def test_a_tuning_is_done_once_for_all_machines_and_again_when_its_files_are_dam
     assert tuned_once(here, tune, store) == output
     assert len(done) == 2
     assert Artifacts(store, payload.name).path(output.files[0]).read_bytes() == b"README.md"
+
+
+def test_a_bucket_gives_an_address_that_needs_no_key_and_a_folder_none(store, place, tmp_path):
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"weights")
+    blobs = Blobs(store, "artifacts/one")
+    digest = blobs.put_file(file)
+    address = blobs.link(digest, 60)
+    if not place.store_url:
+        assert address is None
+        return
+    assert httpx.get(address).content == b"weights"
+    unsigned = httpx.URL(address).copy_with(query=None)
+    assert str(unsigned).endswith(f"artifacts/one/{digest[:2]}/{digest}")
+    assert "Expires=" in address
+    with pytest.raises(StoredFileMissing):
+        blobs.link("0" * 64, 60)

@@ -166,6 +166,13 @@ def test_shards_of_a_job_that_is_not_over_are_no_orphans(database, settings):
     assert not shard.exists()
 
 
+def test_pixels_of_datasets_that_are_gone_are_removed_at_once(database, settings):
+    finish_a_job(database)
+    kept, gone = (put(settings.home / "hub" / "pixels" / digest / "0.pack", 0) for digest in (DIGEST, OTHER))
+    assert run_once(database, settings).orphans == 1
+    assert (kept.exists(), gone.exists()) == (True, False)
+
+
 def test_maintenance_can_be_asked_for_on_the_command_line(database, settings):
     age(database, finish_a_job(database), 91)
     command = [sys.executable, "-m", "frontrunner.cli", "admin", "maintain"]

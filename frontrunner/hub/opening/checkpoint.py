@@ -54,8 +54,8 @@ class Shape(Protocol):
 class ShapedImages(Images, Protocol):
     """Images that are kept in their shapes: one of them is shaped once for all checkpoints that shape alike."""
 
-    def shaped(self, key: Key, shape: Shape) -> Image.Image:
-        """The image as `shape` makes it.
+    def shaped(self, key: Key, shape: Shape) -> NDArray[np.uint8]:
+        """(H, W, 3), or (H, W) in grey: the image as `shape` makes it.
 
         Raises:
             UnreadableDataset: it cannot be decoded.

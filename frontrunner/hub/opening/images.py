@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -23,6 +26,7 @@ BATCH_ON_GPU = 128
 _BATCHES_AHEAD = 3
 
 Prepared = TypeVar("Prepared")
+Shaped = TypeVar("Shaped", Tensor, NDArray[np.uint8])
 
 
 @runtime_checkable
@@ -35,8 +39,8 @@ class InTwoSteps(Protocol):
 
     shape: Shape
 
-    def values(self, image: Image.Image) -> Tensor:
-        """The second step: the (C, H, W) tensor of a shaped image."""
+    def values(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """The second step: (b, C, H, W), the tensor of shaped images (b, H, W, C), or (b, H, W) in grey."""
         ...
 
 
@@ -57,9 +61,12 @@ class ImagePreparation:
 
         Some checkpoints keep an image's proportions: images of one size then come together.
         """
-        for positions, images in _decoded(inputs, keys, _batch_size(device, self.one_at_a_time), self.prepare):
-            for places in _alike([image.shape for image in images]):
-                yield Batch([positions[at] for at in places], torch.stack([images[at] for at in places]))
+        prepare, size = self.prepare, _batch_size(device, self.one_at_a_time)
+        if isinstance(prepare, InTwoSteps):
+            found = _decoded(inputs, keys, size, functools.partial(_shaped, prepare.shape))
+            yield from _batches(found, lambda images: prepare.values(np.stack(images)))
+        else:
+            yield from _batches(_decoded(inputs, keys, size, functools.partial(_prepared, prepare)), torch.stack)
 
 
 class EncodedImagePreparation:
@@ -80,10 +87,20 @@ class EncodedImagePreparation:
         """Batches of tensors by name, of images that are prepared to one size."""
         from transformers import BatchFeature  # checkpoints in timm's form are read without transformers
 
-        for positions, images in _decoded(inputs, keys, _batch_size(device, self.one_at_a_time), self.prepare):
+        size = _batch_size(device, self.one_at_a_time)
+        for positions, images in _decoded(inputs, keys, size, functools.partial(_prepared, self.prepare)):
             for places in _alike([tuple(value.shape for value in image.values()) for image in images]):
                 together = {name: torch.stack([images[place][name] for place in places]) for name in images[0]}
                 yield Batch([positions[place] for place in places], BatchFeature(together))
+
+
+def _batches(
+    found: Iterator[tuple[range, list[Shaped]]], together: Callable[[list[Shaped]], Tensor]
+) -> Iterator[Batch]:
+    """Batches of the images that are of one size."""
+    for positions, images in found:
+        for places in _alike([image.shape for image in images]):
+            yield Batch([positions[at] for at in places], together([images[at] for at in places]))
 
 
 def _batch_size(device: torch.device, one_at_a_time: bool) -> int:
@@ -93,7 +110,7 @@ def _batch_size(device: torch.device, one_at_a_time: bool) -> int:
 
 
 def _decoded(
-    inputs: Inputs, keys: Sequence[Key], size: int, prepare: Callable[[Image.Image], Prepared]
+    inputs: Inputs, keys: Sequence[Key], size: int, prepared: Callable[[Images, Key], Prepared]
 ) -> Iterator[tuple[range, list[Prepared]]]:
     """Positions in `keys` and the prepared images there, `size` at a time, in order, decoded ahead by threads."""
     if not isinstance(inputs, Images):
@@ -105,18 +122,19 @@ def _decoded(
         while True:
             while len(pending) < _BATCHES_AHEAD and (start := next(starts, None)) is not None:
                 positions = range(start, min(start + size, len(keys)))
-                pending.append((positions, [pool.submit(_prepared, images, keys[at], prepare) for at in positions]))
+                pending.append((positions, [pool.submit(prepared, images, keys[at]) for at in positions]))
             if not pending:
                 return
             positions, futures = pending.popleft()
             yield positions, [future.result() for future in futures]
 
 
-def _prepared(inputs: Images, key: Key, prepare: Callable[[Image.Image], Prepared]) -> Prepared:
-    if isinstance(inputs, ShapedImages) and isinstance(prepare, InTwoSteps):
-        values: Any = prepare.values
-        return cast("Prepared", values(inputs.shaped(key, prepare.shape)))
-    return prepare(inputs.decode(key))
+def _prepared(prepare: Callable[[Image.Image], Prepared], images: Images, key: Key) -> Prepared:
+    return prepare(images.decode(key))
+
+
+def _shaped(shape: Shape, images: Images, key: Key) -> NDArray[np.uint8]:
+    return images.shaped(key, shape) if isinstance(images, ShapedImages) else np.asarray(shape(images.decode(key)))
 
 
 def _alike(shapes: Sequence[Any]) -> list[list[int]]:

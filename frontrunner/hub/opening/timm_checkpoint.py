@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+import numpy as np
 import timm
 import timm.data
-import timm.data.transforms
 import torch
 import torchvision
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
@@ -29,13 +29,6 @@ from frontrunner.hub.opening.loading import assign_weights
 # What transformers calls its wrapper around timm's models, and how it begins the names of their weights.
 WRAPPER = "timm_wrapper"
 _WRAPPED = "timm_model."
-# Steps of its preprocessing that resize and cut.
-_SHAPING = (
-    torchvision.transforms.Resize,
-    torchvision.transforms.CenterCrop,
-    timm.data.transforms.ResizeKeepRatio,
-    timm.data.transforms.CenterCropOrPad,
-)
 
 
 def open_timm_directory(description: CheckpointDescription, folder: Path) -> Checkpoint:
@@ -125,7 +118,8 @@ def _preparation(module: Any) -> tuple[_Prepare, tuple[str, ...]]:
         stated |= {name: (sum(stated[name]) / len(stated[name]),) for name in ("mean", "std")}
     notes = ("images are read in grey",) if channels == 1 else ()
     transform = timm.data.create_transform(**stated, is_training=False)
-    return _Prepare(transform, "L" if channels == 1 else "RGB"), notes
+    *shaping, _, normalise = transform.transforms  # the one between makes a tensor of an image
+    return _Prepare(_Shape(shaping, "L" if channels == 1 else "RGB"), normalise), notes
 
 
 class _Shape:
@@ -147,20 +141,19 @@ class _Shape:
 class _Prepare:
     """An RGB image as pixels (C, H, W), in two steps: see `images.InTwoSteps`."""
 
-    def __init__(self, transform: Any, mode: str) -> None:
-        steps = list(transform.transforms)
-        shaping = list(itertools.takewhile(lambda step: isinstance(step, _SHAPING), steps))
-        self.shape = _Shape(shaping, mode)
-        self._rest = steps[len(shaping) :]
+    def __init__(self, shape: _Shape, normalise: Any) -> None:
+        self.shape = shape
+        self._mean, self._deviation = (
+            torch.as_tensor(each).reshape(-1, 1, 1) for each in (normalise.mean, normalise.std)
+        )
 
     def __call__(self, image: Image.Image) -> Tensor:
-        return self.values(self.shape(image))
+        return self.values(np.array(self.shape(image))[None])[0]
 
-    def values(self, image: Image.Image) -> Tensor:
-        pixels: Any = image
-        for step in self._rest:
-            pixels = step(pixels)
-        return cast("Tensor", pixels)
+    def values(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """As timm's own steps do it image by image, to the bit; channels last in memory, as images are."""
+        rows = torch.from_numpy(pixels if pixels.ndim == 4 else pixels[..., None])
+        return rows.permute(0, 3, 1, 2).float().div_(255).sub_(self._mean).div_(self._deviation)
 
 
 class _Forward:

@@ -45,6 +45,7 @@ class RankingJob(BaseModel):
         queue: where steps that run models wait.
         then: the tuning that is to follow.
         expectations: what is believed of candidates before any pass, where a budget is to be shared among them.
+        examples_a_step: larger samples are read in parts; None: never.
     """
 
     request: RankingRequest
@@ -54,6 +55,7 @@ class RankingJob(BaseModel):
     queue: str
     then: TuningToFollow | None
     expectations: dict[str, Expectation] = {}
+    examples_a_step: int | None = None
 
 
 def ranking_job(
@@ -71,7 +73,7 @@ def ranking_job(
         request: what was asked for.
         dataset: where runners find the dataset.
         plan: which checkpoints are ranked and which are not.
-        settings: which queue runs models.
+        settings: which queue runs models, and what a step reads at most.
         store: where source statistics are.
         then: the tuning that is to follow.
         expectations: what is believed of checkpoints before any pass, for a budget.
@@ -85,5 +87,6 @@ def ranking_job(
         queue=settings.forward_queue,
         then=then,
         expectations=dict(expectations or {}),
+        examples_a_step=settings.examples_a_step,
     )
     return NewJob("ranking", job, dataset.id)
