@@ -78,10 +78,23 @@ _CODES = {
 }
 _INVALID = "The request does not fit its schema."
 
+_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 # Documented on every operation; FastAPI's own validation answer is replaced by ours.
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": Problem, "description": "What was wrong with the request", "content": {MEDIA_TYPE: {}}}
+    "4XX": {"description": "What was wrong with the request", "content": _CONTENT},
+    "5XX": {"description": "What is wrong with the service; `Retry-After` where it passes", "content": _CONTENT},
 }
+
+
+class DescribedErrors(FastAPI):
+    """An application whose document knows the schema that `RESPONSES` names."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, made once."""
+        document = super().openapi()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.setdefault("Problem", Problem.model_json_schema())
+        return document
 
 
 def install(app: FastAPI) -> None:
