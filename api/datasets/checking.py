@@ -10,11 +10,14 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import TypeVar
 
 import anyio
 import anyio.to_thread
+import structlog
 
+from frontrunner.confinement import probe
 from frontrunner.errors import FrontrunnerError
 
 # How many may wait for each that runs, and how long. Their bytes lie on the disk meanwhile.
@@ -24,11 +27,19 @@ RETRY_AFTER_S = 30
 
 T = TypeVar("T")
 
+_log = structlog.get_logger(__name__)
+
 
 class ChecksBusy(FrontrunnerError):
     """As many datasets are being checked as this service checks at a time."""
 
     code = "checks_busy"
+
+
+def tell_confinement() -> None:
+    """Log what the processes that check uploads are rid of on this system, and why of what they are not."""
+    found = probe()
+    (_log.info if found.is_whole else _log.warning)("checks_confined", **asdict(found))
 
 
 class CheckPool:
