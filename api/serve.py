@@ -13,8 +13,8 @@ import uvicorn
 
 from api.access import refuse_without_keys
 from api.app import create_app
-from api.datasets.checking import tell_confinement
 from api.connections import uvicorn_options
+from api.datasets.checking import tell_confinement
 from api.door import is_loopback
 from frontrunner.logs import configure_logs
 from frontrunner.processes import module_command

@@ -108,13 +108,13 @@ def _main() -> None:
     confine([Path(work["path"])])
     limit_resources(memory_bytes=work["memory_bytes"], cpu_s=work["cpu_s"], open_files=_MAX_FILES)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    sys.stdout.write(_answer_to(work))
+    sys.stdout.write(answer_to(work))
     sys.stdout.flush()
     # Libraries' threads abort now and then while the interpreter is taken down; the answer is out.
     os._exit(0)
 
 
-def _answer_to(work: dict[str, Any]) -> str:
+def answer_to(work: dict[str, Any]) -> str:
     """The report as JSON, or a code and a reason."""
     try:
         with explained(work["name"]):
