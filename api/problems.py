@@ -76,6 +76,9 @@ _CODES = {
     408: "request_timeout",
     413: "request_too_large",
 }
+# Of a request that does not fit: a body of 4 MiB may be wrong in a hundred thousand places.
+_MAX_ERRORS = 50
+_MAX_CHARACTERS = 300
 _INVALID = "The request does not fit its schema."
 
 _CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -112,7 +115,10 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        found = [{"at": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
+        found = [
+            {"at": ".".join(map(str, e["loc"]))[:_MAX_CHARACTERS], "message": e["msg"][:_MAX_CHARACTERS]}
+            for e in error.errors()[:_MAX_ERRORS]
+        ]
         detail = "; ".join(f"{entry['at']}: {entry['message']}" for entry in found[:5])
         return problem(422, "request_invalid", _INVALID, detail, found)
 
