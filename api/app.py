@@ -73,7 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         state.database.close()
         state.broker.close()
 
-    app = FastAPI(
+    app = problems.DescribedErrors(
         title="Frontrunner",
         version=__version__,
         summary="Which pretrained checkpoint should I use for my data?",

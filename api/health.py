@@ -12,12 +12,13 @@ from pydantic import BaseModel
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from api.problems import RESPONSES
 from api.state import PublicStateDependency, State
 from migrations import is_current
 from models import Base, WorkerRow, database_now
 from models.database import reason_of
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], responses=RESPONSES)
 
 # A worker beats once a reaper period; after three missed ones it is taken for gone.
 _BEATS_MISSED = 3

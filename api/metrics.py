@@ -13,12 +13,13 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.problems import RESPONSES
 from api.state import AdminStateDependency
 from frontrunner.status import Status
 from jobs.lifecycle import CLAIM_BUCKETS_S
 from models import CounterRow, Database, JobRow, StepRow, WorkerRow, database_now
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], responses=RESPONSES)
 
 # A worker that was not seen for this long is not counted.
 _ALIVE_S = 30.0
@@ -134,7 +135,14 @@ def _claims(counters: dict[tuple[str, str], float]) -> Metric:
     return family
 
 
-@router.get("/metrics", operation_id="getMetrics", response_class=Response)
+@router.get(
+    "/metrics",
+    operation_id="getMetrics",
+    response_class=Response,
+    responses={
+        200: {"description": "Prometheus's text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    },
+)
 def read_metrics(state: AdminStateDependency) -> Response:
     """Queues, steps, claims, forward passes, cache hits and HTTP latency in Prometheus's text format."""
     return Response(generate_latest(state.registry), media_type=CONTENT_TYPE_LATEST)

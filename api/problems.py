@@ -76,12 +76,28 @@ _CODES = {
     408: "request_timeout",
     413: "request_too_large",
 }
+# Of a request that does not fit: a body of 4 MiB may be wrong in a hundred thousand places.
+_MAX_ERRORS = 50
+_MAX_CHARACTERS = 300
 _INVALID = "The request does not fit its schema."
 
+_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 # Documented on every operation; FastAPI's own validation answer is replaced by ours.
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": Problem, "description": "What was wrong with the request", "content": {MEDIA_TYPE: {}}}
+    "4XX": {"description": "What was wrong with the request", "content": _CONTENT},
+    "5XX": {"description": "What is wrong with the service; `Retry-After` where it passes", "content": _CONTENT},
 }
+
+
+class DescribedErrors(FastAPI):
+    """An application whose document knows the schema that `RESPONSES` names."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, made once."""
+        document = super().openapi()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.setdefault("Problem", Problem.model_json_schema())
+        return document
 
 
 def install(app: FastAPI) -> None:
@@ -99,7 +115,10 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        found = [{"at": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
+        found = [
+            {"at": ".".join(map(str, e["loc"]))[:_MAX_CHARACTERS], "message": e["msg"][:_MAX_CHARACTERS]}
+            for e in error.errors()[:_MAX_ERRORS]
+        ]
         detail = "; ".join(f"{entry['at']}: {entry['message']}" for entry in found[:5])
         return problem(422, "request_invalid", _INVALID, detail, found)
 

@@ -14,6 +14,7 @@ import uvicorn
 from api.access import refuse_without_keys
 from api.app import create_app
 from api.connections import uvicorn_options
+from api.datasets.checking import tell_confinement
 from api.door import is_loopback
 from frontrunner.logs import configure_logs
 from frontrunner.processes import module_command
@@ -84,6 +85,7 @@ def serve(settings: Settings) -> None:
     database.close()
     monitor = WorkerMonitor(settings.stop_grace_s)
     monitor.start()
+    tell_confinement()
     _log.info("serving", url=f"http://{settings.host}:{settings.port}", home=str(settings.home))
     try:
         with contextlib.suppress(KeyboardInterrupt):
@@ -100,6 +102,7 @@ def serve_api(settings: Settings) -> None:
         with database.read_transaction() as session:
             refuse_without_keys(session, settings.host)
     database.close()
+    tell_confinement()
     _log.info("serving", url=f"http://{settings.host}:{settings.port}", home=str(settings.home))
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.run(create_app(settings), **uvicorn_options(settings.host, settings.port))

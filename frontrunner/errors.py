@@ -6,6 +6,9 @@ message says what was given, what was expected and what to do. Anything else tha
 
 from __future__ import annotations
 
+# Characters of a message that rows, answers and logs hold; what was given may be a megabyte.
+MAX_REASON_CHARACTERS = 2_000
+
 
 class FrontrunnerError(Exception):
     """Base of every error caused by input. `code` is part of the public interface."""
@@ -14,8 +17,9 @@ class FrontrunnerError(Exception):
 
     @property
     def reason(self) -> str:
-        """The message for people, in one line."""
-        return str(self)
+        """The message for people, in one line; the end of a very long one is left out."""
+        message = str(self)
+        return message if len(message) <= MAX_REASON_CHARACTERS else f"{message[:MAX_REASON_CHARACTERS]}..."
 
 
 class InvalidFeatures(FrontrunnerError):

@@ -16,6 +16,7 @@ from models.dataset import DatasetRow
 from models.feature import FeatureRow
 from models.job import JobRow
 from models.step import StepRow
+from models.tenant import of_every_tenant
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,12 @@ def delete_dataset(session: Session, dataset_id: str) -> Leftovers:
     prefixes = tuple(FeatureKey.parse(key).prefix for key in features)
     session.delete(row)
     session.flush()
-    is_named = session.scalar(select(DatasetRow.id).where(DatasetRow.blob == blob).limit(1))
-    return Leftovers(None if is_named else blob, prefixes)
+    return Leftovers(None if _is_named(session, blob) else blob, prefixes)
+
+
+def forget_upload(session: Session, blob: str) -> Leftovers:
+    """Forget uploaded bytes of which no dataset was made; they stay where another is made of the same."""
+    return Leftovers(None if _is_named(session, blob) else blob, ())
 
 
 def missing_datasets(session: Session, job_id: str) -> set[str]:
@@ -66,6 +71,12 @@ def missing_datasets(session: Session, job_id: str) -> set[str]:
     rows = session.scalars(select(StepRow.dataset_digests).where(StepRow.job_id == job_id))
     read = {digest for digests in rows for digest in digests}
     return read - set(session.scalars(select(DatasetRow.digest).where(DatasetRow.digest.in_(read))))
+
+
+def _is_named(session: Session, blob: str) -> bool:
+    """Whether any tenant's dataset is made of these bytes: they lie in the store once."""
+    query = of_every_tenant(select(DatasetRow.id).where(DatasetRow.blob == blob).limit(1))
+    return session.scalar(query) is not None
 
 
 def _jobs_on(session: Session, dataset_id: str, digest: str) -> list[str]:

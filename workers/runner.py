@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import queue
+import resource
 import sys
 import threading
 import time
@@ -73,6 +74,8 @@ class ReportedProgress:
 
 def main() -> None:
     """Do steps until stdin closes."""
+    # A core would hold the keys of the store and what others uploaded.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     answers = _claim_stdout()
     steps: queue.Queue[StartStep] = queue.Queue()
     stopping = threading.Event()

@@ -13,6 +13,7 @@ import psutil
 
 from frontrunner.processes import module_command
 from frontrunner.settings import Settings
+from frontrunner.store.remote import EXTRAS
 from workers.runner_protocol import Answer, StartStep, StopStep, line_of, read_answer
 
 # What a runner inherits. Everything else stays behind, database and broker addresses first of all.
@@ -20,9 +21,10 @@ _INHERITED = (
     "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV",
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "COVERAGE_PROCESS_START",
 )  # fmt: skip
-# How checkpoints are fetched and where files are kept, and with which keys: the runner is the process that does it.
+# How checkpoints are fetched, and with which token: the runner is the process that does it.
 _HUB_SETTINGS = ("FRONTRUNNER_HUB_", "HF_ENDPOINT", "HF_TOKEN")
-_STORE_CREDENTIALS = ("AWS_", "GOOGLE_", "AZURE_")
+# Variables that hold the keys of a store, by its kind; those of any other store stay behind.
+_STORE_CREDENTIALS = {"s3": "AWS_", "gcs": "GOOGLE_", "azure": "AZURE_"}
 _GRACE_S = 5.0
 
 
@@ -42,7 +44,8 @@ class RunnerProcess:
     """
 
     def __init__(self, settings: Settings) -> None:
-        passed_on = (*_HUB_SETTINGS, *_STORE_CREDENTIALS)
+        store = EXTRAS.get(settings.store_url.partition("://")[0])
+        passed_on = _HUB_SETTINGS if store is None else (*_HUB_SETTINGS, _STORE_CREDENTIALS[store])
         inherited = (name for name in os.environ if name in _INHERITED or name.startswith(passed_on))
         environment = {name: os.environ[name] for name in inherited} | _places(settings) | {"PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(

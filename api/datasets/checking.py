@@ -7,12 +7,17 @@ answer requests; beyond a few they wait, without a thread, and beyond some that 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import TypeVar
 
 import anyio
 import anyio.to_thread
+import structlog
 
+from frontrunner.confinement import probe
 from frontrunner.errors import FrontrunnerError
 
 # How many may wait for each that runs, and how long. Their bytes lie on the disk meanwhile.
@@ -22,11 +27,19 @@ RETRY_AFTER_S = 30
 
 T = TypeVar("T")
 
+_log = structlog.get_logger(__name__)
+
 
 class ChecksBusy(FrontrunnerError):
     """As many datasets are being checked as this service checks at a time."""
 
     code = "checks_busy"
+
+
+def tell_confinement() -> None:
+    """Log what the processes that check uploads are rid of on this system, and why of what they are not."""
+    found = probe()
+    (_log.info if found.is_whole else _log.warning)("checks_confined", **asdict(found))
 
 
 class CheckPool:
@@ -37,6 +50,22 @@ class CheckPool:
         self._slots = asyncio.Semaphore(size)
         self._size = size
         self._waiting = 0
+        self._in_hand: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def holding(self, blob: str) -> Iterator[None]:
+        """Say that uploaded bytes are in use, until the block is left."""
+        self._in_hand[blob] += 1
+        try:
+            yield
+        finally:
+            self._in_hand[blob] -= 1
+            if not self._in_hand[blob]:
+                del self._in_hand[blob]
+
+    def is_alone_with(self, blob: str) -> bool:
+        """Whether nobody else in this process is with the same bytes."""
+        return self._in_hand[blob] <= 1
 
     def refuse_if_full(self) -> None:
         """Say early, before an upload is received, that it could not be checked.

@@ -16,7 +16,8 @@ from api.state import State
 from api.uploads import Upload
 from frontrunner.data import DatasetOptions, DatasetReference, DatasetReport, dataset_id
 from frontrunner.data.isolation import check_isolated
-from frontrunner.errors import DatasetNotFound
+from frontrunner.errors import DatasetNotFound, InvalidDataset
+from jobs.datasets import forget_upload
 from jobs.records import report_of
 from models import DEFAULT_TENANT, DatasetRow
 
@@ -54,15 +55,27 @@ async def accept_dataset(state: State, upload: Upload, options: DatasetOptions) 
     """Check an uploaded dataset and keep it; whether it is new. The same data is checked and stored once.
 
     Raises:
-        InvalidDataset: nothing can be ranked on it; nothing is kept of it in the database.
+        InvalidDataset: nothing can be ranked on it; nothing is kept of it.
         ChecksBusy: it cannot be checked now.
     """
     digest = _identity(state.principal.tenant, options.identity(upload.blob))
     known = await run_in_threadpool(_find, state, dataset_id(digest))
     if known is not None:
         return known, False
-    report = await state.checks.run(lambda: _check(state, upload, options, digest))
-    return await run_in_threadpool(_keep, state, upload, options, report)
+    with state.checks.holding(upload.blob):
+        try:
+            report = await state.checks.run(lambda: _check(state, upload, options, digest))
+        except InvalidDataset:
+            if state.checks.is_alone_with(upload.blob):
+                await run_in_threadpool(_forget, state, upload.blob)
+            raise
+        return await run_in_threadpool(_keep, state, upload, options, report)
+
+
+def _forget(state: State, blob: str) -> None:
+    with state.database.read_transaction() as session:
+        leftovers = forget_upload(session, blob)
+    leftovers.remove(state.store)
 
 
 def _check(state: State, upload: Upload, options: DatasetOptions, digest: str) -> DatasetReport:

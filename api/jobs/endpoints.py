@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from api.jobs.conditional import ConditionalGetDependency
+from api.jobs.conditional import NOT_MODIFIED, ConditionalGetDependency
 from api.jobs.resource import JobResource, job_resource, job_resources
 from api.paging import CreatedDependency, Cursor, Limit, Page
 from api.problems import RESPONSES
@@ -51,7 +51,7 @@ def read_jobs(
     return Page(items=items, next=items[-1].id if len(rows) > limit else None)
 
 
-@router.get("/{job_id}", operation_id="getJob", response_model=JobResource)
+@router.get("/{job_id}", operation_id="getJob", response_model=JobResource, responses=NOT_MODIFIED)
 async def read_job(job_id: str, conditional: ConditionalGetDependency) -> Response:
     """Read one job; `Retry-After` says when to ask again while it runs, `Prefer: wait=n` waits instead."""
     return await conditional.answer(job_id, _show)

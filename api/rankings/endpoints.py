@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.datasets.endpoints import DATASET_OPTION_FIELDS, form_schema
 from api.datasets.service import accept_dataset, dataset_options, get_dataset
-from api.jobs.conditional import ConditionalGetDependency, show_result
+from api.jobs.conditional import NOT_MODIFIED, ConditionalGetDependency, show_result
 from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES, MalformedRequest
@@ -23,7 +23,7 @@ from frontrunner.ranking.request import MAX_CHECKPOINTS
 from frontrunner.ranking.result import Outlook
 from frontrunner.tuning import TuningRequest
 from jobs.keys import Scope
-from jobs.kinds.ranking import TuningToFollow
+from jobs.kinds.ranking import KIND, TuningToFollow
 
 router = APIRouter(tags=["rankings"], responses=RESPONSES)
 
@@ -124,10 +124,10 @@ def extend_ranking(
     return submission.accept(response, extension_job(state, ranking_id, added.checkpoints))
 
 
-@router.get("/v1/rankings/{ranking_id}", operation_id="getRanking", response_model=Ranking)
+@router.get("/v1/rankings/{ranking_id}", operation_id="getRanking", response_model=Ranking, responses=NOT_MODIFIED)
 async def read_ranking(ranking_id: str, conditional: ConditionalGetDependency) -> Response:
     """Read a ranking; while its job runs, what is known so far. `Prefer: wait=n` waits for its end."""
-    return await conditional.answer(ranking_id, show_result)
+    return await conditional.answer(ranking_id, show_result, KIND)
 
 
 @router.get("/v1/rankings/{ranking_id}/outlook", operation_id="getOutlook")

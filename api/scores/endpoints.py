@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from api.problems import RESPONSES
 from api.state import StateDependency
 from frontrunner.ranking import ScoreList
 
-router = APIRouter(tags=["scores"])
+router = APIRouter(tags=["scores"], responses=RESPONSES)
 
 
 @router.get("/v1/scores", operation_id="listScores")

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from api.datasets.service import dataset_reference, get_dataset
-from api.jobs.conditional import ConditionalGetDependency, show_result
+from api.jobs.conditional import NOT_MODIFIED, ConditionalGetDependency, show_result
 from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES
@@ -14,7 +14,7 @@ from api.state import WriteStateDependency
 from frontrunner.limits import Name
 from frontrunner.ranking import TaskDistancePayload, TaskDistanceRequest, TaskDistances, the_checkpoint
 from frontrunner.ranking.task_distances import MAX_TASKS, require_classification
-from jobs.kinds.task_distances import task_distances_job
+from jobs.kinds.task_distances import KIND, task_distances_job
 from jobs.records import report_of
 
 router = APIRouter(prefix="/v1/task-distances", tags=["tasks"], responses=RESPONSES)
@@ -44,7 +44,7 @@ def create_task_distances(
     return submission.accept(response, task_distances_job(payload, examples, state.settings.forward_queue))
 
 
-@router.get("/{job_id}", operation_id="getTaskDistances", response_model=TaskDistances)
+@router.get("/{job_id}", operation_id="getTaskDistances", response_model=TaskDistances, responses=NOT_MODIFIED)
 async def read_task_distances(job_id: str, conditional: ConditionalGetDependency) -> Response:
     """Read the distances; `matrix` is null until the job is over. `Prefer: wait=n` waits for its end."""
-    return await conditional.answer(job_id, show_result)
+    return await conditional.answer(job_id, show_result, KIND)

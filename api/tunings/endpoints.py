@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse, RedirectResponse
 from pydantic import Field
 
 from api.datasets.service import get_dataset
-from api.jobs.conditional import ConditionalGetDependency, show_result
+from api.jobs.conditional import NOT_MODIFIED, ConditionalGetDependency, show_result
 from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES
@@ -19,7 +19,7 @@ from api.tunings.service import file_of, payload_of_tuning
 from frontrunner.limits import Name
 from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
 from frontrunner.tuning.request import MAX_TEACHERS
-from jobs.kinds.tuning import tuning_job
+from jobs.kinds.tuning import KIND, tuning_job
 from jobs.records import report_of
 
 router = APIRouter(prefix="/v1/tunings", tags=["tunings"], responses=RESPONSES)
@@ -52,17 +52,20 @@ def create_tuning(
     return submission.accept(response, tuning_job(payload, dataset.id, examples, state.settings.forward_queue))
 
 
-@router.get("/{tuning_id}", operation_id="getTuning", response_model=Tuning)
+@router.get("/{tuning_id}", operation_id="getTuning", response_model=Tuning, responses=NOT_MODIFIED)
 async def read_tuning(tuning_id: str, conditional: ConditionalGetDependency) -> Response:
     """Read a tuning; `output` is null until it is over, its curves come as events of the job."""
-    return await conditional.answer(tuning_id, show_result)
+    return await conditional.answer(tuning_id, show_result, KIND)
 
 
 @router.get(
     "/{tuning_id}/files/{name:path}",
     operation_id="getTuningFile",
     response_class=FileResponse,
-    responses={307: {"description": "The file is in the bucket, at the signed address in `Location`."}},
+    responses={
+        200: {"description": "The file, of the kind that its name says", "content": {"*/*": {}}},
+        307: {"description": "The file is in the bucket, at the signed address in `Location`."},
+    },
 )
 def read_tuning_file(tuning_id: str, name: Annotated[str, Path(max_length=300)], state: StateDependency) -> Response:
     """Fetch a file of a finished tuning: `README.md`, `model/config.json`, `model/model.safetensors` and so on."""

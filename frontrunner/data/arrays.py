@@ -86,14 +86,16 @@ def _loaded(name: str, path: Path) -> dict[str, NDArray[Any]]:
             if any(info.file_size > 16 * MAX_MEMBER_BYTES for info in container.infolist()):
                 raise UnreadableDataset(f"{name} holds an array larger than {16 * MAX_MEMBER_BYTES:,} bytes")
         with np.load(path, allow_pickle=False) as stored:
-            return {key: stored[key] for key in stored.files}
-    except InvalidDataset:
-        raise
-    except MemoryError:
+            arrays = {key: stored[key] for key in stored.files}
+    except (InvalidDataset, MemoryError):
         raise
     except Exception as error:  # headers of damaged arrays lead NumPy's parser anywhere
         advice = "; save texts as np.array(texts, dtype=str)" if "Object arrays" in str(error) else ""
         raise UnreadableDataset(f"{name} is not an npz of plain arrays: {error}{advice}") from error
+    # NumPy hands out the bytes of a member that does not begin as an array.
+    if broken := [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise UnreadableDataset(f"{name} is not an npz of plain arrays: '{broken[0]}' is none")
+    return arrays
 
 
 def _label_key(arrays: dict[str, NDArray[Any]], wanted: str | None, name: str) -> str:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
-import resource
+import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import structlog
 
+from frontrunner.confinement import confine, limit_resources
 from frontrunner.data.dataset import DatasetOptions
 from frontrunner.data.failures import explained
 from frontrunner.data.opening import open_dataset
@@ -31,7 +34,7 @@ _log = structlog.wrap_logger(logging.getLogger("frontrunner.data"))
 def check_isolated(
     path: Path, options: DatasetOptions, *, digest: str, name: str, timeout_s: float, memory_bytes: int
 ) -> DatasetReport:
-    """`check_dataset` in a child process with limits on time and memory.
+    """`check_dataset` in a child process with limits on time and memory, without network, that reads this file alone.
 
     Raises:
         InvalidDataset: nothing can be ranked on it; a subclass says why.
@@ -45,10 +48,11 @@ def check_isolated(
         "digest": digest,
         "name": name,
         "memory_bytes": memory_bytes,
+        "cpu_s": math.ceil(timeout_s),
     }
     environment = {key: os.environ[key] for key in ("PATH", "LANG", "PYTHONPATH", "VIRTUAL_ENV") if key in os.environ}
     status, said, trace = _in_child(json.dumps(work), environment, timeout_s)
-    if status is None:
+    if status is None or status == -signal.SIGXCPU:
         raise DatasetTooLarge(f"checking {name} took longer than {timeout_s:g} s")
     try:
         answer = json.loads(said)
@@ -101,26 +105,27 @@ def _in_child(work: str, environment: dict[str, str], timeout_s: float) -> tuple
 
 def _main() -> None:
     work = json.loads(sys.stdin.readline())
+    confine([Path(work["path"])])
+    limit_resources(memory_bytes=work["memory_bytes"], cpu_s=work["cpu_s"], open_files=_MAX_FILES)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    resource.setrlimit(resource.RLIMIT_AS, (work["memory_bytes"], work["memory_bytes"]))
-    # Nothing is written, no core either, and a handful of files is opened: the dataset and our own modules.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_FILES, _MAX_FILES))
+    sys.stdout.write(answer_to(work))
+    sys.stdout.flush()
+    # Libraries' threads abort now and then while the interpreter is taken down; the answer is out.
+    os._exit(0)
+
+
+def answer_to(work: dict[str, Any]) -> str:
+    """The report as JSON, or a code and a reason."""
     try:
         with explained(work["name"]):
             dataset = open_dataset(
                 Path(work["path"]), DatasetOptions(**work["options"]), digest=work["digest"], name=work["name"]
             )
-            answer = check_dataset(dataset).model_dump_json()
+            return check_dataset(dataset).model_dump_json()
     except FrontrunnerError as error:
-        answer = json.dumps({"code": error.code, "reason": error.reason})
+        return json.dumps({"code": error.code, "reason": error.reason})
     except MemoryError:
-        answer = json.dumps({"code": DatasetTooLarge.code, "reason": "the check needs more memory than it may use"})
-    sys.stdout.write(answer)
-    sys.stdout.flush()
-    # Libraries' threads abort now and then while the interpreter is taken down; the answer is out.
-    os._exit(0)
+        return json.dumps({"code": DatasetTooLarge.code, "reason": "the check needs more memory than it may use"})
 
 
 def _end_with_parent() -> None:

@@ -67,12 +67,13 @@ def joined(parts: Sequence[TablePart], name: str) -> tuple[Table, NDArray[np.int
 
 def _named_alike(table: Table, first: Table) -> pa.Table:
     """The rows of a table under the names of the first one's columns, where theirs differ only by case."""
+    known, own = set(first.columns), set(table.columns)
     by_case = {column.lower(): column for column in first.columns}
-    free = {column.lower() for column in table.columns if column not in first.columns}
-    is_clear = len(free) + len(set(first.columns) & set(table.columns)) == len(table.columns)
+    free = {column.lower() for column in own - known}
+    is_clear = len(free) + len(known & own) == len(table.columns)
     names = [
         column
-        if column in first.columns or by_case.get(column.lower()) in table.columns or not is_clear
+        if column in known or by_case.get(column.lower()) in own or not is_clear
         else by_case.get(column.lower(), column)
         for column in table.columns
     ]

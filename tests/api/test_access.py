@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from api import access
 from api.serve import serve_api
 from frontrunner.settings import get_settings
+from frontrunner.store import open_store, uploads
 from jobs.commands.keys import keys as keys_command
 from jobs.keys import Scope, create_key, revoke_key
 from jobs.secret import service_secret
@@ -21,6 +22,8 @@ from tests.api.asking import claim, finish, is_problem
 
 # What anybody may ask, and what is the same for all tenants.
 PUBLIC = {"getLiveness", "getReadiness"}
+# What `world` has none of: its jobs are rankings.
+OTHER_KINDS = {"getTuning", "getTaskDistances"}
 SHARED = {"getCheckpoint", "listCheckpoints", "listScores", "getMetrics"}
 
 
@@ -108,9 +111,13 @@ def test_every_endpoint_answers_404_to_another_tenants_ids(client, database, ann
     ):
         is_problem(client.post(path, json=body, headers=bert), 404, "dataset_not_found")
     for name, method, path, _ in operations(client):
-        if "{" in path and method == "GET" and name not in SHARED | {"getTuningFile", "watchJob"}:
+        if "{" in path and method == "GET" and name not in SHARED | OTHER_KINDS | {"getTuningFile", "watchJob"}:
             # Found, although there may be nothing to say of it yet (an outlook without past results).
             assert client.get(path.format(**ids), headers=anna).status_code in (200, 422), name
+        if name in OTHER_KINDS:
+            assert (
+                "another kind" in is_problem(client.get(path.format(**ids), headers=anna), 404, "not_found")["detail"]
+            )
 
 
 def test_lists_are_ones_own(client, database, anna, bert, tmp_path):
@@ -139,7 +146,7 @@ def test_every_endpoint_wants_a_key_and_each_of_its_scopes(client, database, set
             assert missing in is_problem(ask(headers=headers), 403, "scope_missing")["detail"]
 
 
-def test_the_same_data_of_two_tenants_is_two_datasets_and_one_blob(client, database, anna, bert, tmp_path):
+def test_the_same_data_of_two_tenants_is_two_datasets_and_one_blob(client, database, settings, anna, bert, tmp_path):
     answers = [
         client.post("/v1/datasets?name=f.npz", content=features(tmp_path), headers=who) for who in (anna, bert, anna)
     ]
@@ -148,8 +155,9 @@ def test_the_same_data_of_two_tenants_is_two_datasets_and_one_blob(client, datab
     assert first["id"] != second["id"]
     assert first["report"]["digest"] != second["report"]["digest"]
     with database.read_transaction() as session:
-        assert len(set(session.scalars(select(DatasetRow.blob)))) == 1
+        (blob,) = set(session.scalars(select(DatasetRow.blob)))
     assert client.delete(f"/v1/datasets/{first['id']}", headers=anna).status_code == 204
+    assert uploads(open_store(settings)).path(blob).read_bytes() == features(tmp_path)  # the other's are still there
     assert client.post("/v1/rankings", json={"dataset": second["id"]}, headers=bert).status_code == 202
     held = claim(database)
     assert held.tenant == "bert"

@@ -25,6 +25,7 @@ from models import DatasetRow, JobRow
 from tests.conftest import class_images
 from tests.jobs.rows import events_of, steps_of
 from workers.reaper import Reaper
+from workers.runner_process import RunnerProcess
 from workers.supervisor import Supervisor
 
 
@@ -115,7 +116,32 @@ def test_a_runner_holds_no_database_credentials(database, settings, colours, hub
     }  # fmt: skip
     assert not [name for name, value in environment.items() if "secret" in value]
     assert "secret" not in " ".join(environment.values())
+    assert runner.rlimit(psutil.RLIMIT_CORE) == (0, 0)
     supervisor.stop()
+
+
+@pytest.mark.parametrize(
+    ("store_url", "passed_on"),
+    [
+        ("", set()),
+        ("/somewhere", set()),
+        ("file:///somewhere", set()),
+        ("s3://bucket", {"AWS_SECRET_ACCESS_KEY"}),
+        ("gs://bucket", {"GOOGLE_APPLICATION_CREDENTIALS"}),
+        ("abfss://bucket", {"AZURE_STORAGE_ACCOUNT_KEY"}),
+    ],
+)
+def test_a_runner_holds_the_keys_of_its_own_store_alone(settings, monkeypatch, store_url, passed_on):
+    keys = {"AWS_SECRET_ACCESS_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "AZURE_STORAGE_ACCOUNT_KEY"}
+    for name in keys | {"FRONTRUNNER_SECRET_KEY", "FRONTRUNNER_BROKER_URL"}:
+        monkeypatch.setenv(name, "a" * 40)
+    runner = RunnerProcess(settings.model_copy(update={"store_url": store_url}))
+    try:
+        environment = psutil.Process(runner.pid).environ()
+    finally:
+        runner.kill()
+    assert keys & set(environment) == passed_on
+    assert not {"FRONTRUNNER_SECRET_KEY", "FRONTRUNNER_BROKER_URL"} & set(environment)
 
 
 def test_the_supervisor_loads_no_torch():

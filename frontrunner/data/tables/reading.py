@@ -20,6 +20,8 @@ WORKBOOK = "xl/workbook.xml"
 _ZIPS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _WEB_PAGES = (b"<!doctype html", b"<html")
 # What people bring and what is done about it; by the first bytes.
+# Where the header of a tar's first member says what it is.
+_TAR_AT = 257
 _REFUSED = (
     (b"\xd0\xcf\x11\xe0", "a workbook of Excel 97 to 2003; save it as .xlsx or CSV"),
     (b"ARROW1", "an Arrow file; save it as Parquet"),
@@ -73,6 +75,8 @@ def read_table(source: bytes | Path, name: str) -> list[tuple[SplitName | None, 
     for start, what in _REFUSED:
         if head.startswith(start):
             raise UnsupportedDataset(f"{name} is {what}")
+    if head[_TAR_AT:].startswith(b"ustar"):
+        raise UnsupportedDataset(f"{name} is a tar archive; pack it as zip")
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_WEB_PAGES):
         raise UnsupportedDataset(f"{name} is a web page and no table: the download answered with something else")
     suffix = PurePosixPath(name).suffix.lower()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
-from frontrunner.errors import UnreadableDataset
+from frontrunner.errors import DatasetTooLarge, UnreadableDataset
 
+# A table of every gene has some 60,000. Each column is looked at on its own.
+MAX_COLUMNS = 100_000
 # Longer ones are sentences.
 _WORDS_OF_A_NAME = 5
 _DECIMAL = re.compile(r"-?\d+\.\d+")
@@ -36,7 +40,7 @@ class Table:
     unusable: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def columns(self) -> list[str]:
         """Names of the columns."""
         return list(self.rows.column_names)
@@ -63,10 +67,13 @@ def column_names(given: list[str], name: str) -> list[str]:
     """Names without the blanks around them; a column without a name gets the one that pandas would give it.
 
     Raises:
+        DatasetTooLarge: there are too many.
         UnreadableDataset: two columns have one name.
     """
+    if len(given) > MAX_COLUMNS:
+        raise DatasetTooLarge(f"{name} has {len(given):,} columns; at most {MAX_COLUMNS:,} are accepted")
     found = [text.strip().lstrip("\ufeff") or f"Unnamed: {index}" for index, text in enumerate(given)]
-    twice = sorted({text for text in found if found.count(text) > 1})
+    twice = sorted(text for text, count in Counter(found).items() if count > 1)
     if twice:
         advice = "; if its first line is a row like the others, put names of columns above it" if is_row(found) else ""
         raise UnreadableDataset(

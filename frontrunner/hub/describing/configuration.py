@@ -43,6 +43,14 @@ TOKENIZER_FILES = (*VOCABULARY_FILES, TOKENIZER_CONFIG_FILE, "special_tokens_map
 # What a configuration's `problem_type` says where each output is a decision of its own: no softmax over them.
 MULTI_LABEL = "multi_label_classification"
 MAX_CONFIG_BYTES = 4 * 1024**2
+# Of a stack. A network is built before its weights are compared with it, and each layer takes its time.
+MAX_LAYERS = 2_000
+_LAYER_COUNTS = frozenset(
+    {
+        "encoder_layers", "num_encoder_layers", "decoder_layers", "num_decoder_layers", "num_hidden_layers", "n_layer",
+        "n_layers", "num_layers", "depth", "depths", "layers",
+    }
+)  # fmt: skip
 # Arguments of timm.create_model that load files, fetch from a network or return something else than the model.
 _TIMM_ARGUMENTS = frozenset(
     {
@@ -139,6 +147,10 @@ def refuse_unsafe_entries(config: dict[str, Any], name: str) -> None:
         reason = _unsafe(key, value)
         if reason:
             raise UnsafeCheckpoint(f"{name} {reason}; only library code and the checkpoint's own files are used")
+        if key in _LAYER_COUNTS:
+            for count in value if isinstance(value, list) else [value]:
+                if isinstance(count, int) and not 0 <= count <= MAX_LAYERS:
+                    raise CheckpointUnreadable(f"{name} has {count:,} {key}; expected 0 to {MAX_LAYERS:,}")
 
 
 def _unsafe(key: str, value: Any) -> str | None:
