@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from frontrunner import discrepancy, scores
-    from frontrunner.client import Client
+    from frontrunner.client import AsyncClient, Client
     from frontrunner.data import DatasetOptions
     from frontrunner.hub.opening.open import open_checkpoint
     from frontrunner.ranking import Ranking, RankingRequest, rank
     from frontrunner.statistics import FeatureStatistics
 
 __all__ = [
+    "AsyncClient",
     "Client",
     "DatasetOptions",
     "FeatureStatistics",
@@ -38,6 +39,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _LAZY = {
+    "AsyncClient": "frontrunner.client",
     "Client": "frontrunner.client",
     "DatasetOptions": "frontrunner.data",
     "FeatureStatistics": "frontrunner.statistics",

@@ -17,7 +17,6 @@ _EXTRAS = {
     "peft": "lora",
     "prometheus_client": "service",
     "sqlalchemy": "service",
-    "standardwebhooks": "service",
     "starlette": "service",
     "timm": "images",
     "tokenizers": "texts",

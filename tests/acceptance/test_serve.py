@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
+import frontrunner
 from benchmarks.service.servers import wait_until
-from frontrunner.client import Client, ServiceProblem
+from frontrunner.client import AsyncClient, Client, ServiceProblem
 from frontrunner.demo import write_digits
+from frontrunner.errors import EmptyDataset
 from tests.acceptance.service import serving
 
 pytestmark = pytest.mark.acceptance
@@ -84,13 +89,43 @@ def test_a_posted_dataset_is_ranked_as_by_the_command_line(service, digits, hub,
 def test_the_python_client_ranks_and_raises_what_the_service_refuses(service, colours, zip_of):
     heard = []
     with Client(service.url) as client:
-        ranking = client.recommend(colours, on_job=heard.append)
+        ranking = client.recommend(colours).wait(on_job=heard.append)
         assert ranking.status == "succeeded"
         assert heard[-1]["progress"]["steps_done"] == 3
         assert len(client.checkpoints()) == 3
         with pytest.raises(ServiceProblem) as refusal:
             client.recommend(zip_of({"readme.txt": b"no images"}))
         assert refusal.value.problem["code"] == "dataset_empty"
+        assert isinstance(refusal.value, EmptyDataset)
+
+
+def test_the_python_client_takes_folders_and_data_in_memory(service, colours, tmp_path):
+    with zipfile.ZipFile(colours) as packed:
+        packed.extractall(tmp_path / "flowers")
+    values = {}
+    with Client(service.url) as client:
+        for name, data in (("zip", colours), ("folder", tmp_path / "flowers")):
+            ranking = client.recommend(data, scores=["logme"], top=2).wait()
+            assert len(ranking.ranking) == 2
+            values[name] = {line.checkpoint: line.scores["logme"].value for line in ranking.ranking}
+        assert ranking.dataset.name == "flowers.zip"
+        labels = np.repeat(["a", "b"], 30)
+        features = np.random.default_rng(0).normal(size=(60, 4)) + (labels == "b")[:, None]
+        of_arrays = client.recommend((features, labels)).wait()
+    assert values["folder"] == pytest.approx(values["zip"], abs=1e-6)
+    assert of_arrays.ranking[0].scores["logme"].value == pytest.approx(frontrunner.logme(features, labels))
+
+
+def test_the_asynchronous_client_does_the_same(service, colours):
+    async def ask():
+        async with AsyncClient(service.url) as client:
+            job = await client.recommend(colours, checkpoints=["local:resnet"])
+            heard = [event.type async for event in job.events()]
+            return heard, await job.wait(), job.status
+
+    heard, ranking, status = asyncio.run(ask())
+    assert (heard[0], heard[-1], status) == ("job.queued", "job.succeeded", "succeeded")
+    assert [line.checkpoint for line in ranking.ranking] == ["local:resnet"]
 
 
 def test_jobs_are_followed_and_told_what_to_do_from_the_command_line(service, colours):

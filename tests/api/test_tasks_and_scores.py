@@ -55,7 +55,7 @@ def test_comparisons_that_cannot_be_made_are_refused_at_once(client, colours, tm
 @pytest.mark.acceptance
 def test_posted_distances_are_those_of_the_library(tmp_path, hub, colours, other):
     with serving(tmp_path / "home", hub) as service, Client(service.url) as client:
-        found = client.compare([colours, other], TaskDistanceRequest(checkpoint="local:resnet"))
+        found = client.compare([colours, other], TaskDistanceRequest(checkpoint="local:resnet")).wait()
     settings = Settings(home=tmp_path / "mine", packages=False)
     expected = compare_datasets([colours, other], "local:resnet", hub=hub, settings=settings)
     for served, local in zip(found.distance, expected.distance, strict=True):

@@ -1,0 +1,329 @@
+"""`AsyncClient`: calls are awaited, and other work goes on meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, Unpack
+
+import httpx
+
+from frontrunner.bars import progress_bars
+from frontrunner.client import operations
+from frontrunner.client.connection import (
+    Call,
+    EventLines,
+    JobEvent,
+    Operation,
+    Patience,
+    job_heard,
+    refuse_problem,
+    settings_of,
+)
+from frontrunner.data import DatasetOptions
+from frontrunner.data.memory import DatasetLike, held_dataset
+from frontrunner.files import whole_file
+from frontrunner.progress import Progress
+from frontrunner.ranking import Ranking, RankingRequest, TaskDistanceMatrix, TaskDistanceRequest
+from frontrunner.ranking.local import Terms, requested
+from frontrunner.status import Status
+from frontrunner.terminal import Terminal
+from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
+
+Result = TypeVar("Result")
+# A week: a tuning of many checkpoints takes days.
+_LONGEST_S = 7 * 24 * 3600.0
+
+
+class AsyncJob(Generic[Result]):
+    """A job of the service, and what comes out of it.
+
+    Attributes:
+        id: its id.
+        status: as last seen.
+    """
+
+    def __init__(self, client: AsyncClient, body: dict[str, Any], read: Callable[[], Operation[Result]]) -> None:
+        self._client = client
+        self._read = read
+        self.id: str = body["id"]
+        self.status = Status(body["status"])
+
+    async def wait(
+        self,
+        *,
+        timeout_s: float = _LONGEST_S,
+        progress: Progress | None = None,
+        on_job: Callable[[dict[str, Any]], None] = lambda job: None,
+    ) -> Result:
+        """Wait for the result and return it; a restart of the service is sat out.
+
+        Args:
+            timeout_s: how long.
+            progress: hears how many steps are over; by default a bar where somebody is watching.
+            on_job: hears the job each time it has changed.
+
+        Raises:
+            ServiceProblem: there is no such job any more, or it has no result.
+            TimeoutError: the job did not end in time. It goes on; `wait` may be called again.
+        """
+        with progress_bars(Terminal(stderr=True), quiet=progress is not None) as bars:
+            tell = job_heard(bars if progress is None else progress)
+
+            def heard(job: dict[str, Any]) -> None:
+                self.status = Status(job["status"])
+                tell(job)
+                on_job(job)
+
+            await self._client.wait(self.id, on_job=heard, timeout_s=timeout_s)
+        return await self._client.run(self._read())
+
+    def events(self, *, after: int = 0) -> AsyncIterator[JobEvent]:
+        """What happens to it, from event `after` on, until it is over."""
+        return self._client.events(self.id, after=after)
+
+    async def cancel(self) -> None:
+        """Ask it to stop."""
+        self.status = Status((await self._client.cancel(self.id))["status"])
+
+
+class AsyncClient:
+    """Talks to a running service, for programs that await; otherwise as `Client`.
+
+    Requests that the service cannot answer now, or whose connection breaks, are sent again for a minute; what makes
+    something carries an idempotency key, so that it is made once.
+
+    Args:
+        url: where it is; else the environment's FRONTRUNNER_URL, else this machine, port 8000.
+        key: an API key, where the service has keys; else the environment's FRONTRUNNER_KEY.
+        timeout_s: longest wait for an answer.
+
+    Example:
+        >>> async with AsyncClient("http://127.0.0.1:8000") as client:  # doctest: +SKIP
+        ...     job = await client.recommend("flowers/", top=5)
+        ...     ranking = await job.wait()
+        ...     print(ranking.summary)
+    """
+
+    def __init__(self, url: str | None = None, *, key: str | None = None, timeout_s: float = 60.0) -> None:
+        self._http = httpx.AsyncClient(**settings_of(url, key, timeout_s))
+
+    async def recommend(
+        self,
+        dataset: DatasetLike,
+        request: RankingRequest | None = None,
+        *,
+        options: DatasetOptions | None = None,
+        top: int | None = None,
+        then: Mapping[str, Any] | None = None,
+        **terms: Unpack[Terms],
+    ) -> AsyncJob[Ranking]:
+        """Upload a dataset and have checkpoints ranked for it.
+
+        Args:
+            dataset: a file, a folder, or data in memory, as for `frontrunner.rank`.
+            request: which checkpoints, which scores, how many examples.
+            options: how to read the dataset where its layout leaves a choice.
+            top: keep so many lines of the ranking.
+            then: a tuning that follows on the ranking, as `then` in `POST /v1/recommendations`; the job's `next` names
+                it.
+            terms: the fields of `RankingRequest` by keyword.
+
+        Raises:
+            ServiceProblem: the service refused the dataset or the request. It is of the library's own type for the
+                code too, `errors.UnlabelledDataset` for instance.
+        """
+        asked = requested(request, terms)
+        with held_dataset(dataset) as path:
+            job = await self.run(operations.recommend(path, asked, options, then))
+        return AsyncJob(self, job, lambda: operations.read_ranking(job["id"], top))
+
+    async def upload(self, dataset: DatasetLike, options: DatasetOptions | None = None) -> str:
+        """Upload a dataset and return its id; the same data has the same id.
+
+        Raises:
+            ServiceProblem: the service refused it.
+        """
+        with held_dataset(dataset) as path:
+            identifier: str = (await self.run(operations.upload(path, options)))["id"]
+        return identifier
+
+    async def rank(
+        self, dataset: str, request: RankingRequest | None = None, **terms: Unpack[Terms]
+    ) -> AsyncJob[Ranking]:
+        """Have checkpoints ranked for a dataset of the service, by its id.
+
+        Raises:
+            ServiceProblem: the service refused the request.
+        """
+        job = await self.run(operations.rank(dataset, requested(request, terms)))
+        return AsyncJob(self, job, lambda: operations.read_ranking(job["id"]))
+
+    async def extend(self, ranking: str, checkpoints: Sequence[str] = ()) -> AsyncJob[Ranking]:
+        """Have further checkpoints ranked together with those of a finished ranking; all new ones by default.
+
+        Raises:
+            ServiceProblem: the service refused the request.
+        """
+        job = await self.run(operations.extend(ranking, checkpoints))
+        return AsyncJob(self, job, lambda: operations.read_ranking(job["id"]))
+
+    async def tune(
+        self, dataset: DatasetLike, request: TuningRequest, *, best_of: BestOfRanking | None = None
+    ) -> AsyncJob[Tuning]:
+        """Upload a dataset and have checkpoints tuned on it.
+
+        Args:
+            dataset: as for `recommend`.
+            request: the method, the checkpoints, the numbers.
+            best_of: take the checkpoints from this ranking instead.
+
+        Raises:
+            ServiceProblem: the service refused the dataset or the request.
+        """
+        job = await self.run(operations.tune(await self.upload(dataset), request, best_of))
+        return AsyncJob(self, job, lambda: operations.read_tuning(job["id"]))
+
+    async def compare(
+        self, datasets: Sequence[DatasetLike], request: TaskDistanceRequest
+    ) -> AsyncJob[TaskDistanceMatrix]:
+        """Upload datasets and have the distances between them measured, as one checkpoint sees them.
+
+        Raises:
+            ServiceProblem: the service refused a dataset or the request.
+        """
+        identifiers = [await self.upload(path) for path in datasets]
+        job = await self.run(operations.compare(identifiers, request))
+        return AsyncJob(self, job, lambda: operations.read_distances(job["id"]))
+
+    async def wait(
+        self,
+        job_id: str,
+        *,
+        on_job: Callable[[dict[str, Any]], None] = lambda job: None,
+        timeout_s: float = _LONGEST_S,
+    ) -> dict[str, Any]:
+        """Wait until a job is over; `on_job` hears it each time it has changed. A restart of the service is sat out.
+
+        Raises:
+            ServiceProblem: there is no such job.
+            TimeoutError: it did not end in `timeout_s`.
+        """
+        return await self.run(operations.wait(job_id, on_job, timeout_s))
+
+    async def events(self, job_id: str, *, after: int = 0) -> AsyncIterator[JobEvent]:
+        """What happens to a job, from event `after` on, until it is over."""
+        lines, asked = EventLines(), {"Last-Event-ID": str(after)}
+        async with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=asked, timeout=None) as answer:
+            if answer.is_error:
+                await answer.aread()
+                refuse_problem(answer)
+            async for line in answer.aiter_lines():
+                if (event := lines.read(line)) is not None:
+                    yield event
+
+    async def job(self, job_id: str) -> dict[str, Any]:
+        """Read a job."""
+        return await self.run(operations.resource("GET", f"/v1/jobs/{job_id}"))
+
+    async def jobs(self, **narrowed_by: Any) -> list[dict[str, Any]]:
+        """The newest jobs; `narrowed_by` as in `GET /v1/jobs`."""
+        return await self.run(operations.page("/v1/jobs", narrowed_by))
+
+    async def cancel(self, job_id: str) -> dict[str, Any]:
+        """Ask a job to stop."""
+        return await self.run(operations.resource("POST", f"/v1/jobs/{job_id}/cancel"))
+
+    async def retry(self, job_id: str) -> dict[str, Any]:
+        """Do again what did not succeed of a job."""
+        return await self.run(operations.resource("POST", f"/v1/jobs/{job_id}/retry"))
+
+    async def delete(self, job_id: str) -> None:
+        """Forget a job that is over."""
+        await self.run(operations.delete(f"/v1/jobs/{job_id}"))
+
+    async def ranking(self, ranking_id: str) -> Ranking:
+        """Read a ranking; partial while it runs."""
+        return await self.run(operations.read_ranking(ranking_id))
+
+    async def tuning(self, tuning_id: str) -> Tuning:
+        """Read a tuning; partial while it runs."""
+        return await self.run(operations.read_tuning(tuning_id))
+
+    async def datasets(self) -> list[dict[str, Any]]:
+        """Every dataset that was uploaded."""
+        return await self.run(operations.every_page("/v1/datasets", {}))
+
+    async def delete_dataset(self, dataset_id: str) -> None:
+        """Forget a dataset that no job uses, its bytes and its features."""
+        await self.run(operations.delete(f"/v1/datasets/{dataset_id}"))
+
+    async def checkpoints(self, **narrowed_by: Any) -> list[dict[str, Any]]:
+        """Every checkpoint on offer; `narrowed_by` as in `GET /v1/checkpoints`."""
+        return await self.run(operations.every_page("/v1/checkpoints", narrowed_by))
+
+    async def download(self, tuning_id: str, name: str, to: str | Path) -> Path:
+        """Fetch a file of a finished tuning, `model/model.safetensors` for instance; the place it was written to.
+
+        Args:
+            tuning_id: of the tuning.
+            name: as the tuning lists it.
+            to: a file, or a folder into which it is written under its own name.
+
+        Raises:
+            ServiceProblem: there is no such file.
+        """
+        place = Path(to) / Path(name).name if Path(to).is_dir() else Path(to)
+        async with self._http.stream("GET", f"/v1/tunings/{tuning_id}/files/{name}") as answer:
+            if answer.is_error:
+                await answer.aread()
+                refuse_problem(answer)
+            with whole_file(place) as file:
+                async for piece in answer.aiter_bytes():
+                    file.write(piece)
+        return place
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def run(self, operation: Operation[Result]) -> Result:
+        """Send what an operation asks for until it is over, and return what it found.
+
+        Raises:
+            ServiceProblem: an answer was a refusal.
+            httpx.TransportError: the service did not answer for a minute.
+        """
+        try:
+            call = next(operation)
+            while True:
+                call = operation.send(await self._answer(call))
+        except StopIteration as ended:
+            found: Result = ended.value
+            return found
+
+    async def _answer(self, call: Call) -> httpx.Response:
+        patience = Patience()
+        while True:
+            outcome: httpx.Response | httpx.TransportError
+            try:
+                with call.arguments() as arguments:
+                    outcome = await self._http.request(**arguments)
+            except httpx.TransportError as error:
+                outcome = error
+            pause = patience.pause_after(outcome)
+            if pause is None:
+                if isinstance(outcome, httpx.TransportError):
+                    raise outcome
+                return outcome
+            await asyncio.sleep(pause)

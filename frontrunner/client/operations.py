@@ -1,0 +1,141 @@
+"""What can be asked of the service: each operation yields calls, hears their answers, and returns what they say."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from frontrunner.client.connection import Call, Operation, creating, json_of, refuse_problem, without_none
+from frontrunner.client.problems import problem_of
+from frontrunner.data import DatasetOptions
+from frontrunner.ranking import Ranking, RankingRequest, TaskDistanceMatrix, TaskDistanceRequest, TaskDistances
+from frontrunner.status import TERMINAL
+from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
+
+# A request that waits is held this long by the service, and asked again: proxies cut longer silences.
+_HELD_S = 20
+
+
+def upload(dataset: Path, options: DatasetOptions | None) -> Operation[dict[str, Any]]:
+    """The dataset; the same data has the same id."""
+    fields = {} if options is None else options.model_dump(exclude_none=True)
+    return json_of((yield Call("POST", "/v1/datasets", {"data": fields}, dataset)))
+
+
+def recommend(
+    dataset: Path, request: RankingRequest, options: DatasetOptions | None, then: Mapping[str, Any] | None
+) -> Operation[dict[str, Any]]:
+    """The job that ranks an upload."""
+    asked = request.model_dump(mode="json", exclude_unset=True)
+    if then is not None:
+        asked["then"] = dict(then)
+    fields = {"options": json.dumps(asked)} | ({} if options is None else options.model_dump(exclude_none=True))
+    return json_of((yield creating("/v1/recommendations", upload=dataset, data=fields)))
+
+
+def rank(dataset: str, request: RankingRequest) -> Operation[dict[str, Any]]:
+    """The job that ranks a dataset of the service."""
+    body = {"dataset": dataset, **request.model_dump(mode="json", exclude_unset=True)}
+    return json_of((yield creating("/v1/rankings", json=body)))
+
+
+def extend(ranking: str, checkpoints: Sequence[str]) -> Operation[dict[str, Any]]:
+    """The job of a ranking with more checkpoints."""
+    body = {"checkpoints": list(checkpoints)} if checkpoints else {}
+    return json_of((yield creating(f"/v1/rankings/{ranking}/extend", json=body)))
+
+
+def tune(dataset: str, request: TuningRequest, best_of: BestOfRanking | None) -> Operation[dict[str, Any]]:
+    """The job that tunes on a dataset of the service."""
+    body = {"dataset": dataset, **request.model_dump(mode="json", exclude_unset=True)}
+    if best_of is not None:
+        body["teachers"] = best_of.model_dump()
+    return json_of((yield creating("/v1/tunings", json=body)))
+
+
+def compare(datasets: Sequence[str], request: TaskDistanceRequest) -> Operation[dict[str, Any]]:
+    """The job that measures the distances between datasets of the service."""
+    body = {"datasets": list(datasets), **request.model_dump(mode="json", exclude_unset=True)}
+    return json_of((yield creating("/v1/task-distances", json=body)))
+
+
+def wait(job: str, on_job: Callable[[dict[str, Any]], None], timeout_s: float) -> Operation[dict[str, Any]]:
+    """The job, once it is over; `on_job` hears it each time it has changed.
+
+    Raises:
+        TimeoutError: it did not end in `timeout_s`.
+    """
+    began, tag, status = time.monotonic(), "", "queued"
+    while True:
+        left = timeout_s - (time.monotonic() - began)
+        headers = {"Prefer": f"wait={max(1, min(_HELD_S, int(left)))}", "If-None-Match": tag}
+        answer = yield Call("GET", f"/v1/jobs/{job}", {"headers": headers})
+        if answer.status_code != httpx.codes.NOT_MODIFIED:
+            found = json_of(answer)
+            tag, status = answer.headers.get("ETag", ""), found["status"]
+            on_job(found)
+            if status in TERMINAL:
+                return found
+        if time.monotonic() - began > timeout_s:
+            raise TimeoutError(f"job {job} is still {status} after {timeout_s:g} s")
+
+
+def read_ranking(ranking: str, top: int | None = None) -> Operation[Ranking]:
+    """A ranking, or its first `top` lines; partial while it runs."""
+    found = Ranking.model_validate(json_of((yield Call("GET", f"/v1/rankings/{ranking}"))))
+    return found if top is None else found.model_copy(update={"ranking": found.ranking[:top]})
+
+
+def read_tuning(tuning: str) -> Operation[Tuning]:
+    """A tuning; partial while it runs."""
+    return Tuning.model_validate(json_of((yield Call("GET", f"/v1/tunings/{tuning}"))))
+
+
+def read_distances(job: str) -> Operation[TaskDistanceMatrix]:
+    """The distances that a job measured.
+
+    Raises:
+        ServiceProblem: the job did not succeed.
+    """
+    answer = yield Call("GET", f"/v1/task-distances/{job}")
+    found = TaskDistances.model_validate(json_of(answer))
+    if found.matrix is None:
+        failed = {"detail": f"the job is {found.status}"}
+        if found.failure is not None:
+            failed = {"detail": found.failure.reason, "code": found.failure.code}
+        raise problem_of(answer.status_code, failed)
+    return found.matrix
+
+
+def resource(method: str, path: str) -> Operation[dict[str, Any]]:
+    """What a path answers."""
+    return json_of((yield Call(method, path)))
+
+
+def delete(path: str) -> Operation[None]:
+    """Nothing, once what was there is gone."""
+    refuse_problem((yield Call("DELETE", path)))
+
+
+def page(path: str, narrowed_by: dict[str, Any]) -> Operation[list[dict[str, Any]]]:
+    """The items of the first page of a list."""
+    items: list[dict[str, Any]] = json_of((yield Call("GET", path, {"params": without_none(narrowed_by)})))["items"]
+    return items
+
+
+def every_page(path: str, narrowed_by: dict[str, Any]) -> Operation[list[dict[str, Any]]]:
+    """The items of all pages of a list."""
+    items: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        params = without_none({**narrowed_by, "cursor": cursor})
+        found = json_of((yield Call("GET", path, {"params": params})))
+        items += found["items"]
+        cursor = found["next"]
+        if cursor is None:
+            return items

@@ -1,0 +1,324 @@
+"""`Client`: calls return once the service has answered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, Unpack
+
+import httpx
+
+from frontrunner.bars import progress_bars
+from frontrunner.client import operations
+from frontrunner.client.connection import (
+    Call,
+    EventLines,
+    JobEvent,
+    Operation,
+    Patience,
+    job_heard,
+    refuse_problem,
+    settings_of,
+)
+from frontrunner.data import DatasetOptions
+from frontrunner.data.memory import DatasetLike, held_dataset
+from frontrunner.files import whole_file
+from frontrunner.progress import Progress
+from frontrunner.ranking import Ranking, RankingRequest, TaskDistanceMatrix, TaskDistanceRequest
+from frontrunner.ranking.local import Terms, requested
+from frontrunner.status import Status
+from frontrunner.terminal import Terminal
+from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
+
+Result = TypeVar("Result")
+# A week: a tuning of many checkpoints takes days.
+_LONGEST_S = 7 * 24 * 3600.0
+
+
+class Job(Generic[Result]):
+    """A job of the service, and what comes out of it.
+
+    Attributes:
+        id: its id.
+        status: as last seen.
+    """
+
+    def __init__(self, client: Client, body: dict[str, Any], read: Callable[[], Operation[Result]]) -> None:
+        self._client = client
+        self._read = read
+        self.id: str = body["id"]
+        self.status = Status(body["status"])
+
+    def wait(
+        self,
+        *,
+        timeout_s: float = _LONGEST_S,
+        progress: Progress | None = None,
+        on_job: Callable[[dict[str, Any]], None] = lambda job: None,
+    ) -> Result:
+        """Wait for the result and return it; a restart of the service is sat out.
+
+        Args:
+            timeout_s: how long.
+            progress: hears how many steps are over; by default a bar where somebody is watching.
+            on_job: hears the job each time it has changed.
+
+        Raises:
+            ServiceProblem: there is no such job any more, or it has no result.
+            TimeoutError: the job did not end in time. It goes on; `wait` may be called again.
+        """
+        with progress_bars(Terminal(stderr=True), quiet=progress is not None) as bars:
+            tell = job_heard(bars if progress is None else progress)
+
+            def heard(job: dict[str, Any]) -> None:
+                self.status = Status(job["status"])
+                tell(job)
+                on_job(job)
+
+            self._client.wait(self.id, on_job=heard, timeout_s=timeout_s)
+        return self._client.run(self._read())
+
+    def events(self, *, after: int = 0) -> Iterator[JobEvent]:
+        """What happens to it, from event `after` on, until it is over."""
+        return self._client.events(self.id, after=after)
+
+    def cancel(self) -> None:
+        """Ask it to stop."""
+        self.status = Status(self._client.cancel(self.id)["status"])
+
+
+class Client:
+    """Talks to a running service.
+
+    Requests that the service cannot answer now, or whose connection breaks, are sent again for a minute; what makes
+    something carries an idempotency key, so that it is made once.
+
+    Args:
+        url: where it is; else the environment's FRONTRUNNER_URL, else this machine, port 8000.
+        key: an API key, where the service has keys; else the environment's FRONTRUNNER_KEY.
+        timeout_s: longest wait for an answer.
+
+    Example:
+        >>> with Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
+        ...     ranking = client.recommend("flowers/", top=5).wait()
+        ...     print(ranking.summary)
+    """
+
+    def __init__(self, url: str | None = None, *, key: str | None = None, timeout_s: float = 60.0) -> None:
+        self._http = httpx.Client(**settings_of(url, key, timeout_s))
+
+    def recommend(
+        self,
+        dataset: DatasetLike,
+        request: RankingRequest | None = None,
+        *,
+        options: DatasetOptions | None = None,
+        top: int | None = None,
+        then: Mapping[str, Any] | None = None,
+        **terms: Unpack[Terms],
+    ) -> Job[Ranking]:
+        """Upload a dataset and have checkpoints ranked for it.
+
+        Args:
+            dataset: a file, a folder, or data in memory, as for `frontrunner.rank`.
+            request: which checkpoints, which scores, how many examples.
+            options: how to read the dataset where its layout leaves a choice.
+            top: keep so many lines of the ranking.
+            then: a tuning that follows on the ranking, as `then` in `POST /v1/recommendations`; the job's `next` names
+                it.
+            terms: the fields of `RankingRequest` by keyword.
+
+        Raises:
+            ServiceProblem: the service refused the dataset or the request. It is of the library's own type for the
+                code too, `errors.UnlabelledDataset` for instance.
+        """
+        asked = requested(request, terms)
+        with held_dataset(dataset) as path:
+            job = self.run(operations.recommend(path, asked, options, then))
+        return Job(self, job, lambda: operations.read_ranking(job["id"], top))
+
+    def upload(self, dataset: DatasetLike, options: DatasetOptions | None = None) -> str:
+        """Upload a dataset and return its id; the same data has the same id.
+
+        Raises:
+            ServiceProblem: the service refused it.
+        """
+        with held_dataset(dataset) as path:
+            identifier: str = self.run(operations.upload(path, options))["id"]
+        return identifier
+
+    def rank(self, dataset: str, request: RankingRequest | None = None, **terms: Unpack[Terms]) -> Job[Ranking]:
+        """Have checkpoints ranked for a dataset of the service, by its id.
+
+        Raises:
+            ServiceProblem: the service refused the request.
+        """
+        job = self.run(operations.rank(dataset, requested(request, terms)))
+        return Job(self, job, lambda: operations.read_ranking(job["id"]))
+
+    def extend(self, ranking: str, checkpoints: Sequence[str] = ()) -> Job[Ranking]:
+        """Have further checkpoints ranked together with those of a finished ranking; all new ones by default.
+
+        Raises:
+            ServiceProblem: the service refused the request.
+        """
+        job = self.run(operations.extend(ranking, checkpoints))
+        return Job(self, job, lambda: operations.read_ranking(job["id"]))
+
+    def tune(
+        self, dataset: DatasetLike, request: TuningRequest, *, best_of: BestOfRanking | None = None
+    ) -> Job[Tuning]:
+        """Upload a dataset and have checkpoints tuned on it.
+
+        Args:
+            dataset: as for `recommend`.
+            request: the method, the checkpoints, the numbers.
+            best_of: take the checkpoints from this ranking instead.
+
+        Raises:
+            ServiceProblem: the service refused the dataset or the request.
+        """
+        job = self.run(operations.tune(self.upload(dataset), request, best_of))
+        return Job(self, job, lambda: operations.read_tuning(job["id"]))
+
+    def compare(self, datasets: Sequence[DatasetLike], request: TaskDistanceRequest) -> Job[TaskDistanceMatrix]:
+        """Upload datasets and have the distances between them measured, as one checkpoint sees them.
+
+        Raises:
+            ServiceProblem: the service refused a dataset or the request.
+        """
+        identifiers = [self.upload(path) for path in datasets]
+        job = self.run(operations.compare(identifiers, request))
+        return Job(self, job, lambda: operations.read_distances(job["id"]))
+
+    def wait(
+        self,
+        job_id: str,
+        *,
+        on_job: Callable[[dict[str, Any]], None] = lambda job: None,
+        timeout_s: float = _LONGEST_S,
+    ) -> dict[str, Any]:
+        """Wait until a job is over; `on_job` hears it each time it has changed. A restart of the service is sat out.
+
+        Raises:
+            ServiceProblem: there is no such job.
+            TimeoutError: it did not end in `timeout_s`.
+        """
+        return self.run(operations.wait(job_id, on_job, timeout_s))
+
+    def events(self, job_id: str, *, after: int = 0) -> Iterator[JobEvent]:
+        """What happens to a job, from event `after` on, until it is over."""
+        lines, asked = EventLines(), {"Last-Event-ID": str(after)}
+        with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=asked, timeout=None) as answer:
+            if answer.is_error:
+                answer.read()
+                refuse_problem(answer)
+            for line in answer.iter_lines():
+                if (event := lines.read(line)) is not None:
+                    yield event
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """Read a job."""
+        return self.run(operations.resource("GET", f"/v1/jobs/{job_id}"))
+
+    def jobs(self, **narrowed_by: Any) -> list[dict[str, Any]]:
+        """The newest jobs; `narrowed_by` as in `GET /v1/jobs`."""
+        return self.run(operations.page("/v1/jobs", narrowed_by))
+
+    def cancel(self, job_id: str) -> dict[str, Any]:
+        """Ask a job to stop."""
+        return self.run(operations.resource("POST", f"/v1/jobs/{job_id}/cancel"))
+
+    def retry(self, job_id: str) -> dict[str, Any]:
+        """Do again what did not succeed of a job."""
+        return self.run(operations.resource("POST", f"/v1/jobs/{job_id}/retry"))
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job that is over."""
+        self.run(operations.delete(f"/v1/jobs/{job_id}"))
+
+    def ranking(self, ranking_id: str) -> Ranking:
+        """Read a ranking; partial while it runs."""
+        return self.run(operations.read_ranking(ranking_id))
+
+    def tuning(self, tuning_id: str) -> Tuning:
+        """Read a tuning; partial while it runs."""
+        return self.run(operations.read_tuning(tuning_id))
+
+    def datasets(self) -> list[dict[str, Any]]:
+        """Every dataset that was uploaded."""
+        return self.run(operations.every_page("/v1/datasets", {}))
+
+    def delete_dataset(self, dataset_id: str) -> None:
+        """Forget a dataset that no job uses, its bytes and its features."""
+        self.run(operations.delete(f"/v1/datasets/{dataset_id}"))
+
+    def checkpoints(self, **narrowed_by: Any) -> list[dict[str, Any]]:
+        """Every checkpoint on offer; `narrowed_by` as in `GET /v1/checkpoints`."""
+        return self.run(operations.every_page("/v1/checkpoints", narrowed_by))
+
+    def download(self, tuning_id: str, name: str, to: str | Path) -> Path:
+        """Fetch a file of a finished tuning, `model/model.safetensors` for instance; the place it was written to.
+
+        Args:
+            tuning_id: of the tuning.
+            name: as the tuning lists it.
+            to: a file, or a folder into which it is written under its own name.
+
+        Raises:
+            ServiceProblem: there is no such file.
+        """
+        place = Path(to) / Path(name).name if Path(to).is_dir() else Path(to)
+        with self._http.stream("GET", f"/v1/tunings/{tuning_id}/files/{name}") as answer:
+            if answer.is_error:
+                answer.read()
+                refuse_problem(answer)
+            with whole_file(place) as file:
+                for piece in answer.iter_bytes():
+                    file.write(piece)
+        return place
+
+    def close(self) -> None:
+        """Close connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def run(self, operation: Operation[Result]) -> Result:
+        """Send what an operation asks for until it is over, and return what it found.
+
+        Raises:
+            ServiceProblem: an answer was a refusal.
+            httpx.TransportError: the service did not answer for a minute.
+        """
+        try:
+            call = next(operation)
+            while True:
+                call = operation.send(self._answer(call))
+        except StopIteration as ended:
+            found: Result = ended.value
+            return found
+
+    def _answer(self, call: Call) -> httpx.Response:
+        patience = Patience()
+        while True:
+            outcome: httpx.Response | httpx.TransportError
+            try:
+                with call.arguments() as arguments:
+                    outcome = self._http.request(**arguments)
+            except httpx.TransportError as error:
+                outcome = error
+            pause = patience.pause_after(outcome)
+            if pause is None:
+                if isinstance(outcome, httpx.TransportError):
+                    raise outcome
+                return outcome
+            time.sleep(pause)
