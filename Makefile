@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Installed once per change of what is to be installed.
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format install mutants clean
+.PHONY: demo docs test lint format install mutants clean
 
 demo: install  ## rank three ImageNet checkpoints on scikit-learn's digits
 	$(BIN)/frontrunner demo
@@ -24,6 +24,9 @@ lint: install  ## style, types, arrows between the rooms
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: install  ## the documentation as a site, in build/docs; a warning is an error
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs build/docs
 
 mutants: install  ## mutations of the formulas that no test notices; OF=frontrunner/scores/lda.py SAMPLE=200 SEED=0 JOBS=2
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutants]'

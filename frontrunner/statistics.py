@@ -52,9 +52,9 @@ class FeatureStatistics:
         shifted_cross: (D, C) sum of x y' where y is the one-hot label or the real target.
         target_sum: (C,) sum of y; for classes, the class counts.
         target_square_sum: (C,) sum of y^2 per column; equals `target_sum` for classes.
-        norm_cross: (C,) sum of |x|^2 y; about the mean it gives the trace of each class's covariance (GBC).
-        norm_weighted_sum: (D,) sum of |x|^2 x.
-        norm_fourth_sum: (1,) sum of |x|^4; about the mean it gives the shrinkage of Ledoit and Wolf.
+        norm_cross: (C,) sum of x'x y; about the mean it gives the trace of each class's covariance (GBC).
+        norm_weighted_sum: (D,) sum of x'x x.
+        norm_fourth_sum: (1,) sum of (x'x)^2; about the mean it gives the shrinkage of Ledoit and Wolf.
         classes: the class label of each column in ascending order, or None for real targets.
         source_joint: (C_source, C) sum of p(z | x) over examples of each class, or None.
         source_counts: (C_source, C) counts of (argmax z, class), or None.

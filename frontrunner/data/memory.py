@@ -34,16 +34,13 @@ def held_dataset(data: DatasetLike) -> Iterator[Path]:
     """A path to the data: the one given, or a file that lasts as long as the block.
 
     Args:
-        data: one of
-            - a path;
-            - `(inputs, labels)`: inputs (n, D) numbers are features; (n, H, W) or (n, H, W, 3) of uint8, or a list of
-              PIL images, are images; a list of strings are texts. Labels (n,) of integers or strings are classes, of
-              floats real targets; (n, K) of 0 and 1 are several labels, of floats several targets (features only);
-            - a pandas or polars data frame, or a pyarrow table, read as a table of a file is;
-            - a `datasets.Dataset` or `DatasetDict`, whose splits are kept;
-            - a torch dataset of (input, label) with a length, or any sequence of such pairs: an input is a PIL image,
-              an array (H, W), (H, W, 3) or tensor (C, H, W) of uint8 or of floats from 0 to 1, a text, or a vector. Its
-              `classes`, where it has them, name the labels.
+        data: a path; or `(inputs, labels)`; or a pandas or polars data frame or a pyarrow table, read as a table of a
+            file is; or a `datasets.Dataset` or `DatasetDict`, whose splits are kept; or a torch dataset of (input,
+            label) with a length, or any sequence of such pairs, whose `classes` name the labels where it has them.
+
+    Inputs (n, D) of numbers are features; (n, H, W) or (n, H, W, 3) of uint8, PIL images, and tensors (C, H, W) of
+    uint8 or of floats from 0 to 1 are images; strings are texts. Labels (n,) of integers or strings are classes, of
+    floats real targets; (n, K) of 0 and 1 are several labels each, of floats several targets (of features only).
 
     Raises:
         UnreadableDataset: it is none of these, or inputs are of several kinds.
