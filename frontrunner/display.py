@@ -18,11 +18,11 @@ from frontrunner.ranking import Ranking, ScoreList, TaskDistanceMatrix
 from frontrunner.ranking.answer import is_share, may_equal_first
 from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.result import Outlook
-from frontrunner.ranking.stages import BudgetReport, StageReport
+from frontrunner.ranking.stages import BudgetReport, StageReport, VerificationReport
 from frontrunner.ranking_table import count, show_table
 from frontrunner.scores.score import EVERY_TASK
 from frontrunner.tables import Column, common_beginning, cut, print_table
-from frontrunner.tuning.result import TuningOutput
+from frontrunner.tuning.result import Interval, TuningOutput
 
 if TYPE_CHECKING:
     from frontrunner.evidence.own_hub import HubEvaluation
@@ -71,6 +71,8 @@ def show_ranking(ranking: Ranking, console: Console, columns: Sequence[str] = ()
             say(f"skipped {entry.checkpoint}: {entry.reason} [{entry.code}]", "yellow")
     if ranking.budget is not None:
         _show_budget(ranking.budget, console)
+    if ranking.verification is not None:
+        _show_verification(ranking, ranking.verification, console)
     say(ranking.summary, "bold")
     if ranking.outlook is not None:
         _show_outlook(ranking.outlook, console)
@@ -116,7 +118,11 @@ def _notes(ranking: Ranking) -> Iterator[str]:
 def stage_sentence(stage: StageReport) -> str:
     """A stage that is over, on one line: who is still in, and who left."""
     stayed = stage.entered - len(stage.left)
-    what = "shortlist" if stage.stage == "shortlist" else f"{stage.examples:,} examples each, {stage.seconds:.0f} s"
+    what = {
+        "shortlist": "shortlist",
+        "race": f"{stage.examples:,} examples each, {stage.seconds:.0f} s",
+        "verify": f"adapted for {stage.epochs} epochs on {stage.examples:,} examples, {stage.seconds:.0f} s",
+    }[stage.stage]
     said = f"{what}: {stayed} of {stage.entered} stay"
     shown = [f"{each.checkpoint} ({each.cause})" for each in stage.left[:_LEFT_SHOWN]]
     more = f" and {len(stage.left) - _LEFT_SHOWN} more" if len(stage.left) > _LEFT_SHOWN else ""
@@ -133,6 +139,26 @@ def _show_budget(spent: BudgetReport, console: Console) -> None:
     console.print(used + of_all, soft_wrap=True, highlight=False)
     if spent.more is not None:
         console.print(f"more budget: {spent.more}", soft_wrap=True, highlight=False)
+
+
+def _show_verification(ranking: Ranking, report: VerificationReport, console: Console) -> None:
+    """What was adapted, and what it reached beside what was predicted."""
+    for stage in report.stages:
+        console.print(stage_sentence(stage), soft_wrap=True, highlight=False, markup=False)
+    for line in ranking.ranking:
+        if (found := line.verified) is None:
+            continue
+        said = f"{line.checkpoint}: measured {_percents(found.measured)} of {found.held_out} held-out examples"
+        if line.prediction is not None:
+            said += f", predicted {line.prediction.accuracy:.0%}"
+        said += f", together {found.accuracy:.0%} ({found.low:.0%} to {found.high:.0%})"
+        console.print(f"{said}; the best with {line.probability_best or 0:.2f}", soft_wrap=True, highlight=False)
+    if report.reason is not None:
+        console.print(f"none was adapted: {report.reason}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _percents(found: Interval) -> str:
+    return f"{found.value:.0%} ({found.low:.0%} to {found.high:.0%})"
 
 
 def show_evaluation(found: HubEvaluation, console: Console) -> None:

@@ -6,6 +6,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+# Of a training split, where a request does not say: what a ranking reads, and what a tuning uses.
+DEFAULT_MAX_EXAMPLES = 5000
 # As long as the columns that keep them.
 MAX_NAME_LENGTH = 255
 # What a column of whole numbers holds.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -17,6 +18,27 @@ from models import DEFAULT_TENANT, HistoryRow, JobRow
 from models.upsert import batches, insert_into
 
 FROM_FILE, FROM_TUNING = "file", "tuning"
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What a checkpoint reached, on how many examples, and how.
+
+    Attributes:
+        accuracy: in [0, 1], on `split`.
+        examples: of the training split that were used, held-out ones too.
+        classes: of the dataset.
+        learning_rate: that was found.
+        split: `test` or `validation`.
+        diverged: whether training ended so.
+    """
+
+    accuracy: float
+    examples: int
+    classes: int
+    learning_rate: float
+    split: str
+    diverged: bool
 
 
 def import_results(session: Session, results: Iterable[PastResult]) -> int:
@@ -40,19 +62,33 @@ def record_tuning(session: Session, job_id: str, payload: TuningPayload, output:
 
     Models that are made of several checkpoints are no result of one of them and leave no row.
     """
-    student, request, metrics = payload.student, payload.request, output.metrics
+    metrics = output.metrics
+    reached = Reached(
+        accuracy=metrics.accuracy.value,
+        examples=output.train_examples + output.validation_examples,
+        classes=len(metrics.classes),
+        learning_rate=output.learning_rate,
+        split=metrics.split,
+        diverged=output.ended == "diverged",
+    )
+    record_adapted(session, job_id, payload, reached)
+
+
+def record_adapted(session: Session, job_id: str, payload: TuningPayload, reached: Reached) -> None:
+    """Write what the student of a tuning reached, a short one's too; arguments as of `record_tuning`."""
+    student, request = payload.student, payload.request
     if student is None:
         return
     result = PastResult(
         model=student.id,
         dataset=payload.dataset.name,
-        accuracy=metrics.accuracy.value,
-        protocol=_protocol(payload, output),
+        accuracy=reached.accuracy,
+        protocol=_protocol(payload, reached.split),
         family=family_of(student.architecture),
         parameters=student.parameters or None,
         input_size=student.input_size,
-        dataset_size=output.train_examples + output.validation_examples or None,
-        dataset_classes=len(metrics.classes),
+        dataset_size=reached.examples or None,
+        dataset_classes=reached.classes,
     )
     tenant = session.scalar(select(JobRow.tenant).where(JobRow.id == job_id)) or DEFAULT_TENANT
     row = result.model_dump() | {
@@ -62,8 +98,8 @@ def record_tuning(session: Session, job_id: str, payload: TuningPayload, output:
         "source": FROM_TUNING,
         "job_id": job_id,
         "dataset_digest": payload.dataset.digest,
-        "diverged": output.ended == "diverged",
-        "learning_rate": output.learning_rate,
+        "diverged": reached.diverged,
+        "learning_rate": reached.learning_rate,
         "seed": request.seed,
     }
     _insert(session, [row])
@@ -99,14 +135,14 @@ def find_results(
     return session.scalars(query.order_by(HistoryRow.added_at.desc(), HistoryRow.id).limit(limit + 1)).all()
 
 
-def _protocol(payload: TuningPayload, output: TuningOutput) -> str:
+def _protocol(payload: TuningPayload, split: str) -> str:
     """What has to be alike for results to be compared: learning rate and seed are each run's own."""
     request = payload.request
     parts = [request.method.name, f"epochs {request.epochs}", f"examples {request.max_examples}"]
     if request.image_size is not None:
         parts.append(f"image_size {request.image_size}")
-    if output.metrics.split != "test":
-        parts.append(f"measured on {output.metrics.split}")
+    if split != "test":
+        parts.append(f"measured on {split}")
     if payload.teachers and request.method.teachers_needed:
         parts.append("teachers " + " ".join(teacher.id for teacher in payload.teachers))
     return ", ".join(parts)[:500]

@@ -22,7 +22,7 @@ from frontrunner.extraction.reading import FeatureReader
 from frontrunner.hub import CheckpointDescription, HubAccess, describe_directory
 from frontrunner.hub.opening.checkpoint import Checkpoint
 from frontrunner.hub.opening.open import open_checkpoint
-from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES
+from frontrunner.limits import DEFAULT_MAX_EXAMPLES
 from frontrunner.settings import Settings
 
 # Architectures that the pack has none of, with random weights: they take as long as trained ones.

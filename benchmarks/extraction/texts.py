@@ -15,7 +15,7 @@ from frontrunner.extraction import SHARD_SIZE
 from frontrunner.extraction.reading import FeatureReader
 from frontrunner.hub import HubAccess
 from frontrunner.hub.opening.open import open_checkpoint
-from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES
+from frontrunner.limits import DEFAULT_MAX_EXAMPLES
 from frontrunner.settings import Settings
 
 PADDED_TO = 128

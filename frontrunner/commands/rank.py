@@ -71,6 +71,14 @@ def rank(
             "--budget", help="10m, 30% or 20000 images: checkpoints race for it, and only the best read everything."
         ),
     ] = None,
+    verify: Annotated[
+        str | None,
+        typer.Option(
+            "--verify",
+            help="Adapt at most N of those that may be the best for a short while, and measure them; or `off`. By "
+            "default 3 where a budget reaches for it, and none without a budget.",
+        ),
+    ] = None,
     extend: Annotated[
         Path | None,
         typer.Option(
@@ -116,6 +124,7 @@ def rank(
             max_examples=max_examples,
             seed=seed,
             budget=budget,
+            verify=_verified(verify),
             constraints=constraints(max_parameters, max_latency_ms, max_memory_mb, license),
         )
         options = dataset_options(task, label, input, text=text, image=image, split=split)
@@ -153,6 +162,14 @@ def demo(
         digits = write_digits(get_settings().home / "demo" / "digits.zip")
         request = RankingRequest(max_examples=max_examples)
         _print_ranking(_rank(digits, None, request, DatasetOptions(), json), json)
+
+
+def _verified(said: str | None) -> int | None:
+    if said is None or said == "off":
+        return None if said is None else 0
+    if not said.isdecimal():
+        raise typer.BadParameter(f"'{said}' is neither a number nor `off`", param_hint="--verify")
+    return int(said)
 
 
 def _extended(file: Path, dataset: Path, options: DatasetOptions, added: Sequence[str]) -> RankingRequest:

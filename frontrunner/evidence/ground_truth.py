@@ -19,7 +19,7 @@ from frontrunner.evidence.tables import Table
 from frontrunner.hub import CheckpointDescription, HubAccess
 from frontrunner.progress import SILENT, Progress
 from frontrunner.ranking.prediction import Adaptation
-from frontrunner.tuning.options import MethodOptions
+from frontrunner.tuning.options import MethodOptions, rates_of
 from frontrunner.tuning.request import TuningPayload, TuningRequest, tuning_payload
 
 if TYPE_CHECKING:
@@ -158,7 +158,6 @@ def measure_run(
         FrontrunnerError: the checkpoint cannot be adapted to the dataset this way.
     """
     from frontrunner.tuning.run import fit
-    from frontrunner.tuning.training.sweep import rates_of
 
     def train(rate: float) -> MeasuredRun:
         payload = payload_of(key, protocol, dataset, checkpoint, folder, rate)

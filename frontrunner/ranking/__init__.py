@@ -10,7 +10,7 @@ from frontrunner.ranking.local import (
     register_source,
     the_checkpoint,
 )
-from frontrunner.ranking.planner import Plan, assemble, plan, race_of
+from frontrunner.ranking.planner import Plan, Progressed, assemble, plan, progressed
 from frontrunner.ranking.request import (
     RankingPayload,
     RankingRequest,
@@ -19,7 +19,7 @@ from frontrunner.ranking.request import (
 )
 from frontrunner.ranking.result import RankedCheckpoint, Ranking
 from frontrunner.ranking.sources import SourceReference, SourceStore
-from frontrunner.ranking.stages import BudgetReport, Expectation, Race, Reading
+from frontrunner.ranking.stages import BudgetReport, Expectation, Race, Reading, Trial, VerificationReport
 from frontrunner.ranking.stages.expectations import expectations_of
 from frontrunner.ranking.step import run_step
 from frontrunner.ranking.task_distances import (
@@ -30,6 +30,7 @@ from frontrunner.ranking.task_distances import (
     compare_tasks,
     require_classification,
 )
+from frontrunner.ranking.verification import step_payload
 
 __all__ = [
     "DISCREPANCY",
@@ -39,6 +40,7 @@ __all__ = [
     "BudgetReport",
     "Expectation",
     "Plan",
+    "Progressed",
     "Race",
     "RankedCheckpoint",
     "Ranking",
@@ -53,6 +55,8 @@ __all__ = [
     "TaskDistancePayload",
     "TaskDistanceRequest",
     "TaskDistances",
+    "Trial",
+    "VerificationReport",
     "assemble",
     "compare_datasets",
     "compare_tasks",
@@ -61,7 +65,7 @@ __all__ = [
     "extension_of",
     "nothing_ranked_reason",
     "plan",
-    "race_of",
+    "progressed",
     "rank",
     "ranking_payload",
     "read_ranking",
@@ -69,5 +73,6 @@ __all__ = [
     "require_classification",
     "require_same_dataset",
     "run_step",
+    "step_payload",
     "the_checkpoint",
 ]

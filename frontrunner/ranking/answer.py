@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from frontrunner.data.dataset import Task
 from frontrunner.ranking.criteria import describe
 from frontrunner.ranking.prediction import PREDICTED_ACCURACY, Adaptation
-from frontrunner.ranking.result import RankedCheckpoint
-from frontrunner.ranking.stages.report import BudgetReport
+from frontrunner.ranking.result import RankedCheckpoint, Verified
+from frontrunner.ranking.stages.report import BudgetReport, VerificationReport
 
 PROBES = ("linear_probe", "ridge_probe")
 # With this probability the first one reaches more: such a line is called worse. Predictions' intervals are as sure.
@@ -57,6 +57,7 @@ def summary(
     planned: int,
     failed: int,
     spent: BudgetReport | None = None,
+    verification: VerificationReport | None = None,
 ) -> str:
     """The answer, a sentence for each thing that decides.
 
@@ -67,6 +68,7 @@ def summary(
         planned: how many checkpoints were to be read.
         failed: how many of them could not.
         spent: how a budget was, where there is one.
+        verification: how far it is, where there is one.
     """
     left = planned - failed - len(lines) if spent is None else len(spent.waiting)
     if not lines:
@@ -76,15 +78,27 @@ def summary(
     if (smaller := smaller_choice(lines)) is not None:
         share = best.parameters / smaller.parameters
         said.append(f"{smaller.checkpoint} is {_times(share)} smaller{_cost(best, smaller, task)}.")
-    if spent is not None and spent.pick is not None:
+    if best.verified is not None:
+        said.append(_tried(best.verified, best.probability_best))
+    elif spent is not None and spent.pick is not None:
         said.append(f"Without a budget it would be the first with probability {spent.probability_best:.2f}.")
     elif len(lines) > 1:
         said.append(_equals(lines[1:]))
     if len(lines) > 1 and best.parameters > max(line.parameters for line in lines[1:]):
         said.append("It is the largest too: size alone would have named it.")
+    if verification is not None and verification.waiting:
+        said.append(f"{len(verification.waiting)} are being adapted, to tell which is the best.")
     if left:
         said.append(f"{left} of {planned} are still to {'come' if spent is None else 'read more'}.")
     return " ".join(said)
+
+
+def _tried(found: Verified, probability_best: float | None) -> str:
+    first = "" if probability_best is None else f"; it is the best of all with probability {probability_best:.2f}"
+    return (
+        f"Adapted for {found.epochs} epochs it is right on {100 * found.measured.value:.0f} of 100 of the "
+        f"{found.held_out} examples that were held out{first}."
+    )
 
 
 def _worth(best: RankedCheckpoint, ordered_by: str, task: Task) -> str:

@@ -35,6 +35,7 @@ def extension_of(ranking: Ranking, added: Sequence[str] = ()) -> RankingRequest:
         baselines=terms.baselines,
         max_examples=terms.max_examples,
         seed=terms.seed,
+        verify=terms.verify,
         budget=None if ranking.budget is None else ranking.budget.budget,
     )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 
 from frontrunner.data import (
     Dataset,
@@ -37,18 +37,14 @@ from frontrunner.hub import (
     with_curated,
     with_named,
 )
+from frontrunner.limits import DEFAULT_MAX_EXAMPLES
 from frontrunner.progress import SILENT, Guarded, Planned, Progress, Stage
-from frontrunner.ranking.planner import assemble, plan, race_of
+from frontrunner.ranking.planner import Progressed, assemble, plan, progressed
 from frontrunner.ranking.prediction import Adaptation
-from frontrunner.ranking.request import (
-    DEFAULT_MAX_EXAMPLES,
-    RankingRequest,
-    StepOutput,
-    ranking_payload,
-)
+from frontrunner.ranking.request import RankingRequest, StepOutput, ranking_payload
 from frontrunner.ranking.result import Ranking
 from frontrunner.ranking.sources import SourceReference, SourceStore
-from frontrunner.ranking.stages import BudgetReport, Race, Reading, StageReport
+from frontrunner.ranking.stages import Reading, StageReport, Trial
 from frontrunner.ranking.stages.expectations import expectations_of
 from frontrunner.ranking.step import run_step
 from frontrunner.ranking.task_distances import (
@@ -57,14 +53,18 @@ from frontrunner.ranking.task_distances import (
     TaskDistanceRequest,
     compare_tasks,
 )
+from frontrunner.ranking.verification import step_payload
 from frontrunner.scores import Score, ScoreFunction, register
 from frontrunner.settings import Settings, get_settings
 from frontrunner.shard import fold
 from frontrunner.status import Status
 from frontrunner.store import Store, open_store, read_json, write_json
+from frontrunner.tuning.verification import VerificationOutput, forget, run_verification
 
 if TYPE_CHECKING:
     from frontrunner.evidence import History
+
+Outcome: TypeAlias = StepOutput | VerificationOutput | SkippedCheckpoint
 
 # Part of the name of a cached check: raise it whenever the report of the same bytes would differ.
 _REPORT_VERSION = 4
@@ -82,6 +82,7 @@ class Terms(TypedDict, total=False):
     max_examples: int
     seed: int
     budget: str | None
+    verify: int | None
 
 
 def rank(
@@ -186,33 +187,44 @@ def _rank(
     sources = SourceStore(store).find_all(checkpoint.digest for checkpoint in planned.checkpoints)
     described = {checkpoint.id: checkpoint for checkpoint in planned.checkpoints}
 
-    def read(name: str, examples: int) -> StepOutput | SkippedCheckpoint:
-        checkpoint = described[name]
-        payload = ranking_payload(request, reference, checkpoint, sources.get(checkpoint.digest), examples)
+    shared: set[Path] = set()  # of the examples of verifications
+
+    def do(step: Reading | Trial, listener: Guarded) -> StepOutput | VerificationOutput:
+        checkpoint = described[step.checkpoint]
+        if isinstance(step, Trial):
+            payload = step_payload(request, reference, checkpoint, step.epochs).below(settings.tunings)
+            shared.add(payload.folder)
+            return run_verification(payload, listener, access=access)
+        reading = ranking_payload(request, reference, checkpoint, sources.get(checkpoint.digest), step.examples)
+        outcome = run_step(reading, listener, dataset=opened, access=access, store=store)
+        if outcome.reading_cost is not None:
+            write_json(store, _cost_name(checkpoint), outcome.reading_cost.model_dump(mode="json"))
+        return outcome
+
+    def done(step: Reading | Trial) -> StepOutput | VerificationOutput | SkippedCheckpoint:
         listener = Guarded(progress)
         try:
-            outcome = run_step(payload, listener, dataset=opened, access=access, store=store)
-            if outcome.reading_cost is not None:
-                write_json(store, _cost_name(checkpoint), outcome.reading_cost.model_dump(mode="json"))
-            return outcome
+            return do(step, listener)
         except BaseException as error:
             if error is listener.raised or not is_failure(error):
                 raise
-            return SkippedCheckpoint.because(name, error)
+            return SkippedCheckpoint.because(step.checkpoint, error)
 
     expectations = expectations_of(planned.checkpoints, report, history) if request.budget is not None else {}
-    race = race_of(request, report, planned.checkpoints, expectations)
-    outcomes: dict[str, StepOutput | SkippedCheckpoint] = {}
-    spent = None
-    if race is not None:
-        outcomes, spent = _run_race(race, read, progress)
-    else:
-        for done, name in enumerate(described, start=1):
-            outcomes[name] = read(name, request.max_examples)
-            progress.advance(Stage.RANK, done, len(described), of=name)
-
+    reached = _run(lambda results: progressed(request, report, planned, expectations, results), done, progress)
+    for folder in shared:
+        forget(folder)
     identity = hashlib.sha256(f"{report.digest}\n{request.model_dump_json()}".encode()).hexdigest()[:24]
-    ranking = assemble(f"local_{identity}", Status.SUCCEEDED, request, report, planned, outcomes, spent)
+    ranking = assemble(
+        f"local_{identity}",
+        Status.SUCCEEDED,
+        request,
+        report,
+        planned,
+        reached.outcomes,
+        reached.spent,
+        reached.verified,
+    )
     if not ranking.ranking:
         raise NothingRanked(nothing_ranked_reason(ranking.skipped))
     return ranking
@@ -233,26 +245,29 @@ def _work_of(found: CheckpointDescription) -> float:
     return float(max(found.parameters, 1) * (found.input_size or 1) ** 2)
 
 
-def _run_race(
-    race: Race, read: Callable[[str, int], StepOutput | SkippedCheckpoint], progress: Progress
-) -> tuple[dict[str, StepOutput | SkippedCheckpoint], BudgetReport]:
-    """Read, a step at a time, until the race is over: what each checkpoint came to, and how the budget was spent."""
-    results: dict[Reading, StepOutput | SkippedCheckpoint] = {}
+def _run(
+    reached_with: Callable[[Mapping[Reading | Trial, Outcome]], Progressed],
+    do: Callable[[Reading | Trial], Outcome],
+    progress: Progress,
+) -> Progressed:
+    """Do a step at a time until a ranking is over; stages are told of as they end."""
+    results: dict[Reading | Trial, Outcome] = {}
     told: list[StageReport] = []
-    standing = race.standing(results)
     while True:
-        stages = standing.report.stages
-        ended = stages if not standing.next else stages[:-1]
-        for stage in ended[len(told) :]:
+        reached = reached_with(results)
+        stages = reached.stages
+        for stage in stages[len(told) :]:
+            if stage.waiting:
+                break
             progress.event(stage)
             told.append(stage)
-        if not standing.next:
-            return standing.outcomes, standing.report
-        reading = standing.next[0]
-        results[reading] = read(*reading)
-        done, in_round = stages[-1].entered - len(stages[-1].waiting) + 1, stages[-1].entered
-        progress.advance(Stage.RANK, done, in_round, of=reading.checkpoint)
-        standing = race.standing(results)
+        if not reached.next:
+            return reached
+        step = reached.next[0]
+        results[step] = do(step)
+        entered, waiting = (stages[-1].entered, len(stages[-1].waiting)) if stages else (0, 0)
+        total = entered or len(results) + len(reached.next) - 1
+        progress.advance(Stage.RANK, total - (waiting or len(reached.next)) + 1, total, of=step.checkpoint)
 
 
 def compare_datasets(

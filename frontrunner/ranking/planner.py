@@ -20,10 +20,20 @@ from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.criteria import describe, measured_names
 from frontrunner.ranking.prediction import model_for
 from frontrunner.ranking.request import RankingRequest, StepOutput
-from frontrunner.ranking.result import Provenance, RankedDataset, Ranking
-from frontrunner.ranking.stages import BudgetReport, Expectation, Race
+from frontrunner.ranking.result import Provenance, RankedCheckpoint, RankedDataset, Ranking
+from frontrunner.ranking.stages import (
+    BudgetReport,
+    Expectation,
+    Race,
+    Reading,
+    StageReport,
+    Trial,
+    VerificationStanding,
+)
 from frontrunner.ranking.standings import standings, with_predictions
+from frontrunner.ranking.verification import terms_of, verification_of, with_pick, with_verification
 from frontrunner.status import Status
+from frontrunner.tuning.verification import VerificationOutput
 
 _LIBRARIES = ("numpy", "pillow", "timm", "torch", "torchvision", "transformers")
 
@@ -89,7 +99,15 @@ def race_of(
         return None
     whole = min(request.max_examples, dataset.train_examples)
     classes = max(len(dataset.classes), 2)  # targets of a regression count as two
-    return Race(Budget.parse(request.budget), tuple(candidates), expectations, whole, classes, request.ordered_by)
+    return Race(
+        Budget.parse(request.budget),
+        tuple(candidates),
+        expectations,
+        whole,
+        classes,
+        request.ordered_by,
+        terms_of(request, dataset, candidates),
+    )
 
 
 def assemble(
@@ -100,6 +118,7 @@ def assemble(
     planned: Plan,
     outcomes: Mapping[str, StepOutput | SkippedCheckpoint],
     spent: BudgetReport | None = None,
+    verified: VerificationStanding | None = None,
 ) -> Ranking:
     """The ranking from the outcomes so far, by checkpoint id; complete once every planned step has one.
 
@@ -110,16 +129,12 @@ def assemble(
         planned: what is read and what is not.
         outcomes: of what was read.
         spent: how its budget was, where it has one.
+        verified: how far its verification is, where it comes to one.
     """
-    finished = [
-        (description, outcome)
-        for description in planned.checkpoints
-        if isinstance(outcome := outcomes.get(description.id), StepOutput)
-    ]
     failed = [outcome for outcome in outcomes.values() if isinstance(outcome, SkippedCheckpoint)]
-    lines = standings(finished, request)
-    if (model := model_for(dataset.modality, dataset.task, request.adaptation)) is not None:
-        lines = with_predictions(lines, model, dataset.train_examples)
+    lines = lines_of(request, dataset, planned, outcomes)
+    if verified is not None:
+        lines = with_verification(lines, verified)
     skipped = sorted([*planned.skipped, *failed], key=lambda entry: entry.checkpoint)
     return Ranking(
         id=ranking_id,
@@ -134,10 +149,90 @@ def assemble(
             planned=len(planned.checkpoints),
             failed=len(failed),
             spent=spent,
+            verification=None if verified is None else verified.report,
         ),
         provenance=_provenance(request, dataset),
         budget=spent,
+        verification=None if verified is None else verified.report,
     )
+
+
+def lines_of(
+    request: RankingRequest,
+    dataset: DatasetReport,
+    planned: Plan,
+    outcomes: Mapping[str, StepOutput | SkippedCheckpoint],
+) -> list[RankedCheckpoint]:
+    """The lines of a ranking from the outcomes so far, with predictions; arguments as for `assemble`."""
+    finished = [
+        (description, outcome)
+        for description in planned.checkpoints
+        if isinstance(outcome := outcomes.get(description.id), StepOutput)
+    ]
+    lines = standings(finished, request)
+    model = model_for(dataset.modality, dataset.task, request.adaptation)
+    return lines if model is None else with_predictions(lines, model, dataset.train_examples)
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """How far a ranking is in all its stages.
+
+    Attributes:
+        next: steps to do now, in any order; none once it is over.
+        outcomes: what each checkpoint's largest sample gave, or why its last step failed, by id.
+        spent: of its budget, where it has one.
+        verified: where it comes to a verification.
+    """
+
+    next: tuple[Reading | Trial, ...]
+    outcomes: Mapping[str, StepOutput | SkippedCheckpoint]
+    spent: BudgetReport | None
+    verified: VerificationStanding | None
+
+    @property
+    def stages(self) -> list[StageReport]:
+        """Of budget and verification, in their order."""
+        raced = [] if self.spent is None else self.spent.stages
+        return raced if self.verified is None else [*raced, *self.verified.report.stages]
+
+
+def progressed(
+    request: RankingRequest,
+    dataset: DatasetReport,
+    planned: Plan,
+    expectations: Mapping[str, Expectation],
+    results: Mapping[Reading | Trial, StepOutput | VerificationOutput | SkippedCheckpoint],
+) -> Progressed:
+    """How far a ranking is with these results, and what is to be done next: the whole of its planning.
+
+    Args:
+        request: what was asked for.
+        dataset: its check.
+        planned: what is read and what is not.
+        expectations: what is believed before any pass, for a budget.
+        results: of the steps that are over.
+    """
+    readings = {step: found for step, found in results.items() if isinstance(step, Reading)}
+    read = {step: found for step, found in readings.items() if not isinstance(found, VerificationOutput)}
+    trials = {step: found for step, found in results.items() if isinstance(step, Trial)}
+    tried = {step: found for step, found in trials.items() if not isinstance(found, StepOutput)}
+    race = race_of(request, dataset, planned.checkpoints, expectations)
+    prices = None
+    following: tuple[Reading, ...]
+    outcomes: Mapping[str, StepOutput | SkippedCheckpoint]
+    if race is None:
+        every = [Reading(found.id, request.max_examples) for found in planned.checkpoints]
+        following = tuple(reading for reading in every if reading not in read)
+        outcomes, spent = {step.checkpoint: found for step, found in read.items()}, None
+    else:
+        standing = race.standing(read)
+        following, outcomes, spent, prices = standing.next, standing.outcomes, standing.report, standing.prices
+    terms = terms_of(request, dataset, planned.checkpoints)
+    if following or terms is None:
+        return Progressed(following, outcomes, spent, None)
+    verified = verification_of(terms, lines_of(request, dataset, planned, outcomes), tried, prices)
+    return Progressed(verified.next, outcomes, with_pick(spent, verified, prices), verified)
 
 
 def _ranked_dataset(report: DatasetReport) -> RankedDataset:
@@ -166,6 +261,7 @@ def _provenance(request: RankingRequest, dataset: DatasetReport) -> Provenance:
         ordered_by=request.ordered_by,
         adaptation=request.adaptation,
         baselines=request.baselines,
+        verify=request.verify,
         split="train",
         sampling="stratified" if dataset.task == "classification" else "random",
         seed=request.seed,

@@ -12,14 +12,13 @@ from frontrunner.discrepancy import GapKind, NoiseModel, Reference, Space
 from frontrunner.errors import UnknownScore
 from frontrunner.extraction import Rows
 from frontrunner.hub import CheckpointDescription, Constraints, ReadingCost, ReadingProvenance
-from frontrunner.limits import Name
+from frontrunner.limits import DEFAULT_MAX_EXAMPLES, Name
 from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.criteria import LOGME, default_scores, describe
 from frontrunner.ranking.prediction import Adaptation
 from frontrunner.ranking.sources import SourceReference
 from frontrunner.scores import ScoreValue
 
-DEFAULT_MAX_EXAMPLES = 5000
 MAX_CHECKPOINTS = 1000
 MAX_SCORES = 100
 
@@ -66,6 +65,14 @@ class RankingRequest(BaseModel):
         max_length=40,
         description="What may be spent, and the checkpoints race for it: seconds of work (`10m`), a share of what "
         "reading every example with every checkpoint takes (`30%`), or a number of examples (`20000 images`).",
+    )
+
+    verify: int | None = Field(
+        default=None,
+        ge=0,
+        le=10,
+        description="At most so many of those that may be the best are adapted for a short while, and measured on "
+        "held-out training examples; 0 for none. By default 3 where a budget reaches for it, and none without one.",
     )
 
     @field_validator("budget")

@@ -11,9 +11,10 @@ from frontrunner.data.dataset import Modality, Task
 from frontrunner.hub import ReadingCost, ReadingProvenance, SkippedCheckpoint
 from frontrunner.ranking.prediction import Adaptation, Behind, Prediction
 from frontrunner.ranking.request import DiscrepancyOutput, Refusal
-from frontrunner.ranking.stages.report import BudgetReport
+from frontrunner.ranking.stages.report import BudgetReport, VerificationReport
 from frontrunner.scores import ScoreValue
 from frontrunner.status import JobResult
+from frontrunner.tuning.result import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +34,21 @@ class RankedDataset(BaseModel):
     unreadable: int = Field(description="Inputs left out because they cannot be read.")
     read_as: str = Field(default="", description="What was read as what, on one line.")
     warnings: list[str] = Field(default=[], description="What its check found suspicious, and what was left out.")
+
+
+class Verified(BaseModel):
+    """What a checkpoint reached when it was really adapted for a short while."""
+
+    measured: Interval = Field(
+        description="Share of the held-out examples that is right, with Wilson's interval at 95%."
+    )
+    accuracy: float = Field(description="What is believed of it: measured and predicted together, by their errors.")
+    low: float = Field(description="Lower end of a 90% interval about it: another run would end elsewhere too.")
+    high: float = Field(description="Upper end.")
+    held_out: int = Field(description="Examples of the training split that it was measured on, and not trained on.")
+    train_examples: int
+    epochs: int
+    learning_rate: float
 
 
 class RankedCheckpoint(BaseModel):
@@ -72,6 +88,11 @@ class RankedCheckpoint(BaseModel):
         description="How far it is predicted to stay behind the first line once both are adapted; left out of the "
         "first line, and where nothing is predicted.",
     )
+    verified: Verified | None = Field(
+        default=None,
+        exclude_if=lambda verified: verified is None,
+        description="What it reached when it was adapted for a short while, where it was one of the few.",
+    )
     discrepancy: DiscrepancyOutput | None = None
     intrinsic_dimension: float | None = Field(
         default=None, description="Of the cloud of features: coordinates that they really use nearby."
@@ -102,6 +123,7 @@ class Provenance(BaseModel):
     ordered_by: str
     adaptation: Adaptation = Field(default="full", description="For which accuracy is predicted.")
     baselines: bool = Field(default=True, description="Whether the baselines were asked for.")
+    verify: int | None = Field(default=None, description="As it was asked for.")
     split: Literal["train"]
     sampling: Literal["stratified", "random"]
     seed: int
@@ -147,6 +169,11 @@ class Ranking(JobResult):
         default=None,
         exclude_if=lambda budget: budget is None,
         description="How the budget was spent, where one was given: who left when and why, and who is to be taken.",
+    )
+    verification: VerificationReport | None = Field(
+        default=None,
+        exclude_if=lambda verification: verification is None,
+        description="How the few that may be the best were adapted for a short while, where that was asked for.",
     )
 
     @property

@@ -15,9 +15,8 @@ from frontrunner.discrepancy.tasks import BETA
 from frontrunner.errors import InvalidDataset
 from frontrunner.extraction import EXTRACTOR_VERSION, FeatureShards
 from frontrunner.hub import CheckpointDescription, HubAccess
-from frontrunner.limits import Name
+from frontrunner.limits import DEFAULT_MAX_EXAMPLES, Name
 from frontrunner.progress import SILENT, Part, Progress, Stage
-from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES
 from frontrunner.settings import get_settings
 from frontrunner.shard import fold
 from frontrunner.statistics import FeatureStatistics

@@ -270,6 +270,38 @@ NamedMethod: TypeAlias = Annotated[
     MethodOptions, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)
 ]
 
+# By what is read, where the method names none.
+OPTIMISERS: dict[str, Optimiser] = {"image": "sgd", "text": "adamw"}
+# Of the backbone; heads learn at ten times these. Half a decade apart: neighbours differ by less than seeds do.
+RATES: dict[Optimiser, tuple[float, ...]] = {
+    "sgd": (0.0003, 0.001, 0.003),
+    "adamw": (0.00003, 0.0001, 0.0003, 0.001),
+}
+# Of a rate's trial, at least: after a dozen, what learns slowly is still at chance at every rate, and the lowest looks
+# best.
+TRIAL_STEPS = 20
+
+
+def optimiser_of(method: _Options, modality: str) -> Optimiser:
+    """What a method is trained by: its own optimiser, or the usual one of what is read."""
+    return method.optimiser or OPTIMISERS[modality]
+
+
+def rates_of(method: _Options, modality: str) -> tuple[float, ...]:
+    """The rates that are tried for a method: its own, or the usual ones of its optimiser, ascending."""
+    return method.rates or RATES[optimiser_of(method, modality)]
+
+
+def trial_epochs(examples: int, batch_size: int) -> int:
+    """Epochs of one rate's trial: as few whole ones as make up `TRIAL_STEPS` steps.
+
+    Example:
+        >>> trial_epochs(340, 32)
+        2
+    """
+    return -(-TRIAL_STEPS // -(-examples // batch_size))
+
+
 # By name.
 METHODS: dict[str, type[_Options]] = {
     options.model_fields["name"].default: options for options in get_args(get_args(MethodOptions)[0])

@@ -20,8 +20,7 @@ from frontrunner.errors import (
     TuningError,
 )
 from frontrunner.hub import CheckpointDescription, Constraints
-from frontrunner.limits import Name
-from frontrunner.ranking.request import DEFAULT_MAX_EXAMPLES
+from frontrunner.limits import DEFAULT_MAX_EXAMPLES, Name
 from frontrunner.tuning.options import METHODS, FinetuneOptions, MethodOptions, NamedMethod
 
 # Part of a payload's identity: raise it whenever the same payload would train otherwise.

@@ -7,6 +7,7 @@ training's state. A second call goes on from there; the weights are those of a c
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import fmean
 
 import torch
@@ -21,15 +22,15 @@ from frontrunner.tuning.export.files import WEIGHTS_FILE, write_cards, write_mod
 from frontrunner.tuning.generalisation import bounds
 from frontrunner.tuning.measurement import measure
 from frontrunner.tuning.methods import build
-from frontrunner.tuning.options import MethodOptions
+from frontrunner.tuning.options import MethodOptions, optimiser_of, rates_of
 from frontrunner.tuning.request import TuningPayload
 from frontrunner.tuning.result import GeneralisationOutput, Metrics, TuningOutput
 from frontrunner.tuning.training.budget import affordable_epochs
-from frontrunner.tuning.training.loop import Schedule, TrainingData, answers, optimiser_of, train
+from frontrunner.tuning.training.loop import Schedule, TrainingData, answers, train
 from frontrunner.tuning.training.memory import SMALLEST, micro_batch
 from frontrunner.tuning.training.method import Batch, Method
 from frontrunner.tuning.training.state import Reached, StateFolder
-from frontrunner.tuning.training.sweep import best_rate, rates_of, sweep, trial
+from frontrunner.tuning.training.sweep import best_rate, sweep, trial
 
 OUTPUT_FILE = "output.json"
 _ENDINGS = {
@@ -87,13 +88,26 @@ def run_tuning(payload: TuningPayload, progress: Progress = SILENT, *, access: H
     return output
 
 
-def fit(payload: TuningPayload, progress: Progress = SILENT, *, access: HubAccess | None = None) -> Fitted:
+def fit(
+    payload: TuningPayload,
+    progress: Progress = SILENT,
+    *,
+    access: HubAccess | None = None,
+    pause_after: int | None = None,
+    shared: Path | None = None,
+) -> Fitted:
     """Train as `payload` says, without the report and the export; arguments and errors as for `run_tuning`.
 
     Of a payload that was finished before, it gives the trained method back and trains nothing: the way to open what is
     no plain model, such as the result of `zoo_tuning`.
+
+    Args:
+        payload, progress, access: as for `run_tuning`.
+        pause_after: epochs after which to leave off; called again with more, it goes on.
+        shared: where decoded examples lie that other tunings train on too; then none are kept to report on but those
+            of the validation split.
     """
-    prepared = prepare(payload, progress)
+    prepared = prepare(payload, progress, shared)
     data, n = prepared.data, len(prepared.data.train)
     context = _context(payload, prepared, access or HubAccess.of(get_settings()), progress)
     method = build(context)
@@ -111,6 +125,7 @@ def fit(payload: TuningPayload, progress: Progress = SILENT, *, access: HubAcces
         found = sweep(method, data, short, folder, Part(progress, Stage.TRAIN, before=0, total=total), rates=rates)
         schedule = replace(schedule, learning_rate=best_rate(found))
     part = Part(progress, Stage.TRAIN, before=swept, total=total)
+    schedule = replace(schedule, pause_after=pause_after)
     reached = train(method, data, schedule, folder.state("state.pt"), part)
     # Fewer than were announced where training has ended before its last epoch.
     done = swept + reached.epoch * n + int(reached.totals.get("examples", 0))

@@ -13,8 +13,10 @@ from frontrunner.ranking import Plan, RankingRequest, expectations_of
 from frontrunner.settings import Settings
 from frontrunner.status import Status
 from frontrunner.store import FolderStore
+from frontrunner.tuning.result import Interval
+from frontrunner.tuning.verification import VerificationOutput
 from jobs import lifecycle
-from jobs.history import import_results, prevailing_history
+from jobs.history import import_results, past_results, prevailing_history
 from jobs.kinds.ranking import ranking_job
 from jobs.lifecycle import Terms
 from tests.jobs.rows import REPORT, apply, claim, description, job_row, new_job, output, result_of, steps_of
@@ -124,3 +126,41 @@ def test_a_shortlist_rests_on_the_results_of_the_prevailing_protocol(database):
     assert history is not None
     found = expectations_of([description(name) for name in "abc"], REPORT, history)
     assert found["local:a"].mean < found["local:b"].mean < found["local:c"].mean
+
+
+def adapted(accuracy: float, epochs: int = 6) -> str:
+    """What a step says that has adapted a checkpoint."""
+    return VerificationOutput(
+        accuracy=Interval(value=accuracy, low=0.0, high=1.0), log_loss=1.0, held_out=50, train_examples=50, classes=2,
+        epochs=epochs, learning_rate=0.001, ended="completed" if epochs == 6 else None, seconds=1.0,
+    ).model_dump_json()  # fmt: skip
+
+
+def test_after_the_readings_the_first_few_are_adapted_in_steps_of_their_own(database):
+    new_job(database)
+    plan = Plan(checkpoints=tuple(description(name) for name in "abc"), skipped=())
+    reference = DatasetReference.of(Path("/data"), REPORT, DatasetOptions())
+    settings, store = Settings(home=Path("/home")), FolderStore(Path("/home"))
+    asked = ranking_job(RankingRequest(verify=3), reference, plan, settings, store)
+    with database.write_transaction() as session:
+        job = lifecycle.submit(session, asked, Terms(max_attempts=2)).job.id
+    reached = {"local:a": 0.9, "local:b": 0.7, "local:c": 0.8}
+    while (claimed := claim(database)) is not None:
+        checkpoint, _, epochs = claimed.name.partition("@")
+        said = adapted(reached[checkpoint], int(epochs[0])) if epochs else answer(f"{checkpoint}@100")
+        assert apply(database, lifecycle.succeed_step, claimed, said)
+    names = [step.name for step in steps_of(database, job)]
+    assert names[:3] == ["local:a", "local:b", "local:c"]
+    assert sorted(names[3:6]) == ["local:a@2epochs", "local:b@2epochs", "local:c@2epochs"]
+    assert names[6:] == ["local:a@6epochs", "local:c@6epochs"]
+    ranking = result_of(database, job)
+    assert ranking["status"] == Status.SUCCEEDED
+    # By LogME b was the first; it left after two epochs.
+    assert [line["checkpoint"] for line in ranking["ranking"]] == ["local:a", "local:c", "local:b"]
+    assert ranking["verification"]["pick"] == "local:a"
+    assert [stage["epochs"] for stage in ranking["verification"]["stages"]] == [2, 6]
+    assert [each["checkpoint"] for each in ranking["verification"]["stages"][0]["left"]] == ["local:b"]
+    with database.read_transaction() as session:
+        known = {result.model: result for result in past_results(session)}
+    assert {name: result.accuracy for name, result in known.items()} == {"local:a": 0.9, "local:c": 0.8}
+    assert known["local:a"].protocol == "finetune, epochs 6, examples 640, measured on validation"

@@ -8,11 +8,10 @@ import pytest
 import torch
 
 from frontrunner.tuning.methods import build
-from frontrunner.tuning.options import FinetuneOptions, LinearProbeOptions
-from frontrunner.tuning.training.loop import OPTIMISERS, TrainingData, train
+from frontrunner.tuning.options import OPTIMISERS, RATES, FinetuneOptions, LinearProbeOptions
+from frontrunner.tuning.training.loop import TrainingData, train
 from frontrunner.tuning.training.method import Method, Outcome, RateGroup
 from frontrunner.tuning.training.state import StateFile
-from frontrunner.tuning.training.sweep import RATES
 from tests.tuning.builders import Linear, coloured_images, context, schedule
 
 STEPS = 6  # of three epochs of 16 images in batches of 8

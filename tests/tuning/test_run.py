@@ -20,8 +20,9 @@ from frontrunner.ranking import RankingRequest, rank
 from frontrunner.settings import Settings
 from frontrunner.tuning import METHODS, TuningOutput
 from frontrunner.tuning.examples.images import decode_images
+from frontrunner.tuning.options import RATES
 from frontrunner.tuning.run import fit, run_tuning
-from frontrunner.tuning.training.sweep import RATES, best_rate, trial
+from frontrunner.tuning.training.sweep import best_rate, trial
 from tests.conftest import encode, write_zip
 from tests.tuning.builders import (
     Recorded,

@@ -1,7 +1,23 @@
-"""A ranking in stages, for a budget: a shortlist, a race over growing samples, and what came of it."""
+"""A ranking in stages: a shortlist, a race over growing samples, short adaptations, and what came of them."""
 
 from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.stages.race import Expectation, Race, Reading, Standing
-from frontrunner.ranking.stages.report import BudgetReport, Departure, StageReport
+from frontrunner.ranking.stages.report import BudgetReport, Departure, StageReport, VerificationReport
+from frontrunner.ranking.stages.verification import Leader, Terms, Trial, VerificationStanding, verify
 
-__all__ = ["Budget", "BudgetReport", "Departure", "Expectation", "Race", "Reading", "StageReport", "Standing"]
+__all__ = [
+    "Budget",
+    "BudgetReport",
+    "Departure",
+    "Expectation",
+    "Leader",
+    "Race",
+    "Reading",
+    "StageReport",
+    "Standing",
+    "Terms",
+    "Trial",
+    "VerificationReport",
+    "VerificationStanding",
+    "verify",
+]

@@ -11,6 +11,7 @@ from scipy.optimize import nnls
 from frontrunner.hub import CheckpointDescription
 from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.request import StepOutput
+from frontrunner.tuning.verification import VerificationOutput
 
 # A forward pass on one thread, where nobody has measured it: weights times the positions that each is used at. Over the
 # pack's thirteen convolutional networks, log latency follows its log with a correlation of 0.97.
@@ -20,6 +21,8 @@ _PIXELS_A_POSITION = 16**2
 _TOKENS = 32
 # Precomputed features are copied.
 _FEATURES_MS = 0.001
+# A pass of training over one of reading, until some training was timed: reading uses what is fastest on a machine.
+_TRAINING_PACE = 2.0
 # Opening a checkpoint, and the scores of a small sample, where nothing was measured yet.
 _OPENING_S = 1.0
 
@@ -38,11 +41,12 @@ class Prices:
     Attributes:
         limit: the budget, in its unit.
         spent: of it, so far.
+        reserved: of it, for adapting those who are left at the end.
     """
 
     def __init__(self, budget: Budget, candidates: Sequence[CheckpointDescription], whole: int) -> None:
         self.budget = budget
-        self.spent = 0.0
+        self.spent = self.reserved = 0.0
         self.limit = budget.amount
         self._ms = milliseconds(candidates)
         self._whole = whole
@@ -50,11 +54,12 @@ class Prices:
         self._known: dict[str, float] = {}
         self._observed: list[tuple[float, float]] = []
         self._slower, self._opening_s, self._pace = 1.0, _OPENING_S, 1.0
+        self._trained: list[float] = []
 
     @property
     def left(self) -> float:
-        """Of the budget."""
-        return max(0.0, self.limit - self.spent)
+        """Of the budget, what is reserved not counted."""
+        return max(0.0, self.limit - self.spent - self.reserved)
 
     @property
     def is_measured(self) -> bool:
@@ -87,6 +92,25 @@ class Prices:
                 ms = self._known.get(checkpoint, self._ms[checkpoint])
                 self._observed.append((ms * output.forward_examples / 1000, output.seconds))
             self._fit()
+
+    def training(self, checkpoint: str, passes: int) -> float:
+        """Expected of adapting a checkpoint, from the forward passes that it comes to."""
+        if self.budget.unit != "seconds":
+            return self.expected(checkpoint, passes)
+        ms = self._known.get(checkpoint, self._ms[checkpoint] * self._slower)
+        pace = float(np.median(self._trained)) if self._trained else _TRAINING_PACE
+        return self._opening_s + pace * ms * passes / 1000
+
+    def charge_training(self, checkpoint: str, passes: int, output: VerificationOutput | None) -> float:
+        """Charge having adapted a checkpoint; None for a step that failed. Returns what was charged."""
+        before = self.spent
+        if self.budget.unit != "seconds":
+            self.spent += self.expected(checkpoint, passes)
+        elif output is not None:
+            self.spent += output.seconds
+            ms = self._known.get(checkpoint, self._ms[checkpoint] * self._slower)
+            self._trained.append(1000 * output.seconds / (ms * passes))
+        return self.spent - before
 
     def _fit(self) -> None:
         """How much slower passes are than expected, what a step takes beside them, and what they take in it."""

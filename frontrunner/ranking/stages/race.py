@@ -20,6 +20,8 @@ from frontrunner.ranking.request import StepOutput
 from frontrunner.ranking.stages.chances import Chances, inflation, probabilities_first
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.stages.report import BudgetReport, Departure, StageReport
+from frontrunner.ranking.stages.verification import Terms
+from frontrunner.tuning.verification import EPOCHS
 
 # The first round: as many as everybody can read for the first round's share of the budget, within these limits.
 MOST_FIRST, LEAST_FIRST = 128, 16
@@ -33,6 +35,8 @@ LEAST_GROWTH = 1.25
 ROUND_SHARE = 0.5
 # At each stage those leave that together would have been first in at most so many rankings.
 NEGLECTED = 0.01
+# Of the budget, at most, for adapting those who are left.
+VERIFIED_SHARE = 0.5
 # Steps at a time until something is measured, where seconds count.
 _UNMEASURED_STEPS = 4
 
@@ -61,11 +65,13 @@ class Standing:
         next: steps to do now, in any order; none once the race is over.
         outcomes: what each checkpoint's largest sample gave, or why its last step failed, by id.
         report: everything else.
+        prices: what was charged, and what is left.
     """
 
     next: tuple[Reading, ...]
     outcomes: dict[str, StepOutput | SkippedCheckpoint]
     report: BudgetReport
+    prices: Prices
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ class Race:
         whole: examples that a full ranking would read with each.
         classes: of the dataset.
         ordered_by: the score that decides.
+        verification: of those who are left, where the budget is to pay for one too.
     """
 
     budget: Budget
@@ -87,6 +94,7 @@ class Race:
     whole: int
     classes: int
     ordered_by: str
+    verification: Terms | None = None
 
     def standing(self, results: Mapping[Reading, StepOutput | SkippedCheckpoint]) -> Standing:
         """How far the race is with these results."""
@@ -122,6 +130,9 @@ class _Run:
         self._kept = 1.0
         self._values: dict[str, float] = {}
         self._more: str | None = None
+        # The race decides who comes this far; among them adapting decides.
+        self._fewest = 1
+        self._set_aside()
 
     def run(self) -> Standing:
         sizes = sizes_of(self._race.whole, self._first_size())
@@ -133,17 +144,29 @@ class _Run:
                 most = len(waiting) if self._prices.is_measured else _UNMEASURED_STEPS
                 return self._standing(tuple(Reading(name, size) for name in waiting[:most]))
             larger = [other for other in larger if other > size]
-            following = self._part(size, larger) if larger and len(self._inside) > 1 else None
+            following = self._part(size, larger) if larger and len(self._inside) > self._fewest else None
             if following is None:
                 return self._standing(())
             before, size = size, following
+
+    def _set_aside(self) -> None:
+        """Reserve what adapting as many as were asked for may take, if two can be adapted for half of the budget."""
+        terms = self._race.verification
+        if terms is None or terms.unsuited is not None:
+            return
+        names = [name for name in self._inside if name in terms.tunable]
+        prices = sorted(self._prices.training(name, terms.passes(0, EPOCHS)) for name in names)
+        most = VERIFIED_SHARE * self._prices.limit
+        fits = len(prices) > 1 and sum(prices[:2]) <= most
+        self._prices.reserved = min(most, sum(prices[-terms.most :])) if fits else 0.0
+        self._fewest = terms.most if fits else 1
 
     def _first_size(self) -> int:
         size = MOST_FIRST
         while size < _FIRST_PER_CLASS * self._race.classes:
             size *= 2
         while size > LEAST_FIRST:
-            if sum(self._prices.expected(name, size) for name in self._inside) <= ROUND_SHARE * self._prices.limit:
+            if sum(self._prices.expected(name, size) for name in self._inside) <= ROUND_SHARE * self._prices.left:
                 break
             size //= 2
         return size
@@ -156,7 +179,7 @@ class _Run:
         informed = bool(self._race.expectations)  # equal chances of nobody's knowing are no reason to leave
         left = self._improbable(order, chances, "by what is known of it without reading") if informed else []
         order = order[: len(order) - len(left)]
-        allowance = self._prices.limit * (ROUND_SHARE if size < self._race.whole else 1.0)
+        allowance = self._prices.left * (ROUND_SHARE if size < self._race.whole else 1.0)
         affordable = _prefix([price[name] for name in order], allowance)
         kept, beyond = order[: max(affordable, 1)], order[max(affordable, 1) :]
         left += [self._unaffordable(name, chances[name], size) for name in beyond]
@@ -234,15 +257,16 @@ class _Run:
         stay = self._inside[: len(self._inside) - len(left)]
         prices = [self._prices.expected(name, larger[0] - size) for name in stay]
         affordable = _prefix(prices, self._prices.left * (ROUND_SHARE if len(larger) > 1 else 1.0))
-        if affordable < 2:
+        fewest = max(self._fewest, 2)
+        if affordable < fewest:
             affordable = _prefix(prices, self._prices.left)
         following: int | None = larger[0]
-        if len(stay) > 1 and affordable < 2:
-            affordable, following = 2, self._reached(size, larger[0], sum(prices[:2]))
-        if len(stay) > 1 and following is not None:
+        if len(stay) > 1 and affordable < fewest:
+            affordable, following = fewest, self._reached(size, larger[0], sum(prices[:fewest]))
+        if len(stay) > self._fewest and following is not None:
             left += [self._unaffordable(name, self._chances[name], following) for name in stay[affordable:]]
             stay = stay[:affordable]
-        elif len(stay) > 1:
+        elif len(stay) > self._fewest:
             wanted = self._race.budget.said(sum(prices))
             self._more = f"reading {larger[0]:,} examples with the {len(stay)} that are still in takes {wanted} more"
         # What the leader's chances are among those who stay is known from here on; what left is lost.
@@ -251,7 +275,8 @@ class _Run:
         self._chances = {name: self._chances[name] / (1 - lost) for name in stay}
         self._inside = stay
         self._stages[-1] = self._stages[-1].model_copy(update={"left": [*self._stages[-1].left, *left]})
-        return following if len(stay) > 1 else None
+        self._set_aside()
+        return following if len(stay) > self._fewest else None
 
     def _reached(self, size: int, following: int, price: float) -> int | None:
         """The sample below the next one for which the budget reaches; None where it adds next to nothing."""
@@ -262,7 +287,7 @@ class _Run:
         """The last of an order, as long as it is improbable that any of them would be the first."""
         left: list[Departure] = []
         total = 0.0
-        for name in reversed(order[1:]):
+        for name in reversed(order[self._fewest :]):
             total += chances[name]
             if total > NEGLECTED:
                 break
@@ -289,7 +314,9 @@ class _Run:
             probability_best=0.0 if pick is None else self._kept * self._chances[pick],
             more=None if following else self._more,
         )
-        return Standing(following, self._outcomes, report)
+        if not following:
+            prices.reserved = 0.0
+        return Standing(following, self._outcomes, report, prices)
 
 
 def _chances_before(expectations: Mapping[str, Expectation], names: Sequence[str]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from frontrunner.progress import Event
 
-StageName: TypeAlias = Literal["shortlist", "race"]
+StageName: TypeAlias = Literal["shortlist", "race", "verify"]
 Cause: TypeAlias = Literal["improbable", "unaffordable", "failed"]
 
 
@@ -29,18 +29,39 @@ class Departure(BaseModel):
 
 
 class StageReport(Event):
-    """One stage: the shortlist, or a round of the race."""
+    """One stage: the shortlist, a round of the race, or some epochs of a verification."""
 
     type: ClassVar[str] = "stage"
 
     stage: StageName
-    examples: int = Field(description="That every checkpoint has read by its end; 0 in the shortlist.")
+    examples: int = Field(
+        description="That every checkpoint has read by its end, or was trained on; 0 in the shortlist."
+    )
+    epochs: int = Field(default=0, description="That are over by its end where checkpoints were adapted.")
     entered: int = Field(description="Checkpoints that were in when it began.")
     waiting: list[str] = Field(description="Those that are still to be read in it.")
     left: list[Departure] = Field(description="Those that left at its end.")
     spent: float = Field(description="What it cost, in the budget's unit.")
     seconds: float = Field(description="Work of all workers.")
     forward_examples: int = Field(description="Examples that went through checkpoints; cached ones did not.")
+
+
+class VerificationReport(BaseModel):
+    """How the few that could be the best were really adapted for a short while; what was measured is in their lines."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stages: list[StageReport]
+    pick: str | None = Field(description="The one to take; None where none was verified, or not yet.")
+    probability_best: float | None = Field(
+        description="That the pick is the best of the ranking once adapted, by what was predicted and measured."
+    )
+    reason: str | None = Field(description="Why none was verified; None otherwise.")
+
+    @property
+    def waiting(self) -> list[str]:
+        """Checkpoints that are to be adapted."""
+        return self.stages[-1].waiting if self.stages else []
 
 
 class BudgetReport(BaseModel):
@@ -61,7 +82,7 @@ class BudgetReport(BaseModel):
     pick: str | None = Field(description="The one to take; None while nothing is known.")
     probability_best: float = Field(
         description="That the pick would be first in a ranking without a budget: that the first one was not dropped, "
-        "and is this one."
+        "and is this one. Of a pick that was verified, `verification` says what it is worth."
     )
     more: str | None = Field(description="What more budget would buy; None where it would change nothing.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -37,8 +38,13 @@ class Prepared:
     classes: tuple[str, ...]
 
 
-def prepare(payload: TuningPayload, progress: Progress = SILENT) -> Prepared:
-    """Open and decode what a payload names; images that are decoded stay in its folder.
+def prepare(payload: TuningPayload, progress: Progress = SILENT, shared: Path | None = None) -> Prepared:
+    """Open and decode what a payload names; images that are decoded stay in its folder, or in a shared one.
+
+    Args:
+        payload: the tuning.
+        progress: hears of images that are decoded.
+        shared: a folder of tunings of the same examples; they report on the validation split.
 
     Raises:
         InvalidDataset: nothing can be tuned or reported on.
@@ -57,7 +63,7 @@ def prepare(payload: TuningPayload, progress: Progress = SILENT) -> Prepared:
     rows, held = split_training(
         labelled.train, max_examples=request.max_examples, validation_share=request.validation_share, seed=request.seed
     )
-    has_test = len(target.test) > 0
+    has_test = len(target.test) > 0 and shared is None
     if not has_test and not len(held):
         raise InvalidDataset(
             f"{target.name} has no test split and nothing is kept for validation: nothing to report on"
@@ -68,7 +74,7 @@ def prepare(payload: TuningPayload, progress: Progress = SILENT) -> Prepared:
             return labelled_texts(dataset.inputs, split)
         assert isinstance(dataset.inputs, ImageInputs)  # noqa: S101 - `require_tunable` refuses others
         size = request.image_size or payload.checkpoints[0].input_size or DEFAULT_IMAGE_SIZE
-        path = payload.work_dir / f"{what}-{size}.npy"
+        path = (shared or payload.work_dir) / f"{what}-{size}.npy"
         return decode_images(dataset.inputs, split, size, path, progress, of=f"{dataset.name} {what}")
 
     training = read(labelled, labelled.train.take(rows), "train")

@@ -29,25 +29,18 @@ from frontrunner.allocation import freed_memory_kept
 from frontrunner.errors import TuningDiverged
 from frontrunner.progress import SILENT, Progress, Stage
 from frontrunner.tuning.examples.examples import Examples, Views
-from frontrunner.tuning.options import MethodOptions, Optimiser
+from frontrunner.tuning.options import Optimiser
 from frontrunner.tuning.randomness import CROPS, NOISE, ORDER, UNLABELLED, epoch_order, generator_at, seeded
 from frontrunner.tuning.result import CurvePoint
 from frontrunner.tuning.training.method import Batch, Method
 from frontrunner.tuning.training.state import Reached, StateFile
 
-# By what is read, where the method names none.
-OPTIMISERS: dict[str, Optimiser] = {"image": "sgd", "text": "adamw"}
 MOMENTUM = 0.9
 # A step of a small network takes a second: at most this much work is done again after a kill.
 SAVE_EVERY_S = 30.0
 # Regularised losses start far above where they end; one that reaches this many times its start will not come back.
 _EXPLODED = 100.0
 _EVALUATED_AT_ONCE = 64
-
-
-def optimiser_of(method: MethodOptions, modality: str) -> Optimiser:
-    """What a method is trained by: its own optimiser, or the usual one of what is read."""
-    return method.optimiser or OPTIMISERS[modality]
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,11 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How to train; `frontrunner.tuning.TuningRequest` explains the numbers."""
+    """How to train; `frontrunner.tuning.TuningRequest` explains the numbers.
+
+    Attributes:
+        pause_after: epochs after which to leave off, to go on from the state another time; None for the end.
+    """
 
     epochs: int
     batch_size: int
@@ -74,12 +71,13 @@ class Schedule:
     optimiser: Optimiser = "sgd"
     anneal: bool = True
     stage: str = "training"
+    pause_after: int | None = None
 
 
 def train(
     method: Method, data: TrainingData, schedule: Schedule, state: StateFile, progress: Progress = SILENT
 ) -> Reached:
-    """Train from wherever `state` stands to the end; the module then holds the best weights, on the CPU.
+    """Train from wherever `state` stands to the end or a pause; the module then holds the best weights, on the CPU.
 
     The best are those of the highest validation accuracy, the lower loss deciding between equals; without a validation
     split those after the last epoch. The end of every step is a safe point, and whatever `progress` raises there goes
@@ -111,7 +109,8 @@ class _Training:
     def run(self) -> Reached:
         """Train to the end."""
         reached = self.reached
-        while reached.ended is None:
+        last = self.schedule.epochs if self.schedule.pause_after is None else self.schedule.pause_after
+        while reached.ended is None and reached.epoch < last:
             if not self._epoch():
                 if reached.best is None:
                     raise TuningDiverged(

@@ -18,38 +18,26 @@ from numpy.typing import NDArray
 from frontrunner.errors import TuningDiverged
 from frontrunner.files import whole_file
 from frontrunner.progress import SILENT, Part, Progress, Stage
-from frontrunner.tuning.options import MethodOptions, Optimiser
-from frontrunner.tuning.training.loop import Schedule, TrainingData, optimiser_of, train
+from frontrunner.tuning.options import RATES, trial_epochs
+from frontrunner.tuning.training.loop import Schedule, TrainingData, train
 from frontrunner.tuning.training.method import Method
 from frontrunner.tuning.training.state import StateFolder
 
-# Of the backbone; heads learn at ten times these. Half a decade apart: neighbours differ by less than seeds do.
-RATES: dict[Optimiser, tuple[float, ...]] = {
-    "sgd": (0.0003, 0.001, 0.003),
-    "adamw": (0.00003, 0.0001, 0.0003, 0.001),
-}
-# Of a trial, at least: after a dozen, what learns slowly is still at chance at every rate, and the lowest looks best.
-STEPS = 20
 # Standard errors within which losses count as equal.
 _ERRORS = 1.0  # the one-standard-error rule of Breiman et al., 1984
 # Of fewer losses the standard error is itself too uncertain: the lowest is taken.
 _FEWEST = 30
 
 
-def rates_of(method: MethodOptions, modality: str) -> tuple[float, ...]:
-    """The rates that are tried for a method: its own, or the usual ones of its optimiser, ascending."""
-    return method.rates or RATES[optimiser_of(method, modality)]
-
-
 def trial(schedule: Schedule, examples: int) -> Schedule:
-    """The schedule of one rate's trial: as few whole epochs as make up `STEPS` steps, and no more than are trained.
+    """The schedule of one rate's trial: as few whole epochs as make up enough steps, and no more than are trained.
 
     Example:
         >>> trial(Schedule(epochs=5, batch_size=32, micro_batch=32, learning_rate=0.0, patience=5, seed=0), 340).epochs
         2
     """
-    steps = -(-examples // schedule.batch_size)
-    return replace(schedule, epochs=min(schedule.epochs, -(-STEPS // steps)), anneal=False)
+    epochs = min(schedule.epochs, trial_epochs(examples, schedule.batch_size))
+    return replace(schedule, epochs=epochs, anneal=False, pause_after=None)
 
 
 def sweep(

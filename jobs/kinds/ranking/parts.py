@@ -8,13 +8,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TypeAlias
 
 from frontrunner.extraction import SHARD_SIZE, Rows, parts_of
-from frontrunner.ranking import RankingPayload, StepOutput
-from jobs.kinds.kind import StepState
+from frontrunner.ranking import StepOutput
+from jobs.kinds.ranking.steps import RankingStepState
 
-_Step: TypeAlias = StepState[RankingPayload, StepOutput]
 _MOST_PARTS = 1024
 _PART = re.compile(r"\[\d+:\d+\]$")
 
@@ -61,17 +59,19 @@ def whole_name(name: str) -> str | None:
     return _PART.sub("", name) if _PART.search(name) else None
 
 
-def parts_by_whole(steps: Sequence[_Step]) -> dict[str, list[_Step]]:
+def parts_by_whole(steps: Sequence[RankingStepState]) -> dict[str, list[RankingStepState]]:
     """The steps that read parts, by the name of the step that they are read for."""
-    found: dict[str, list[_Step]] = defaultdict(list)
+    found: dict[str, list[RankingStepState]] = defaultdict(list)
     for step in steps:
         if (whole := whole_name(step.name)) is not None:
             found[whole].append(step)
     return found
 
 
-def with_parts(output: StepOutput, parts: Sequence[StepOutput]) -> StepOutput:
-    """What a scoring step says, with what reading its parts took."""
+def with_parts(output: StepOutput, steps: Sequence[RankingStepState]) -> StepOutput:
+    """What a scoring step says, with what the steps took that read its parts."""
+    said = [step.output.root for step in steps if step.output is not None]
+    parts = [each for each in said if isinstance(each, StepOutput)]
     if not parts:
         return output
     return output.model_copy(

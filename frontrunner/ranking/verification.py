@@ -1,0 +1,133 @@
+"""Verification in a ranking: who may be adapted and how, and what the lines say once it was done. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from scipy.special import logit
+
+from frontrunner.data import DatasetReference, DatasetReport
+from frontrunner.errors import FrontrunnerError
+from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
+from frontrunner.ranking.prediction import Adaptation, model_for
+from frontrunner.ranking.request import RankingRequest
+from frontrunner.ranking.result import RankedCheckpoint, Verified
+from frontrunner.ranking.stages import BudgetReport, Leader, Terms, Trial, VerificationStanding, verify
+from frontrunner.ranking.stages.prices import Prices
+from frontrunner.ranking.stages.verification import ENOUGH, MOST
+from frontrunner.tuning.options import FinetuneOptions, LinearProbeOptions, LoRAOptions, MethodOptions
+from frontrunner.tuning.request import has_tuned_form, require_tunable
+from frontrunner.tuning.verification import VerificationOutput, VerificationPayload, verification_payload
+
+# The method of tuning that is meant by each.
+METHODS: dict[Adaptation, MethodOptions] = {
+    "full": FinetuneOptions(),
+    "probe": LinearProbeOptions(),
+    "lora": LoRAOptions(),
+}
+
+
+def terms_of(
+    request: RankingRequest, dataset: DatasetReport, candidates: Sequence[CheckpointDescription]
+) -> Terms | None:
+    """The verification that a request asks for; None where it asks for none.
+
+    With a budget it is done without being asked for, wherever the budget reaches.
+    """
+    most = request.verify if request.verify is not None else MOST if request.budget is not None else 0
+    if not most:
+        return None
+    method = METHODS[request.adaptation]
+    model = model_for(dataset.modality, dataset.task, request.adaptation)
+    unsuited = None
+    try:
+        require_tunable(dataset, method)
+    except FrontrunnerError as error:
+        unsuited = str(error)
+    return Terms(
+        most=most,
+        method=method,
+        modality=dataset.modality,
+        examples=dataset.train_examples,
+        within=None if model is None else model.within,
+        tunable=frozenset(found.id for found in candidates if has_tuned_form(found, method)),
+        enough=ENOUGH if request.verify is None else math.inf,
+        unsuited=unsuited,
+    )
+
+
+def step_payload(
+    request: RankingRequest, dataset: DatasetReference, checkpoint: CheckpointDescription, epochs: int
+) -> VerificationPayload:
+    """The work of adapting one checkpoint until so many epochs are over."""
+    return verification_payload(METHODS[request.adaptation], dataset, checkpoint, epochs, seed=request.seed)
+
+
+def verification_of(
+    terms: Terms,
+    lines: Sequence[RankedCheckpoint],
+    results: Mapping[Trial, VerificationOutput | SkippedCheckpoint],
+    prices: Prices | None,
+) -> VerificationStanding:
+    """How far the verification of a ranking is whose lines are all read.
+
+    Args:
+        terms: as settled.
+        lines: the best first, with predictions where there are any.
+        results: of the steps that are over.
+        prices: what a budget has left, which is charged.
+    """
+    leaders = [
+        Leader(
+            line.checkpoint,
+            # Of those that cannot be told apart at all any may be the best.
+            line.probability_best if line.probability_best is not None else 1 / len(lines),
+            None if line.prediction is None else float(logit(line.prediction.accuracy)),
+        )
+        for line in lines
+        if line.examples == lines[0].examples
+    ]
+    return verify(terms, leaders, results, prices)
+
+
+def with_verification(lines: Sequence[RankedCheckpoint], found: VerificationStanding) -> list[RankedCheckpoint]:
+    """The lines with what was measured; those that were verified to the end come first, the best of them first of all.
+
+    Places under each score stay what they are. What lines say of the next one is about scores, and goes where the order
+    is no longer theirs.
+    """
+    if not found.measured:
+        return list(lines)
+    by_id = {line.checkpoint: line for line in lines}
+    order = [*found.measured, *(name for name in by_id if name not in found.measured)]
+    moved = order != list(by_id)
+    changed = []
+    for place, name in enumerate(order, start=1):
+        line, output = by_id[name], found.measured.get(name)
+        update: dict[str, object] = {"rank": place}
+        if name in found.probability_best:
+            update["probability_best"] = found.probability_best[name]
+        if moved:
+            update |= {"beats_next": None, "behind": None, "tied_with_best": line.tied_with_best and place > 1}
+        if output is not None:
+            low, middle, high = found.accuracy[name]
+            update["verified"] = Verified(
+                measured=output.accuracy,
+                accuracy=middle,
+                low=low,
+                high=high,
+                held_out=output.held_out,
+                train_examples=output.train_examples,
+                epochs=output.epochs,
+                learning_rate=output.learning_rate,
+            )
+        changed.append(line.model_copy(update=update))
+    return changed
+
+
+def with_pick(spent: BudgetReport | None, found: VerificationStanding, prices: Prices | None) -> BudgetReport | None:
+    """How a budget was spent, the verification counted."""
+    if spent is None or prices is None:
+        return spent
+    return spent.model_copy(update={"spent": prices.spent, "pick": found.report.pick or spent.pick})

@@ -1,0 +1,161 @@
+"""The last stage: who is adapted, for how long, what it costs, and what is believed afterwards."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+from frontrunner.hub import SkippedCheckpoint
+from frontrunner.ranking import Budget, RankingRequest
+from frontrunner.ranking.stages import Leader, Terms, Trial, verify
+from frontrunner.ranking.stages.prices import Prices
+from frontrunner.ranking.stages.verification import RUN_ERROR, Belief, measured_logit
+from frontrunner.ranking.verification import terms_of
+from frontrunner.tuning.options import FinetuneOptions
+from frontrunner.tuning.result import Interval
+from frontrunner.tuning.verification import VerificationOutput
+from tests.jobs.rows import REPORT
+from tests.ranking.test_race import described
+
+NAMES = ("a", "b", "c", "d")
+# Of 5,000 examples 320 are trained on and 320 held out: an epoch is 3 x 320 + 320 passes, and two epochs are tried at
+# each of three rates.
+EPOCH = 3 * 320 + 320
+ALL = (3 * 2 + 6) * EPOCH
+
+
+def terms(most: int = 3, within: float | None = 0.2, **changes) -> Terms:
+    settled = {"method": FinetuneOptions(), "modality": "image", "examples": 5000, "tunable": frozenset(NAMES)}
+    return Terms(most=most, within=within, **(settled | changes))
+
+
+def leaders(*probabilities: float, expected: float | None = 1.0) -> list[Leader]:
+    return [Leader(name, p, expected) for name, p in zip(NAMES, probabilities, strict=False)]
+
+
+def output(accuracy: float, epochs: int = 6, held_out: int = 320) -> VerificationOutput:
+    return VerificationOutput(
+        accuracy=Interval(value=accuracy, low=0.0, high=1.0), log_loss=1.0, held_out=held_out, train_examples=320,
+        classes=2, epochs=epochs, learning_rate=0.001, ended="completed" if epochs == 6 else None, seconds=2.0,
+    )  # fmt: skip
+
+
+def run(of: Terms, who: list[Leader], reached: dict[str, float], prices: Prices | None = None):
+    results: dict[Trial, VerificationOutput | SkippedCheckpoint] = {}
+    while (standing := verify(of, who, results, None if prices is None else fresh(prices))).next:
+        for trial in standing.next:
+            results[trial] = (
+                output(reached[trial.checkpoint], trial.epochs)
+                if trial.checkpoint in reached
+                else SkippedCheckpoint(checkpoint=trial.checkpoint, code="tuning_diverged", reason="it diverged")
+            )
+    return standing, results
+
+
+def fresh(prices: Prices) -> Prices:
+    return Prices(prices.budget, [described(name) for name in NAMES], 1000)
+
+
+def test_three_are_adapted_two_of_them_to_the_end_and_the_best_one_is_picked():
+    standing, results = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), {"a": 0.6, "b": 0.9, "c": 0.8})
+    assert set(results) == {Trial("a", 2), Trial("b", 2), Trial("c", 2), Trial("b", 6), Trial("c", 6)}
+    assert standing.report.pick == "b"
+    assert list(standing.measured) == ["b", "c"]
+    first, last = standing.report.stages
+    assert [(each.checkpoint, each.cause) for each in first.left] == [("a", "improbable")]
+    assert (first.entered, first.epochs, last.entered, last.epochs) == (3, 2, 2, 6)
+    assert standing.report.probability_best == standing.probability_best["b"] > 0.5
+    assert standing.probability_best["a"] < 0.1  # it was the worst of the three after as many epochs
+    assert sum(standing.probability_best.values()) == pytest.approx(1)  # the unmeasured one has its share
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_believed_is_the_normal_posterior_of_predictions_and_measurements(seed):
+    """Against plain algebra with information matrices, and a common level of which next to nothing is known."""
+    random = np.random.default_rng(seed)
+    expected, within = random.normal(size=4), 0.2
+    reached = {0: 0.7, 2: 0.85}
+    found = Belief.of(expected, within, {place: measured_logit(output(value)) for place, value in reached.items()})
+    precision = np.linalg.inv(within * np.eye(4) + 25.0)
+    seen, information = np.zeros(4), np.zeros((4, 4))
+    for place, value in reached.items():
+        share = (320 * value + 0.5) / 321
+        variance = 1 / (320 * share * (1 - share)) + RUN_ERROR**2
+        information[place, place], seen[place] = 1 / variance, logit(share) / variance
+    covariance = np.linalg.inv(precision + information)
+    mean = covariance @ (precision @ expected + seen)
+    np.testing.assert_allclose(found.mean, mean, atol=1e-8)
+    np.testing.assert_allclose(found.deviation, np.sqrt(np.diag(covariance)), atol=1e-8)
+
+
+def test_few_held_out_examples_hardly_move_what_was_predicted_and_many_do():
+    expected = np.array([logit(0.8), logit(0.7)])
+
+    def measured(n):
+        return {place: measured_logit(output(share, held_out=n)) for place, share in enumerate((0.6, 0.7))}
+
+    few = Belief.of(expected, 0.2, measured(10))
+    many = Belief.of(expected, 0.2, measured(100_000))
+    assert few.mean[0] > few.mean[1]
+    assert many.mean[0] < many.mean[1]
+    # A run's own error keeps even those from being believed outright.
+    assert 0.6 < expit(many.mean[0]) < expit(many.mean[1]) < 0.7
+
+
+def test_without_predictions_what_was_measured_decides_and_the_unmeasured_keep_their_share():
+    standing, _ = run(terms(2, None), leaders(0.5, 0.3, 0.2, expected=None), {"a": 0.7, "b": 0.9})
+    assert standing.report.pick == "b"
+    assert sum(standing.probability_best.values()) == pytest.approx(0.8)
+
+
+def test_a_sure_winner_is_not_adapted():
+    standing, results = run(terms(), leaders(0.97, 0.02, 0.01), {})
+    assert not results
+    assert standing.report.pick is None
+    assert standing.report.reason == "a is the best with probability 0.97 without it"
+
+
+def test_one_that_cannot_be_adapted_leaves_and_if_none_can_that_is_said():
+    standing, _ = run(terms(), leaders(0.4, 0.3, 0.3), {"a": 0.6, "c": 0.5})
+    assert standing.report.pick == "a"
+    assert [(each.checkpoint, each.cause) for each in standing.report.stages[0].left] == [("b", "failed")]
+    standing, _ = run(terms(), leaders(0.4, 0.3, 0.3), {})
+    assert standing.report.pick is None
+    assert standing.report.reason == "none of them could be adapted"
+
+
+def test_as_many_are_adapted_as_the_budget_reaches_for_and_that_is_charged():
+    rich = Prices(Budget.parse(f"{3 * ALL} images"), [described(name) for name in NAMES], 1000)
+    poor = Prices(Budget.parse(f"{2 * ALL} images"), [described(name) for name in NAMES], 1000)
+    none = Prices(Budget.parse(f"{2 * ALL - 1} images"), [described(name) for name in NAMES], 1000)
+    reached = {"a": 0.6, "b": 0.9, "c": 0.8}
+    standing, _ = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), reached, rich)
+    # Three were swept and trained for two epochs, two of them for four more.
+    assert sum(stage.spent for stage in standing.report.stages) == 3 * 8 * EPOCH + 2 * 4 * EPOCH
+    standing, results = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), reached, poor)
+    assert set(results) == {Trial("a", 6), Trial("b", 6)}
+    assert sum(stage.spent for stage in standing.report.stages) == 2 * ALL
+    standing, results = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), reached, none)
+    assert not results
+    assert standing.report.reason is not None
+    assert standing.report.reason.startswith("adapting a and b takes 30,720 examples")
+
+
+def test_a_verification_is_asked_for_by_number_or_comes_with_a_budget():
+    candidates = [described("a"), described("b")]
+    asked = {
+        (None, None): None, (None, 2): 2, ("30%", None): 3, ("30%", 0): None, ("30%", 1): 1,
+    }  # fmt: skip
+    for (budget, verified), most in asked.items():
+        found = terms_of(RankingRequest(budget=budget, verify=verified), REPORT, candidates)
+        assert (None if found is None else found.most) == most
+
+
+def test_data_that_cannot_be_tuned_on_say_so():
+    report = REPORT.model_copy(update={"task": "regression"})
+    found = terms_of(RankingRequest(verify=2), report, [described("a")])
+    assert found is not None
+    assert verify(found, leaders(0.5, 0.5), {}).report.reason == (
+        "data.zip is a regression dataset; tuning is for classification: one class per example"
+    )
