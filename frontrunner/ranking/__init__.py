@@ -19,7 +19,7 @@ from frontrunner.ranking.request import (
 )
 from frontrunner.ranking.result import RankedCheckpoint, Ranking
 from frontrunner.ranking.sources import SourceReference, SourceStore
-from frontrunner.ranking.stages import BudgetReport, Expectation, Race, Reading, Trial, VerificationReport
+from frontrunner.ranking.stages import BudgetReport, Expectation, Race, Reading, StageReport, Trial, VerificationReport
 from frontrunner.ranking.stages.expectations import expectations_of
 from frontrunner.ranking.step import run_step
 from frontrunner.ranking.task_distances import (
@@ -50,6 +50,7 @@ __all__ = [
     "ScoreList",
     "SourceReference",
     "SourceStore",
+    "StageReport",
     "StepOutput",
     "TaskDistanceMatrix",
     "TaskDistancePayload",

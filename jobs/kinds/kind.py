@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 from pydantic import BaseModel
 
 from frontrunner.data import DatasetReport
-from frontrunner.progress import Progress, Stage
+from frontrunner.progress import Event, Progress, Stage
 from frontrunner.status import Failure, JobResult, Status
 
 if TYPE_CHECKING:
@@ -131,7 +131,8 @@ class JobState(Generic[RequestT, PayloadT, OutputT]):
 class JobKind(Protocol[RequestT, PayloadT, OutputT]):
     """One kind of job; a subclass in a folder of `jobs.kinds` is all that a new kind needs.
 
-    `next_steps`, `result` and `next_job` are pure: the same job gives the same answer, whatever the time and the disk.
+    `next_steps`, `result`, `stages_over` and `next_job` are pure: the same job gives the same answer, whatever the
+    time and the disk.
 
     Attributes:
         name: names the kind in rows and answers; stable.
@@ -175,6 +176,10 @@ class JobKind(Protocol[RequestT, PayloadT, OutputT]):
             FrontrunnerError: the input's fault: the step fails with this code and is not tried again.
         """
         ...
+
+    def stages_over(self, job: JobState[RequestT, PayloadT, OutputT]) -> Sequence[Event]:
+        """The stages that are over, in their order, of a job with no step in hand; none of kinds without stages."""
+        return ()
 
     def next_job(self, job: JobState[RequestT, PayloadT, OutputT]) -> NewJob | None:
         """The job that was asked to follow on this one, which has succeeded; None where none was.

@@ -19,11 +19,15 @@ from jobs.lifecycle.submission import Terms, add_steps, submit
 from jobs.records import json_of, state_of
 from jobs.transitions import JOB_TRANSITIONS
 from models.base import database_now
+from models.event import EventRow
 from models.job import JobRow
 
 MAX_REASON = 2000
 # Our fault: the job is lost and not failed.
 PLANNER_FAILED = "internal_error"
+
+# An event of a job whose work goes in stages.
+STAGE_OVER = "job.stage"
 
 _log = structlog.get_logger(__name__)
 # A job is read far more often than what it was asked for and what came of it: those are loaded when they are looked at.
@@ -78,11 +82,33 @@ def continue_job(session: Session, job: JobRow) -> None:
         lost = Failure(code=first.code, reason=f"every step was lost: {first.reason}")
         _end(session, job, state, _result(job, state), Status.LOST, lost)
         return
+    if not job.steps_left:
+        _note_stages(session, job, state)
     answer = _asked(job, state)
     if isinstance(answer, JobResult) and not job.steps_left:
         _end(session, job, state, answer, _status(answer.failure), answer.failure)
     elif isinstance(answer, Sequence) and answer:
         add_steps(session, job, answer)
+
+
+def _note_stages(session: Session, job: JobRow, state: JobState[Any, Any, Any]) -> None:
+    """Tell those who watch of the stages that have ended since the last one that they were told of."""
+    try:
+        over = KINDS[job.kind].stages_over(state)
+    except Exception:  # the planner is asked next, and says what is wrong
+        _log.exception("stages_failed", job=job.id, kind=job.kind)
+        return
+    if not over:
+        return
+    last = session.scalar(
+        select(EventRow.data)
+        .where(EventRow.job_id == job.id, EventRow.type == STAGE_OVER)
+        .order_by(EventRow.number.desc())
+        .limit(1)
+    )
+    told = 0 if last is None else int(last["number"])
+    for number, stage in enumerate(over[told:], start=told + 1):
+        note(session, job, STAGE_OVER, number=number, stage=stage.model_dump(mode="json"))
 
 
 def _status(failure: Failure | None) -> Status:

@@ -19,6 +19,7 @@ from jobs import lifecycle
 from jobs.history import import_results, past_results, prevailing_history
 from jobs.kinds.ranking import ranking_job
 from jobs.lifecycle import Terms
+from models import EventRow
 from tests.jobs.rows import REPORT, apply, claim, description, job_row, new_job, output, result_of, steps_of
 
 VALUES = {"local:a": 0.1, "local:b": 0.9, "local:c": 0.85}
@@ -164,3 +165,16 @@ def test_after_the_readings_the_first_few_are_adapted_in_steps_of_their_own(data
         known = {result.model: result for result in past_results(session)}
     assert {name: result.accuracy for name, result in known.items()} == {"local:a": 0.9, "local:c": 0.8}
     assert known["local:a"].protocol == "finetune, epochs 6, examples 640, measured on validation"
+
+
+def test_those_who_watch_are_told_once_of_each_stage_that_is_over(database):
+    job = submit_race(database)
+    while finish_one(database) is not None:
+        pass
+    with database.read_transaction() as session:
+        told = [
+            row.data
+            for row in session.query(EventRow).filter_by(job_id=job, type="job.stage").order_by(EventRow.number)
+        ]
+    assert [each["number"] for each in told] == [1, 2, 3]
+    assert [each["stage"] for each in told] == result_of(database, job)["budget"]["stages"]

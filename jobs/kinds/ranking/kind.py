@@ -16,6 +16,7 @@ from frontrunner.ranking import (
     Ranking,
     RankingPayload,
     Reading,
+    StageReport,
     StepOutput,
     Trial,
     assemble,
@@ -88,6 +89,13 @@ class RankingKind(JobKind[RankingJob, RankingStep, RankingStepOutput]):
             found.verified,
         )
         return ranking.model_copy(update={"failure": job.failure})
+
+    def stages_over(self, job: _State) -> Sequence[StageReport]:
+        """Of budget and verification."""
+        asked = job.request.request
+        if asked.budget is None and not asked.verify:
+            return ()
+        return [stage for stage in _progressed(job).stages if not stage.waiting]
 
     def run(self, payload: RankingStep, progress: Progress) -> RankingStepOutput:
         """Read the checkpoint's features of the dataset and score them, or adapt it for a while."""

@@ -1,0 +1,208 @@
+"""Whether verifying helps: python -m benchmarks.budget.verification [--measure] [--write docs/budgets.md]
+
+For every image set of the pack the three checkpoints of the highest predicted accuracy, predicted by a model of the
+other sets, are verified as a ranking would: with a seed that the ground truth has not used, on held-out training
+examples, at the truth's image size. `--measure` makes the runs that the table `benchmarks/budget/verified.csv` lacks; a
+command that was ended goes on from there. Without it nothing is trained: what the rule picks from the table is set
+against the unverified pick, by what the ground truth says of both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import BaseModel
+from scipy.special import logit
+
+from benchmarks.ranking_quality.predictor import CHOSEN, evidence
+from benchmarks.ranking_quality.scores import TABLE as SCORES
+from benchmarks.ranking_quality.tables import read_tables, whole_datasets
+from benchmarks.ranking_quality.truth import TABLE as TRUTH
+from benchmarks.ranking_quality.truth import checkpoints_of_pack, datasets_of_pack
+from benchmarks.tuning.table import write_between_marks
+from frontrunner.evidence.prediction import Observation, fit_accuracy_model
+from frontrunner.evidence.quality import Truth
+from frontrunner.evidence.runs import Protocol
+from frontrunner.evidence.tables import Table
+from frontrunner.ranking.prediction import AccuracyModel
+from frontrunner.ranking.stages import Leader, Terms, Trial, verify
+from frontrunner.ranking.stages.verification import MOST
+from frontrunner.tuning.options import FinetuneOptions
+from frontrunner.tuning.result import Interval
+from frontrunner.tuning.verification import EPOCHS, VerificationOutput, run_verification, verification_payload
+
+RUNS = Path(__file__).with_name("verified.csv")
+# Not one of the ground truth's.
+SEED = 2
+_FIRST = 2
+
+
+class VerifiedRun(BaseModel):
+    """One checkpoint verified on one dataset.
+
+    Attributes:
+        first_accuracy, accuracy: on the held-out examples, after the first epochs and the last one.
+        processor_s: of training, sweep and measuring, one thread.
+    """
+
+    dataset: str
+    checkpoint: str
+    seed: int
+    first_accuracy: float
+    accuracy: float
+    held_out: int
+    train_examples: int
+    learning_rate: float
+    processor_s: float
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Its name in the table."""
+        return self.dataset, self.checkpoint, self.seed
+
+    def output(self, epochs: int) -> VerificationOutput:
+        """What its step said."""
+        share = self.accuracy if epochs == EPOCHS else self.first_accuracy
+        return VerificationOutput(
+            accuracy=Interval(value=share, low=0.0, high=1.0),
+            log_loss=0.0,
+            held_out=self.held_out,
+            train_examples=self.train_examples,
+            classes=2,
+            epochs=epochs,
+            learning_rate=self.learning_rate,
+            ended="completed" if epochs == EPOCHS else None,
+            seconds=0.0,
+        )
+
+
+class Predicted(NamedTuple):
+    """A dataset as a ranking sees it: a model that has not seen it, checkpoints, their predicted accuracies."""
+
+    model: AccuracyModel
+    checkpoints: list[str]
+    accuracy: np.ndarray
+    probability_best: np.ndarray
+
+
+def predicted(found: list[Observation], dataset: str) -> Predicted:
+    """What is predicted of the checkpoints on a dataset from runs on the others."""
+    model = fit_accuracy_model([each for each in found if each.dataset != dataset], CHOSEN)
+    own = [e for e in found if e.dataset == dataset and e.measured["examples"] <= Protocol().examples]
+    lines = model.predict([each.measured for each in own])
+    return Predicted(
+        model,
+        [each.checkpoint for each in own],
+        np.array([line.accuracy for line in lines]),
+        np.array([line.probability_best for line in lines]),
+    )
+
+
+def measure(wanted: list[tuple[str, str]], table: Table[VerifiedRun]) -> Iterator[VerifiedRun]:
+    """Make the runs that a table lacks."""
+    datasets, checkpoints = datasets_of_pack("image"), checkpoints_of_pack("image")
+    folder = Path(tempfile.gettempdir()) / "frontrunner-verification"
+    for dataset, name in wanted:
+        if any(run.key == (dataset, name, SEED) for run in table):
+            continue
+        began = time.process_time()
+        outputs = [
+            run_verification(
+                verification_payload(
+                    FinetuneOptions(), datasets[dataset], checkpoints[name], epochs, seed=SEED,
+                    image_size=Protocol().image_size,
+                ).below(folder)
+            )
+            for epochs in (_FIRST, EPOCHS)
+        ]  # fmt: skip
+        run = VerifiedRun(
+            dataset=dataset,
+            checkpoint=name,
+            seed=SEED,
+            first_accuracy=outputs[0].accuracy.value,
+            accuracy=outputs[1].accuracy.value,
+            held_out=outputs[1].held_out,
+            train_examples=outputs[1].train_examples,
+            learning_rate=outputs[1].learning_rate,
+            processor_s=round(time.process_time() - began, 1),
+        )
+        table.add(run)
+        yield run
+
+
+def picks(known: Predicted, runs: dict[str, VerifiedRun], most: int) -> tuple[str, str | None]:
+    """The pick without and with verification; None where not all of those were verified whom it asks for."""
+    leaders = [
+        Leader(name, float(best), float(logit(accuracy)))
+        for name, accuracy, best in zip(known.checkpoints, known.accuracy, known.probability_best, strict=True)
+    ]
+    unverified = max(leaders, key=lambda each: each.expected or 0.0).checkpoint
+    terms = Terms(
+        most, FinetuneOptions(), "image", 2 * 320, known.model.within, frozenset(known.checkpoints), enough=np.inf
+    )
+    results = {Trial(name, epochs): run.output(epochs) for name, run in runs.items() for epochs in (_FIRST, EPOCHS)}
+    return unverified, verify(terms, leaders, results).report.pick
+
+
+def table_of(known: dict[str, Predicted], runs: list[VerifiedRun], truth: Truth) -> str:
+    """Markdown: points lost by the picks, on datasets where everybody was verified whom the rule asks for."""
+    lines = [
+        "| dataset | without | verified | points lost | verified | processor seconds |",
+        "|---|---|---|---|---|---|",
+    ]
+    lost = []
+    for dataset, seen in known.items():
+        own = {run.checkpoint: run for run in runs if run.dataset == dataset}
+        unverified, verified = picks(seen, own, MOST)
+        if verified is None:
+            continue
+        reached = truth.mean(dataset)
+        best = max(reached.values())
+        found = [100 * (best - reached[name]) for name in (unverified, verified)]
+        lost.append(found)
+        shown = [name.removeprefix("local:") for name in (unverified, verified)]
+        took = sum(run.processor_s for run in own.values())
+        lines.append(f"| {dataset} | {' | '.join(shown)} | {found[0]:.1f} | {found[1]:.1f} | {took:.0f} |")
+    mean = np.mean(lost, axis=0)
+    error = np.std([before - after for before, after in lost], ddof=1) / np.sqrt(len(lost))
+    lines += [
+        f"| **mean of {len(lost)}** | | | **{mean[0]:.2f}** | **{mean[1]:.2f}** | |",
+        "",
+        f"Gained: {mean[0] - mean[1]:.2f} ± {error:.2f} points.",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Reads the tables, measures if asked to, prints, and writes."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.budget.verification", description=__doc__)
+    parser.add_argument("--measure", action="store_true", help="Make the runs that are missing.")
+    parser.add_argument("--runs", type=Path, default=RUNS)
+    parser.add_argument("--write", type=Path, help="A document whose table, between its marks, is replaced.")
+    arguments = parser.parse_args()
+    rows, _ = read_tables(TRUTH, SCORES, "image")
+    truth, found = whole_datasets(rows, "full"), evidence()["full"]
+    known = {dataset: predicted(found, dataset) for dataset in sorted(truth.accuracies)}
+    table = Table(arguments.runs, VerifiedRun)
+    if arguments.measure:
+        wanted = [
+            (dataset, seen.checkpoints[place])
+            for dataset, seen in known.items()
+            for place in np.argsort(-seen.probability_best)[:MOST]
+        ]
+        for run in measure(wanted, table):
+            print(run, flush=True)
+    text = table_of(known, list(table), truth)
+    print(text)
+    if arguments.write is not None:
+        write_between_marks(arguments.write, text, "verification")
+
+
+if __name__ == "__main__":
+    main()
