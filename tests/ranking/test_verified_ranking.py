@@ -64,7 +64,7 @@ def test_the_first_few_are_adapted_and_measured_on_what_was_held_out(pictures, h
     assert ranking.ranking[0].checkpoint == report.pick
     assert ranking.ranking[0].verified.accuracy >= ranking.ranking[1].verified.accuracy
     assert [line.rank for line in ranking.ranking] == [1, 2]
-    assert "held-out examples" in ranking.summary
+    assert "of the 45 examples that were held out" in ranking.summary
     # Both train on the same pixels if they read images of one size: 45 and 45 images, once for each size.
     assert listener.decoded <= 2 * 2
     # Nothing that a training needs is left behind, and a second ranking trains nothing.

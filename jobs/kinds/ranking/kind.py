@@ -90,7 +90,7 @@ class RankingKind(JobKind[RankingJob, RankingStep, RankingStepOutput]):
         )
         return ranking.model_copy(update={"failure": job.failure})
 
-    def stages_over(self, job: _State) -> Sequence[StageReport]:
+    def stages_over(self, job: RankingState) -> Sequence[StageReport]:
         """Of budget and verification."""
         asked = job.request.request
         if asked.budget is None and not asked.verify:
