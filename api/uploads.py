@@ -12,8 +12,9 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import python_multipart
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import Request
-from fastapi.concurrency import run_in_threadpool
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
@@ -42,8 +43,8 @@ class Upload:
     fields: dict[str, str]
 
 
-async def receive_upload(request: Request, blobs: Blobs, max_bytes: int) -> Upload:
-    """Receive `multipart/form-data` with one part `file`, or a raw body with `?name=`.
+async def receive_upload(request: Request, blobs: Blobs, max_bytes: int, threads: CapacityLimiter) -> Upload:
+    """Receive `multipart/form-data` with one part `file`, or a raw body with `?name=`; written by `threads`.
 
     Raises:
         MalformedRequest: not such a form, or cut off.
@@ -55,17 +56,17 @@ async def receive_upload(request: Request, blobs: Blobs, max_bytes: int) -> Uplo
     if declared.isdigit() and int(declared) > max_bytes + MAX_FIELDS * MAX_FIELD_BYTES:
         raise DatasetTooLarge(f"the upload has {int(declared):,} bytes; at most {max_bytes:,} are accepted")
     kind, options = parse_options_header(request.headers.get("content-type", ""))
-    with blobs.receive(max_bytes) as writer:
+    with await run_sync(blobs.receive, max_bytes, limiter=threads) as writer:
         if kind == b"multipart/form-data":
-            form = await _receive_form(request, options.get(b"boundary", b""), writer)
+            form = await _receive_form(request, options.get(b"boundary", b""), writer, threads)
             name, fields = form.filename, form.fields
         else:
             async for piece in _pieces(request.stream()):
-                await run_in_threadpool(writer.write, piece)
+                await run_sync(writer.write, piece, limiter=threads)
             name = request.query_params.get("name", "")
             fields = {key: value for key, value in request.query_params.items() if key != "name"}
         size = writer.bytes
-        blob = await run_in_threadpool(writer.keep)
+        blob = await run_sync(writer.keep, limiter=threads)
     return Upload(_shown(name), blob, size, fields)
 
 
@@ -147,7 +148,7 @@ class _Form:
         return self._seen_file
 
 
-async def _receive_form(request: Request, boundary: bytes, writer: BlobWriter) -> _Form:
+async def _receive_form(request: Request, boundary: bytes, writer: BlobWriter, threads: CapacityLimiter) -> _Form:
     form = _Form()
     try:
         parser = MultipartParser(boundary, form.callbacks())
@@ -155,7 +156,7 @@ async def _receive_form(request: Request, boundary: bytes, writer: BlobWriter) -
             parser.write(piece)
             if form.pending:
                 data, form.pending = bytes(form.pending), bytearray()
-                await run_in_threadpool(writer.write, data)
+                await run_sync(writer.write, data, limiter=threads)
         parser.finalize()
     except (MultipartParseError, python_multipart.exceptions.FormParserError) as error:
         raise MalformedRequest(f"the body is not a readable multipart form: {error}") from error

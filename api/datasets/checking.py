@@ -23,6 +23,8 @@ from frontrunner.errors import FrontrunnerError
 # How many may wait for each that runs, and how long. Their bytes lie on the disk meanwhile.
 WAITING_EACH = 4
 MAX_WAIT_S = 30.0
+# Threads that write what is uploaded: many uploads at once take none of those that answer everybody else.
+WRITING_THREADS = 4
 RETRY_AFTER_S = 30
 
 T = TypeVar("T")
@@ -43,11 +45,16 @@ def tell_confinement() -> None:
 
 
 class CheckPool:
-    """Runs checks, `size` at a time. Lives in one event loop."""
+    """Runs checks, `size` at a time. Lives in one event loop.
+
+    Attributes:
+        writing: bounds the threads that write uploads.
+    """
 
     def __init__(self, size: int) -> None:
         self._threads = anyio.CapacityLimiter(size)
         self._slots = asyncio.Semaphore(size)
+        self.writing = anyio.CapacityLimiter(WRITING_THREADS)
         self._size = size
         self._waiting = 0
         self._in_hand: Counter[str] = Counter()

@@ -79,7 +79,7 @@ class DatasetResource(DatasetSummary):
 async def create_dataset(request: Request, response: Response, state: WriteStateDependency) -> DatasetResource:
     """Upload and check a dataset. It is refused, with a reason, where nothing could be ranked on it."""
     state.checks.refuse_if_full()
-    upload = await receive_upload(request, state.uploads, state.settings.max_upload_bytes)
+    upload = await receive_upload(request, state.uploads, state.settings.max_upload_bytes, state.checks.writing)
     row, is_new = await accept_dataset(state, upload, dataset_options(upload.fields))
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/datasets/{row.id}"

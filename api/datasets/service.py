@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from fastapi.concurrency import run_in_threadpool
+from anyio.to_thread import run_sync
 from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -59,7 +59,7 @@ async def accept_dataset(state: State, upload: Upload, options: DatasetOptions) 
         ChecksBusy: it cannot be checked now.
     """
     digest = _identity(state.principal.tenant, options.identity(upload.blob))
-    known = await run_in_threadpool(_find, state, dataset_id(digest))
+    known = await run_sync(_find, state, dataset_id(digest), limiter=state.checks.writing)
     if known is not None:
         return known, False
     with state.checks.holding(upload.blob):
@@ -67,9 +67,9 @@ async def accept_dataset(state: State, upload: Upload, options: DatasetOptions) 
             report = await state.checks.run(lambda: _check(state, upload, options, digest))
         except InvalidDataset:
             if state.checks.is_alone_with(upload.blob):
-                await run_in_threadpool(_forget, state, upload.blob)
+                await run_sync(_forget, state, upload.blob, limiter=state.checks.writing)
             raise
-        return await run_in_threadpool(_keep, state, upload, options, report)
+        return await run_sync(_keep, state, upload, options, report, limiter=state.checks.writing)
 
 
 def _forget(state: State, blob: str) -> None:

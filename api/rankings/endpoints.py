@@ -95,7 +95,7 @@ async def create_recommendation(
 ) -> JobResource:
     """Upload a dataset and rank checkpoints for it in one request: `file`, and `options` as JSON."""
     state.checks.refuse_if_full()
-    upload = await receive_upload(request, state.uploads, state.settings.max_upload_bytes)
+    upload = await receive_upload(request, state.uploads, state.settings.max_upload_bytes, state.checks.writing)
     try:
         options = RankingOptions.model_validate_json(upload.fields.get("options") or "{}")
     except ValidationError as error:
