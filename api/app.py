@@ -22,6 +22,7 @@ from api.headers import AnswerHeaders
 from api.incoming import Incoming
 from api.jobs import endpoints as jobs
 from api.jobs import events
+from api.jobs.shown import Shown
 from api.jobs.watcher import Watcher
 from api.metrics import Jobs, Requests
 from api.quota import endpoints as quota
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             settings=settings,
             database=database,
             watcher=Watcher(database),
+            shown=Shown(),
             registry=registry,
             broker=celery_app(settings),
             store=open_store(settings),

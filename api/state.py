@@ -17,6 +17,7 @@ from api.access import ANYBODY, Access, require
 from api.datasets.checking import CheckPool
 from api.headers import ALLOWANCE
 from api.incoming import Incoming
+from api.jobs.shown import Shown
 from api.jobs.watcher import Watcher
 from api.rates import UNLIMITED, Allowance, RateLimited, Rates
 from api.requests import correlation_id
@@ -62,6 +63,7 @@ class State:
     store: Store
     checks: CheckPool
     watcher: Watcher
+    shown: Shown
     registry: CollectorRegistry
     access: Access
     rates: Rates
