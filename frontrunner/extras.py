@@ -11,8 +11,11 @@ from frontrunner.errors import ExtraMissing
 _EXTRAS = {
     "alembic": "service",
     "celery": "service",
+    "cryptography": "service",
     "fastapi": "service",
+    "jwt": "service",
     "kombu": "service",
+    "limits": "service",
     "matplotlib": "plot",
     "peft": "lora",
     "prometheus_client": "service",

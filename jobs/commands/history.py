@@ -9,19 +9,18 @@ import typer
 from frontrunner.commands.common import JsonOption, refusals
 from frontrunner.commands.history import FileArgument
 from frontrunner.terminal import Terminal
-from jobs.audit import Actor, note_act
 from jobs.commands.catalogue import service_database
-from jobs.keys import require_tenant_name
-from models import DEFAULT_TENANT
 
 TenantOption = Annotated[str, typer.Option("--tenant", help="Whose results they are, as keys name it.")]
 
 
-def import_file(file: FileArgument, tenant: TenantOption = DEFAULT_TENANT) -> None:
+def import_file(file: FileArgument, tenant: TenantOption = "default") -> None:
     """Add the results in a CSV file to what the service knows; what it knows already is not added again."""
     with refusals():
         from frontrunner.evidence import read_history
+        from jobs.audit import Actor, note_act
         from jobs.history import import_results
+        from jobs.keys import require_tenant_name
 
         require_tenant_name(tenant)
         read = read_history(file)
