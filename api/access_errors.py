@@ -27,3 +27,15 @@ class KeysRequired(FrontrunnerError):
     """A service without keys answers on a loopback address only."""
 
     code = "keys_required"
+
+
+class KeysUnavailable(FrontrunnerError):
+    """The issuer of tokens does not answer; trying again later may help."""
+
+    code = "issuer_unavailable"
+
+
+class OIDCMisconfigured(FrontrunnerError):
+    """The settings name no issuer of tokens that can be trusted."""
+
+    code = "oidc_misconfigured"

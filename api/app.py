@@ -9,18 +9,25 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from starlette.middleware.cors import CORSMiddleware
 
 from api import health, metrics, problems
 from api.access import Access
+from api.audit import endpoints as audit
 from api.checkpoints import endpoints as checkpoints
 from api.datasets import endpoints as datasets
 from api.datasets.checking import CheckPool
 from api.door import AnswerDefects, Door
+from api.headers import AnswerHeaders
+from api.incoming import Incoming
 from api.jobs import endpoints as jobs
 from api.jobs import events
+from api.jobs.shown import Shown
 from api.jobs.watcher import Watcher
 from api.metrics import Jobs, Requests
+from api.quota import endpoints as quota
 from api.rankings import endpoints as rankings
+from api.rates import Rates
 from api.requests import NameRequests
 from api.scores import endpoints as scores
 from api.state import CatalogueWatch, State
@@ -32,8 +39,11 @@ from frontrunner.logs import configure_logs
 from frontrunner.settings import Settings, get_settings
 from frontrunner.store import open_store
 from jobs.notification import celery_app
-from jobs.secret import service_secret
+from jobs.sealing import Seal
 from models import Database
+
+# Headers that pages of other sites may read, where the settings let them in.
+CORS_EXPOSED = ("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
 
 
 @functools.cache
@@ -60,16 +70,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             settings=settings,
             database=database,
             watcher=Watcher(database),
+            shown=Shown(),
             registry=registry,
             broker=celery_app(settings),
             store=open_store(settings),
-            access=Access(database, service_secret(settings)),
+            access=Access(database, settings),
+            rates=Rates(settings.resolved_broker_url),
+            incoming=Incoming(),
+            seal=Seal.of(settings),
             catalogue_watch=CatalogueWatch(database, settings),
             checks=CheckPool(settings.check_concurrency),
         )
         app.state.frontrunner = state
         _spare_what_stays()
         yield
+        await state.incoming.drain()
+        await state.rates.close()
         state.database.close()
         state.broker.close()
 
@@ -83,13 +99,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     # The last one added is the first to hear of a request.
-    app.add_middleware(Door, hosts=settings.allowed_hosts)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Prefer"],
+            expose_headers=CORS_EXPOSED,
+        )
+    app.add_middleware(Door, hosts=settings.allowed_hosts, origins=settings.cors_origins)
     app.add_middleware(AnswerDefects)
+    app.add_middleware(AnswerHeaders)
     app.add_middleware(Requests, registry=registry)
     app.add_middleware(NameRequests)
     problems.install(app)
     for resource in (
-        datasets, rankings, tunings, task_distances, scores, jobs, events, webhooks, checkpoints, health, metrics
+        datasets, rankings, tunings, task_distances, scores, jobs, events, webhooks, checkpoints, quota, audit, health,
+        metrics,
     ):  # fmt: skip
         app.include_router(resource.router)
     return app

@@ -7,7 +7,6 @@ rebinding). A browser tells both: in `Host`, `Origin` and `Sec-Fetch-Site`.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.addresses import is_address
 from api.problems import internal_error, problem
 
 # Requests with these methods change nothing.
@@ -41,10 +41,12 @@ class Door:
     Args:
         app: what the rest is for.
         hosts: names that `Host` may hold, beside localhost and addresses; `*` for any.
+        origins: other sites whose pages may change something, as their browsers name them.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, hosts: Collection[str], origins: Collection[str] = ()) -> None:
         self._app = app
+        self._origins = frozenset(origins)
         self._hosts = frozenset(name.lower() for name in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +64,7 @@ class Door:
                 "This service is not known by this name.",
                 f"the request is for '{headers.get('host', '')}'; an administrator allows names by ALLOWED_HOSTS",
             )
-        elif scope["method"] not in _SAFE and not _is_from_here(headers):
+        elif scope["method"] not in _SAFE and headers.get("origin") not in self._origins and not _is_from_here(headers):
             refusal = problem(
                 403,
                 "cross_site_request",
@@ -81,7 +83,7 @@ class Door:
         A page knows no key, and cannot make an address its name; probes tell nothing.
         """
         host = _host_of(headers.get("host"))
-        named = "*" in self._hosts or host in self._hosts or host == "localhost" or _is_address(host)
+        named = "*" in self._hosts or host in self._hosts or host == "localhost" or is_address(host)
         return named or "authorization" in headers or path in _PROBES
 
 
@@ -149,24 +151,6 @@ class _Body:
 def _cut_off(status: int, detail: str) -> HTTPException:
     """The answer to a request whose rest nobody will read."""
     return HTTPException(status, detail, {"Connection": "close"})
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or an address is this machine's own, whoever asks.
-
-    Example:
-        >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("example.org")
-        (True, True, False)
-    """
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _host_of(given: str | None) -> str:

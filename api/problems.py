@@ -6,19 +6,25 @@ from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, OperationalError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from api.access_errors import KeyInvalid, KeyMissing, KeysRequired, ScopeMissing
+from api.access_errors import KeyInvalid, KeyMissing, KeysRequired, KeysUnavailable, ScopeMissing
 from api.datasets.checking import RETRY_AFTER_S, ChecksBusy
+from api.rates import RateLimited
+from api.state import OF_REQUEST, State
 from frontrunner import errors
 from frontrunner.errors import FrontrunnerError
 from jobs.errors import JobConflict, JobNotFound
+from jobs.quotas import QuotaExceeded
 
 MEDIA_TYPE = "application/problem+json"
+# When tokens may be accepted again whose issuer is away.
+ISSUER_RETRY_AFTER_S = 10
 
 _log = structlog.get_logger(__name__)
 
@@ -56,6 +62,9 @@ _STATUS: dict[type[FrontrunnerError], int] = {
     KeyInvalid: 401,
     ScopeMissing: 403,
     KeysRequired: 403,
+    KeysUnavailable: 503,
+    RateLimited: 429,
+    QuotaExceeded: 429,
     JobConflict: 409,
     JobNotFound: 404,
     errors.CheckpointNotFound: 422,
@@ -104,13 +113,15 @@ def install(app: FastAPI) -> None:
     """Answer every error of the application with a problem document."""
 
     @app.exception_handler(FrontrunnerError)
-    async def _input_error(_request: Request, error: FrontrunnerError) -> JSONResponse:
+    async def _input_error(request: Request, error: FrontrunnerError) -> JSONResponse:
         status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
         answer = problem(status, error.code, type(error).__doc__ or error.code, error.reason)
         if status == 401:
             answer.headers["WWW-Authenticate"] = "Bearer"
-        if isinstance(error, ChecksBusy):
-            answer.headers["Retry-After"] = str(RETRY_AFTER_S)
+        if (wait_s := _retry_after_s(error)) is not None:
+            answer.headers["Retry-After"] = str(wait_s)
+        if isinstance(error, ScopeMissing):
+            await run_in_threadpool(_note_refusal, request.scope[OF_REQUEST], error.code)
         return answer
 
     @app.exception_handler(RequestValidationError)
@@ -141,6 +152,26 @@ def install(app: FastAPI) -> None:
         answer = problem(503, "database_unavailable", "The database is away.", "nothing was changed; try again soon")
         answer.headers["Retry-After"] = "1"
         return answer
+
+
+def _retry_after_s(error: FrontrunnerError) -> int | None:
+    """When the same request may be answered otherwise; None where waiting alone does not help."""
+    if isinstance(error, RateLimited):
+        return error.allowance.reset_s
+    if isinstance(error, QuotaExceeded):
+        return error.retry_after_s
+    if isinstance(error, KeysUnavailable):
+        return ISSUER_RETRY_AFTER_S
+    return RETRY_AFTER_S if isinstance(error, ChecksBusy) else None
+
+
+def _note_refusal(state: State, code: str) -> None:
+    """Write into the audit log that somebody known tried what they may not."""
+    try:
+        with state.database.write_transaction() as session:
+            state.note(session, outcome=code)
+    except SQLAlchemyError as error:  # they are refused all the same
+        _log.warning("refusal_not_noted", code=code, error=type(error).__name__)
 
 
 def internal_error() -> JSONResponse:

@@ -12,14 +12,14 @@ import structlog
 import uvicorn
 
 from api.access import refuse_without_keys
+from api.addresses import is_loopback
 from api.app import create_app
 from api.connections import uvicorn_options
 from api.datasets.checking import tell_confinement
-from api.door import is_loopback
 from frontrunner.logs import configure_logs
 from frontrunner.processes import module_command
 from frontrunner.settings import Settings
-from migrations import upgrade
+from jobs.upgrading import bring_up_to_date
 from models import Database
 
 # A worker that dies is started again after this long, doubled each time it dies young.
@@ -79,9 +79,9 @@ def serve(settings: Settings) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.messages.mkdir(parents=True, exist_ok=True)
     database = Database(settings.resolved_database_url)
-    upgrade(database)
+    bring_up_to_date(database, settings)
     with database.read_transaction() as session:
-        refuse_without_keys(session, settings.host)
+        refuse_without_keys(session, settings)
     database.close()
     monitor = WorkerMonitor(settings.stop_grace_s)
     monitor.start()
@@ -100,7 +100,7 @@ def serve_api(settings: Settings) -> None:
     database = Database(settings.resolved_database_url)
     if not is_loopback(settings.host):
         with database.read_transaction() as session:
-            refuse_without_keys(session, settings.host)
+            refuse_without_keys(session, settings)
     database.close()
     tell_confinement()
     _log.info("serving", url=f"http://{settings.host}:{settings.port}", home=str(settings.home))

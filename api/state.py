@@ -11,17 +11,27 @@ from celery import Celery
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from prometheus_client import CollectorRegistry
+from sqlalchemy.orm import Session
 
 from api.access import ANYBODY, Access, require
 from api.datasets.checking import CheckPool
+from api.headers import ALLOWANCE
+from api.incoming import Incoming
+from api.jobs.shown import Shown
 from api.jobs.watcher import Watcher
+from api.rates import UNLIMITED, Allowance, RateLimited, Rates
+from api.requests import correlation_id
 from frontrunner.hub import Catalogue, HubAccess, with_named
 from frontrunner.settings import Settings
 from frontrunner.store import Blobs, Store, uploads
+from jobs.audit import DONE, Actor, note_act
 from jobs.catalogue import load_catalogue, refresh_catalogue
 from jobs.keys import Principal, Scope
+from jobs.sealing import Seal
 from models import Database
 
+# Under this name the scope of a request holds its state, once it is known who asks.
+OF_REQUEST = "frontrunner.state"
 # A checkpoint that is copied into a hub is offered after this long at most.
 CATALOGUE_PERIOD_S = 5.0
 
@@ -53,14 +63,32 @@ class State:
     store: Store
     checks: CheckPool
     watcher: Watcher
+    shown: Shown
     registry: CollectorRegistry
     access: Access
+    rates: Rates
+    incoming: Incoming
+    seal: Seal
     catalogue_watch: CatalogueWatch
     principal: Principal = ANYBODY
+    allowance: Allowance = UNLIMITED
+    operation: str = ""
+    address: str = ""
 
-    def of(self, principal: Principal) -> State:
+    def of(self, principal: Principal, request: Request) -> State:
         """The same for who asks: the database shows that tenant's rows alone."""
-        return replace(self, database=self.database.of_tenant(principal.tenant), principal=principal)
+        return replace(
+            self,
+            database=self.database.of_tenant(principal.tenant),
+            principal=principal,
+            operation=str(getattr(request.scope.get("route"), "operation_id", "")),
+            address="" if request.client is None else request.client.host,
+        )
+
+    def note(self, session: Session, resource: str = "", outcome: str = DONE) -> None:
+        """Write into the audit log what this request does, in the transaction that does it."""
+        actor = Actor(self.principal.name, self.address, correlation_id())
+        note_act(session, actor, self.principal.tenant, self.operation, resource, outcome)
 
     def require(self, *scopes: Scope) -> None:
         """Let pass who has these scopes.
@@ -88,7 +116,9 @@ class State:
 
 
 _bearer = HTTPBearer(
-    auto_error=False, scheme_name="key", description="An API key; its scopes are read, write, tune and admin."
+    auto_error=False,
+    scheme_name="key",
+    description="An API key, or a token of the service's issuer; its scopes are read, write, tune and admin.",
 )
 
 
@@ -108,8 +138,16 @@ async def _state(
     address = (request.scope.get("server") or ("", None))[0]
     key = None if credentials is None else credentials.credentials
     principal = await state.access.principal(key, address)
+    state = state.of(principal, request)
+    request.scope[OF_REQUEST] = state
+    try:
+        allowance = await state.rates.take(principal.tenant, (await state.access.limits(principal)).requests)
+    except RateLimited as refusal:
+        request.scope[ALLOWANCE] = refusal.allowance
+        raise
+    request.scope[ALLOWANCE] = allowance
     require(principal, *map(Scope, scopes.scopes))
-    return state.of(principal)
+    return replace(state, allowance=allowance)
 
 
 # What probes may see without a key.

@@ -6,7 +6,7 @@ written once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -43,8 +43,21 @@ class Upload:
     fields: dict[str, str]
 
 
-async def receive_upload(request: Request, blobs: Blobs, max_bytes: int, threads: CapacityLimiter) -> Upload:
-    """Receive `multipart/form-data` with one part `file`, or a raw body with `?name=`; written by `threads`.
+async def receive_upload(
+    request: Request,
+    blobs: Blobs,
+    max_bytes: int,
+    threads: CapacityLimiter,
+    count: Callable[[int], None] = lambda size: None,
+) -> Upload:
+    """Receive `multipart/form-data` with one part `file`, or a raw body with `?name=`.
+
+    Args:
+        request: with the upload as its body.
+        blobs: where it goes.
+        max_bytes: of the file.
+        threads: bounds the threads that write.
+        count: hears of the file's bytes as they come, and raises where there are too many.
 
     Raises:
         MalformedRequest: not such a form, or cut off.
@@ -58,10 +71,11 @@ async def receive_upload(request: Request, blobs: Blobs, max_bytes: int, threads
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     with await run_sync(blobs.receive, max_bytes, limiter=threads) as writer:
         if kind == b"multipart/form-data":
-            form = await _receive_form(request, options.get(b"boundary", b""), writer, threads)
+            form = await _receive_form(request, options.get(b"boundary", b""), writer, threads, count)
             name, fields = form.filename, form.fields
         else:
             async for piece in _pieces(request.stream()):
+                count(len(piece))
                 await run_sync(writer.write, piece, limiter=threads)
             name = request.query_params.get("name", "")
             fields = {key: value for key, value in request.query_params.items() if key != "name"}
@@ -148,7 +162,9 @@ class _Form:
         return self._seen_file
 
 
-async def _receive_form(request: Request, boundary: bytes, writer: BlobWriter, threads: CapacityLimiter) -> _Form:
+async def _receive_form(
+    request: Request, boundary: bytes, writer: BlobWriter, threads: CapacityLimiter, count: Callable[[int], None]
+) -> _Form:
     form = _Form()
     try:
         parser = MultipartParser(boundary, form.callbacks())
@@ -156,6 +172,7 @@ async def _receive_form(request: Request, boundary: bytes, writer: BlobWriter, t
             parser.write(piece)
             if form.pending:
                 data, form.pending = bytes(form.pending), bytearray()
+                count(len(data))
                 await run_sync(writer.write, data, limiter=threads)
         parser.finalize()
     except (MultipartParseError, python_multipart.exceptions.FormParserError) as error:

@@ -83,6 +83,24 @@ class Settings(BaseSettings):
         default=(),
         description="Names that requests without a key may be for, beside localhost; commas between them, * for any.",
     )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Sites whose pages may use the service, as https://name; commas between them."
+    )
+    encryption_keys: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Secrets that webhooks' secrets are sealed with in the database; commas between them: the first "
+        "seals, all open. By default what digests of API keys are made with.",
+    )
+    oidc_issuer: str = Field(default="", description="Issuer whose bearer tokens are accepted beside API keys.")
+    oidc_audience: str = Field(default="", description="What those tokens must be made for.")
+    oidc_algorithms: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("RS256", "ES256"), description="How they may be signed; commas between them."
+    )
+    oidc_tenant_claim: str = Field(default="tenant", description="Their claim that names the tenant.")
+    oidc_scope_claim: str = Field(default="scope", description="Their claim with the scopes.")
+    oidc_scope_prefix: str = Field(default="", description="What our scopes begin with in it, as in `frontrunner:`.")
+    oidc_leeway_s: float = Field(default=30.0, ge=0, le=600, description="How far the issuer's clock may be off.")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_json: bool | None = Field(
         default=None, description="Logs as JSON lines, or as text; text where a terminal shows them by default."
@@ -92,6 +110,13 @@ class Settings(BaseSettings):
     check_concurrency: int = Field(default=2, ge=1, description="Uploads that one API process checks at a time.")
     check_timeout_s: float = Field(default=900.0, gt=0, description="Longest check of an uploaded dataset.")
     check_memory_bytes: int = Field(default=8 * GIB, gt=0, description="Address space of a dataset's check.")
+
+    # A single user on one machine meets none of these. 0: no limit. `frontrunner keys quota` says others for a tenant.
+    quota_bytes: int = Field(default=1024 * GIB, ge=0, description="Bytes of a tenant's datasets together.")
+    quota_datasets: int = Field(default=100_000, ge=0, description="Datasets of a tenant.")
+    quota_jobs: int = Field(default=10_000, ge=0, description="A tenant's jobs that are not over.")
+    quota_compute_s: float = Field(default=0.0, ge=0, description="Seconds of a tenant's steps in any hour.")
+    quota_requests: int = Field(default=60_000, ge=0, description="Requests of a tenant in a minute.")
 
     idempotency_key_s: float = Field(default=24 * 3600.0, gt=0, description="An Idempotency-Key is kept this long.")
 
@@ -129,7 +154,7 @@ class Settings(BaseSettings):
 
         return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "cors_origins", "oidc_algorithms", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from frontrunner.errors import DatasetNotFound
@@ -12,6 +12,7 @@ from frontrunner.extraction import FeatureKey
 from frontrunner.status import ACTIVE
 from frontrunner.store import Store, uploads
 from jobs.errors import DatasetInUse
+from models.database import Database
 from models.dataset import DatasetRow
 from models.feature import FeatureRow
 from models.job import JobRow
@@ -24,17 +25,15 @@ class Leftovers:
     """What a forgotten dataset leaves in the store: to be removed once its transaction is committed.
 
     Attributes:
-        blob: digest of its bytes; None where another dataset is made of the same.
+        blob: digest of its bytes, for `forget_upload`: another dataset may be made of the same.
         features: prefixes of its cached features.
     """
 
-    blob: str | None
+    blob: str
     features: tuple[str, ...]
 
-    def remove(self, store: Store) -> None:
-        """Remove them. What is missed, because this process dies, is an orphan that maintenance finds."""
-        if self.blob is not None:
-            store.remove(uploads(store).name(self.blob))
+    def remove_features(self, store: Store) -> None:
+        """Remove the features. What is missed, because this process dies, is an orphan that maintenance finds."""
         for prefix in self.features:
             for found in list(store.list(prefix)):
                 store.remove(found.name)
@@ -58,12 +57,25 @@ def delete_dataset(session: Session, dataset_id: str) -> Leftovers:
     prefixes = tuple(FeatureKey.parse(key).prefix for key in features)
     session.delete(row)
     session.flush()
-    return Leftovers(None if _is_named(session, blob) else blob, prefixes)
+    return Leftovers(blob, prefixes)
 
 
-def forget_upload(session: Session, blob: str) -> Leftovers:
-    """Forget uploaded bytes of which no dataset was made; they stay where another is made of the same."""
-    return Leftovers(None if _is_named(session, blob) else blob, ())
+def hold_blob(session: Session, blob: str) -> None:
+    """Until the transaction ends, nobody else forgets these bytes or makes a dataset of them."""
+    if session.get_bind().dialect.name == "postgresql":  # where SQLite admits one writer anyway
+        session.execute(select(func.pg_advisory_xact_lock(int(blob[:15], 16))))
+
+
+def forget_upload(database: Database, store: Store, blob: str) -> None:
+    """Remove uploaded bytes that no dataset is made of, whoever's.
+
+    How long it takes depends on what other tenants have: nobody's answer may wait for it.
+    """
+    with database.write_transaction() as session:
+        hold_blob(session, blob)
+        named = of_every_tenant(select(DatasetRow.id).where(DatasetRow.blob == blob).limit(1))
+        if session.scalar(named) is None:
+            store.remove(uploads(store).name(blob))
 
 
 def missing_datasets(session: Session, job_id: str) -> set[str]:
@@ -71,12 +83,6 @@ def missing_datasets(session: Session, job_id: str) -> set[str]:
     rows = session.scalars(select(StepRow.dataset_digests).where(StepRow.job_id == job_id))
     read = {digest for digests in rows for digest in digests}
     return read - set(session.scalars(select(DatasetRow.digest).where(DatasetRow.digest.in_(read))))
-
-
-def _is_named(session: Session, blob: str) -> bool:
-    """Whether any tenant's dataset is made of these bytes: they lie in the store once."""
-    query = of_every_tenant(select(DatasetRow.id).where(DatasetRow.blob == blob).limit(1))
-    return session.scalar(query) is not None
 
 
 def _jobs_on(session: Session, dataset_id: str, digest: str) -> list[str]:

@@ -41,8 +41,8 @@ class Reached:
     diverged: bool
 
 
-def import_results(session: Session, results: Iterable[PastResult]) -> int:
-    """Write results of a file; returns how many were new.
+def import_results(session: Session, results: Iterable[PastResult], tenant: str = DEFAULT_TENANT) -> int:
+    """Write results of a file as a tenant's; returns how many were new to it.
 
     A result that is there already, word for word, is not written again; one that a file holds twice counts twice, as
     two runs may end alike.
@@ -52,8 +52,10 @@ def import_results(session: Session, results: Iterable[PastResult]) -> int:
     for result in results:
         said = result.model_dump_json()
         seen[said] += 1
-        digest = hashlib.sha256(f"{FROM_FILE}\n{seen[said]}\n{said}".encode()).hexdigest()
-        rows.append(result.model_dump() | {"id": digest, "source": FROM_FILE, "diverged": False})
+        # Each tenant's rows have ids of their own: what another has imported is new to this one.
+        owner = "" if tenant == DEFAULT_TENANT else f"{tenant}\n"
+        digest = hashlib.sha256(f"{owner}{FROM_FILE}\n{seen[said]}\n{said}".encode()).hexdigest()
+        rows.append(result.model_dump() | {"id": digest, "tenant": tenant, "source": FROM_FILE, "diverged": False})
     return _insert(session, rows)
 
 
@@ -124,14 +126,21 @@ def prevailing_history(session: Session, protocol: str | None = None) -> History
 
 
 def find_results(
-    session: Session, *, model: str | None = None, dataset: str | None = None, limit: int = 100
+    session: Session,
+    *,
+    model: str | None = None,
+    dataset: str | None = None,
+    tenant: str | None = None,
+    limit: int = 100,
 ) -> Sequence[HistoryRow]:
-    """Rows of a checkpoint, of a dataset, or of both, newest first; one more than `limit` where there are more."""
+    """Rows of a checkpoint, a dataset, a tenant, newest first; one more than `limit` where there are more."""
     query = select(HistoryRow)
     if model is not None:
         query = query.where(HistoryRow.model == model)
     if dataset is not None:
         query = query.where(HistoryRow.dataset == dataset)
+    if tenant is not None:
+        query = query.where(HistoryRow.tenant == tenant)
     return session.scalars(query.order_by(HistoryRow.added_at.desc(), HistoryRow.id).limit(limit + 1)).all()
 
 

@@ -62,12 +62,27 @@ class Principal:
     Attributes:
         tenant: whose rows are read and written.
         scopes: what may be done.
-        key_id: of the key that said so; None on a service without keys.
+        name: `key:ID`, `oidc:SUBJECT` of a token, `anybody` on a service without keys.
     """
 
     tenant: str
     scopes: frozenset[Scope]
-    key_id: str | None = None
+    name: str = "anybody"
+
+
+def is_tenant_name(name: str) -> bool:
+    """Whether a tenant can be called so."""
+    return _TENANT.fullmatch(name) is not None
+
+
+def require_tenant_name(name: str) -> None:
+    """Let a tenant's name pass.
+
+    Raises:
+        TenantNameInvalid: none can be called so.
+    """
+    if not is_tenant_name(name):
+        raise TenantNameInvalid(f"'{name}' is no name of a tenant: small letters, digits and . _ - are accepted")
 
 
 def create_key(
@@ -84,12 +99,11 @@ def create_key(
     Raises:
         TenantNameInvalid: the tenant cannot be called so.
     """
-    if not _TENANT.fullmatch(tenant):
-        raise TenantNameInvalid(f"'{tenant}' is no name of a tenant: small letters, digits and . _ - are accepted")
+    require_tenant_name(tenant)
     body = f"{PREFIX}_{secrets.token_hex(8)}_{''.join(secrets.choice(_LETTERS) for _ in range(_SECRET_LETTERS))}"
     key = body + _check(body)
     row = KeyRow(
-        id=key.split("_")[1],
+        id=id_of(key),
         tenant=tenant,
         name=name[:100],
         digest=_digest(secret, key),
@@ -119,7 +133,7 @@ def replace_key(session: Session, secret: bytes, key_id: str, grace_s: float) ->
     return made
 
 
-def revoke_key(session: Session, key_id: str) -> None:
+def revoke_key(session: Session, key_id: str) -> KeyRow:
     """Make a key good for nothing, now.
 
     Raises:
@@ -129,6 +143,7 @@ def revoke_key(session: Session, key_id: str) -> None:
     if row is None:
         raise KeyNotFound(f"there is no key '{key_id}'")
     row.revoked_at = row.revoked_at or session.scalar(select(database_now()))
+    return row
 
 
 def has_keys(session: Session) -> bool:
@@ -144,7 +159,12 @@ def principal_of(session: Session, secret: bytes, key: str) -> Principal | None:
     row = session.scalar(select(KeyRow).where(KeyRow.id == form[1], *_good()))
     if row is None or not hmac.compare_digest(row.digest, _digest(secret, key)):
         return None
-    return Principal(row.tenant, frozenset(Scope(name) for name in row.scopes.split()), row.id)
+    return Principal(row.tenant, frozenset(Scope(name) for name in row.scopes.split()), f"key:{row.id}")
+
+
+def id_of(key: str) -> str:
+    """The part of a key that is no secret."""
+    return key.split("_")[1]
 
 
 def note_use(session: Session, key_id: str) -> None:

@@ -6,7 +6,7 @@ from sqlalchemy import Float, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base
-from models.tenant import DEFAULT_TENANT, TenantOwned
+from models.tenant import TenantOwned, tenant_key
 
 
 class IdempotencyRow(TenantOwned, Base):
@@ -14,7 +14,7 @@ class IdempotencyRow(TenantOwned, Base):
 
     __tablename__ = "idempotency_keys"
 
-    tenant: Mapped[str] = mapped_column(String(64), primary_key=True, server_default=DEFAULT_TENANT)
+    tenant: Mapped[str] = tenant_key()
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     body_digest: Mapped[str] = mapped_column(String(64))
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)

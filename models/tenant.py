@@ -32,6 +32,11 @@ def of_every_tenant(statement: Statement) -> Statement:
     return statement.execution_options(**{_EVERY_TENANT: True})
 
 
+def tenant_key() -> Mapped[str]:
+    """The column `tenant` of a table whose key it is part of."""
+    return mapped_column(String(64), primary_key=True, server_default=DEFAULT_TENANT)
+
+
 @event.listens_for(Session, "do_orm_execute")
 def _narrow(execution: ORMExecuteState) -> None:
     tenant = execution.session.info.get(TENANT)

@@ -17,7 +17,7 @@ class WebhookRow(TenantOwned, Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     url: Mapped[str] = mapped_column(String(2000))
-    secret: Mapped[str] = mapped_column(String(128), doc="signs every message; shown once")
+    secret: Mapped[str] = mapped_column(String(500), doc="signs every message; shown once, and sealed here")
     enabled: Mapped[bool] = mapped_column(Boolean)
     failures: Mapped[int] = mapped_column(Integer, doc="failed tries since the last success")
     created_at: Mapped[float] = mapped_column(Float, server_default=database_now())

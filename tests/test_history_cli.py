@@ -52,6 +52,14 @@ def test_evaluate_prints_every_way_to_order_within_80_columns(run, table):
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
 
 
+def test_results_are_imported_as_a_tenants(run, table):
+    assert "60 results added" in run("import", table, "--tenant", "anna").stdout
+    assert "60 results added" in run("import", table).stdout
+    assert "60 were there already" in run("import", table, "--tenant", "anna").stdout
+    assert len(json.loads(run("list", "--tenant", "anna", "--limit", "100", "--json").stdout)["results"]) == 60
+    assert run("import", table, "--tenant", "No such").exit_code == 5
+
+
 def test_evaluate_prints_json_and_nothing_else(run, table):
     found = json.loads(run("evaluate", table, "--json").stdout)
     assert (found["results"], found["checkpoints"], found["datasets"]) == (60, 12, 5)

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import structlog
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import BigInteger, ColumnElement, cast, delete, func, select
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
@@ -26,9 +26,23 @@ from frontrunner.settings import Settings
 from frontrunner.status import ACTIVE, TERMINAL
 from frontrunner.store import UPLOADS, StoredObject, open_store, uploads
 from frontrunner.tuning.artifacts import ARTIFACTS, artifacts_prefix
+from jobs.audit import KEPT_S as AUDIT_KEPT_S
+from jobs.quotas import COMPUTE_MINUTES
 from jobs.records import files_of
 from jobs.roles import MAINTENANCE, take_role
-from models import Database, DatasetRow, DeliveryRow, FeatureRow, IdempotencyRow, JobRow, StepRow, database_now
+from models import (
+    AuditRow,
+    Base,
+    ComputeUseRow,
+    Database,
+    DatasetRow,
+    DeliveryRow,
+    FeatureRow,
+    IdempotencyRow,
+    JobRow,
+    StepRow,
+    database_now,
+)
 
 # A file or folder that no row names is removed once nothing was written to it for this long.
 ORPHAN_AGE_S = 24 * 3600.0
@@ -49,6 +63,8 @@ class Removed:
     jobs: int = 0
     idempotency_keys: int = 0
     deliveries: int = 0
+    audit_entries: int = 0
+    compute_minutes: int = 0
     features: int = 0
     feature_bytes: int = 0
     orphans: int = 0
@@ -94,12 +110,15 @@ class Maintenance:
                     shutil.rmtree(self._settings.work / name, ignore_errors=True)
             sent = DeliveryRow.created_at < database_now() - retention_s
             removed.deliveries = self._delete(DeliveryRow, DeliveryRow.status != "pending", sent)
+        removed.audit_entries = self._delete(AuditRow, AuditRow.at < database_now() - AUDIT_KEPT_S)
+        minute = cast(database_now() / 60, BigInteger)
+        removed.compute_minutes = self._delete(ComputeUseRow, ComputeUseRow.minute < minute - 2 * COMPUTE_MINUTES)
         removed.idempotency_keys = self._delete(IdempotencyRow, IdempotencyRow.expires_at < database_now())
         self._evict_features(removed)
         removed.orphans = self._remove_orphans() + self._tidy_this_machine()
         return removed
 
-    def _delete(self, table: type[JobRow | DeliveryRow | IdempotencyRow], *conditions: object) -> int:
+    def _delete(self, table: type[Base], *conditions: object) -> int:
         key = table.__mapper__.primary_key
         total = 0
         while True:

@@ -25,6 +25,7 @@ from frontrunner.progress import Event, Stage
 from jobs.work import run_payload
 from workers.runner_protocol import (
     Advanced,
+    Credentials,
     Failed,
     Finished,
     Lost,
@@ -111,6 +112,8 @@ def _listen(steps: queue.Queue[StartStep], stopping: threading.Event) -> None:
         instruction = read_instruction(line)
         if isinstance(instruction, StopStep):
             stopping.set()
+        elif isinstance(instruction, Credentials):
+            os.environ.update(instruction.environment)
         else:
             steps.put(instruction)
     os._exit(0)

@@ -14,16 +14,18 @@ import psutil
 from frontrunner.processes import module_command
 from frontrunner.settings import Settings
 from frontrunner.store.remote import EXTRAS
-from workers.runner_protocol import Answer, StartStep, StopStep, line_of, read_answer
+from workers.runner_protocol import Answer, Credentials, StartStep, StopStep, line_of, read_answer
 
 # What a runner inherits. Everything else stays behind, database and broker addresses first of all.
 _INHERITED = (
     "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV",
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "COVERAGE_PROCESS_START",
 )  # fmt: skip
-# How checkpoints are fetched, and with which token: the runner is the process that does it.
-_HUB_SETTINGS = ("FRONTRUNNER_HUB_", "HF_ENDPOINT", "HF_TOKEN")
-# Variables that hold the keys of a store, by its kind; those of any other store stay behind.
+# How checkpoints are fetched.
+_HUB_SETTINGS = ("FRONTRUNNER_HUB_", "HF_ENDPOINT")
+# What opens hubs, since the runner is the process that reaches them: told, and not inherited.
+_HUB_CREDENTIALS = ("FRONTRUNNER_HUB_TOKEN", "HF_TOKEN")
+# Variables that hold the keys of a store, by its kind: told as well; those of any other store stay behind.
 _STORE_CREDENTIALS = {"s3": "AWS_", "gcs": "GOOGLE_", "azure": "AZURE_"}
 _GRACE_S = 5.0
 
@@ -45,9 +47,11 @@ class RunnerProcess:
 
     def __init__(self, settings: Settings) -> None:
         store = EXTRAS.get(settings.store_url.partition("://")[0])
-        passed_on = _HUB_SETTINGS if store is None else (*_HUB_SETTINGS, _STORE_CREDENTIALS[store])
-        inherited = (name for name in os.environ if name in _INHERITED or name.startswith(passed_on))
-        environment = {name: os.environ[name] for name in inherited} | _places(settings) | {"PYTHONUNBUFFERED": "1"}
+        credentials = _HUB_CREDENTIALS if store is None else (*_HUB_CREDENTIALS, _STORE_CREDENTIALS[store])
+        told = {name: value for name, value in os.environ.items() if name.startswith(credentials)}
+        inherited = (name for name in os.environ if name in _INHERITED or name.startswith(_HUB_SETTINGS))
+        environment = {name: os.environ[name] for name in inherited if name not in told}
+        environment |= _places(settings) | {"PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(
             module_command("workers.runner"),
             stdin=subprocess.PIPE,
@@ -58,6 +62,8 @@ class RunnerProcess:
         )
         self._answers: queue.Queue[Answer | None] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True, name=f"runner-{self.pid}").start()
+        with contextlib.suppress(RunnerDied):  # whoever hands it a step hears of it
+            self._send(Credentials(environment=told | _store_options(settings)))
 
     @property
     def pid(self) -> int:
@@ -117,7 +123,7 @@ class RunnerProcess:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
 
-    def _send(self, instruction: StartStep | StopStep) -> None:
+    def _send(self, instruction: Credentials | StartStep | StopStep) -> None:
         assert self._process.stdin is not None  # noqa: S101 - opened as a pipe above
         try:
             self._process.stdin.write(line_of(instruction))
@@ -137,9 +143,13 @@ class RunnerProcess:
 
 def _places(settings: Settings) -> dict[str, str]:
     """The settings of files and store, as the environment variables that a runner reads them from."""
-    options = settings.store_options
     return {
         "FRONTRUNNER_HOME": str(settings.home.resolve()),
         "FRONTRUNNER_STORE_URL": settings.store_url,
         "FRONTRUNNER_STORE_CACHE_BYTES": str(settings.store_cache_bytes),
-    } | ({} if options is None else {"FRONTRUNNER_STORE_OPTIONS": options.get_secret_value()})
+    }
+
+
+def _store_options(settings: Settings) -> dict[str, str]:
+    options = settings.store_options
+    return {} if options is None else {"FRONTRUNNER_STORE_OPTIONS": options.get_secret_value()}

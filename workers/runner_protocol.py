@@ -13,6 +13,16 @@ class _Message(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class Credentials(_Message):
+    """To the runner, before anything else: what opens hubs and the store, as environment variables.
+
+    Said and not inherited: what a process is started with can be read from outside, and passes to all that it starts.
+    """
+
+    says: Literal["credentials"] = "credentials"
+    environment: dict[str, str]
+
+
 class StartStep(_Message):
     """To the runner: do this.
 
@@ -84,7 +94,7 @@ class Stopped(_Message):
     says: Literal["stopped"] = "stopped"
 
 
-Instruction: TypeAlias = Annotated[StartStep | StopStep, Field(discriminator="says")]
+Instruction: TypeAlias = Annotated[Credentials | StartStep | StopStep, Field(discriminator="says")]
 Ending: TypeAlias = Finished | Failed | Lost | Stopped
 Answer: TypeAlias = Annotated[Advanced | Noted | Finished | Failed | Lost | Stopped, Field(discriminator="says")]
 

@@ -94,7 +94,7 @@ class Supervisor:
 
     def _do_best_step(self) -> bool:
         with self._database.write_transaction() as session:
-            claim = lifecycle.claim_best(session, self._queues, self._settings.lease_s)
+            claim = lifecycle.claim_best(session, self._queues, self._settings.lease_s, self._settings.quota_compute_s)
         if claim is None:
             return False
         with structlog.contextvars.bound_contextvars(

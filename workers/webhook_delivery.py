@@ -12,6 +12,7 @@ import structlog
 
 from frontrunner.settings import Settings
 from jobs.roles import WEBHOOKS, take_role
+from jobs.sealing import Seal, SecretSealed
 from jobs.webhooks import outbox
 from jobs.webhooks.outbox import Message, RetryPolicy
 from jobs.webhooks.sending import TIMEOUT_S, ForbiddenTarget, resolve_target, send_signed
@@ -33,6 +34,7 @@ class WebhookDelivery:
         self._database = database
         self._settings = settings
         self._worker_id = worker_id
+        self._seal = Seal.of(settings)
         self._retry_policy = RetryPolicy(
             settings.webhook_retry_s, settings.webhook_max_attempts, settings.webhook_disable_after
         )
@@ -71,7 +73,13 @@ class WebhookDelivery:
         at = datetime.fromtimestamp(self._database.now(), UTC)
         try:
             target = resolve_target(message.url, allow_private=self._settings.webhook_allow_private)
-            status = send_signed(target, json.dumps(message.event), secret=message.secret, message_id=message.id, at=at)
-        except (ForbiddenTarget, httpx.HTTPError) as error:
+            status = send_signed(
+                target,
+                json.dumps(message.event),
+                secret=self._seal.open(message.sealed_secret),
+                message_id=message.id,
+                at=at,
+            )
+        except (ForbiddenTarget, SecretSealed, httpx.HTTPError) as error:
             return False, f"{type(error).__name__}: {error}"
         return 200 <= status < 300, f"HTTP {status}"

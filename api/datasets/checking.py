@@ -7,9 +7,7 @@ answer requests; beyond a few they wait, without a thread, and beyond some that 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TypeVar
 
@@ -57,22 +55,6 @@ class CheckPool:
         self.writing = anyio.CapacityLimiter(WRITING_THREADS)
         self._size = size
         self._waiting = 0
-        self._in_hand: Counter[str] = Counter()
-
-    @contextlib.contextmanager
-    def holding(self, blob: str) -> Iterator[None]:
-        """Say that uploaded bytes are in use, until the block is left."""
-        self._in_hand[blob] += 1
-        try:
-            yield
-        finally:
-            self._in_hand[blob] -= 1
-            if not self._in_hand[blob]:
-                del self._in_hand[blob]
-
-    def is_alone_with(self, blob: str) -> bool:
-        """Whether nobody else in this process is with the same bytes."""
-        return self._in_hand[blob] <= 1
 
     def refuse_if_full(self) -> None:
         """Say early, before an upload is received, that it could not be checked.

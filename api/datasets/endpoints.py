@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Request, Response
 from pydantic import BaseModel, Field
 
+from api.datasets.arrival import arrival, forget
 from api.datasets.service import accept_dataset, dataset_options, get_dataset, list_datasets
 from api.paging import CreatedDependency, Cursor, Limit, Page
 from api.problems import RESPONSES
 from api.state import StateDependency, WriteStateDependency
 from api.times import instant
-from api.uploads import receive_upload
 from frontrunner.data import DatasetOptions, DatasetReport
 from jobs import datasets
 from jobs.records import report_of
@@ -79,8 +79,9 @@ class DatasetResource(DatasetSummary):
 async def create_dataset(request: Request, response: Response, state: WriteStateDependency) -> DatasetResource:
     """Upload and check a dataset. It is refused, with a reason, where nothing could be ranked on it."""
     state.checks.refuse_if_full()
-    upload = await receive_upload(request, state.uploads, state.settings.max_upload_bytes, state.checks.writing)
-    row, is_new = await accept_dataset(state, upload, dataset_options(upload.fields))
+    async with arrival(state) as coming:
+        upload = await coming.receive(request)
+        row, is_new = await accept_dataset(state, upload, dataset_options(upload.fields))
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/datasets/{row.id}"
     return DatasetResource.of(row)
@@ -104,8 +105,10 @@ def read_dataset(dataset_id: str, state: StateDependency) -> DatasetResource:
 
 
 @router.delete("/{dataset_id}", operation_id="deleteDataset", status_code=204)
-def delete_dataset(dataset_id: str, state: WriteStateDependency) -> None:
+def delete_dataset(dataset_id: str, state: WriteStateDependency, afterwards: BackgroundTasks) -> None:
     """Forget a dataset, its bytes and its cached features; refused while a job reads it. Results of jobs stay."""
     with state.database.write_transaction() as session:
         leftovers = datasets.delete_dataset(session, dataset_id)
-    leftovers.remove(state.store)
+        state.note(session, dataset_id)
+    afterwards.add_task(leftovers.remove_features, state.store)
+    afterwards.add_task(forget, state, leftovers.blob)

@@ -16,8 +16,9 @@ from api.state import State
 from api.uploads import Upload
 from frontrunner.data import DatasetOptions, DatasetReference, DatasetReport, dataset_id
 from frontrunner.data.isolation import check_isolated
-from frontrunner.errors import DatasetNotFound, InvalidDataset
-from jobs.datasets import forget_upload
+from frontrunner.errors import DatasetNotFound
+from jobs.datasets import hold_blob
+from jobs.quotas import Limits, locked_limits, require_room_for_datasets
 from jobs.records import report_of
 from models import DEFAULT_TENANT, DatasetRow
 
@@ -57,25 +58,14 @@ async def accept_dataset(state: State, upload: Upload, options: DatasetOptions) 
     Raises:
         InvalidDataset: nothing can be ranked on it; nothing is kept of it.
         ChecksBusy: it cannot be checked now.
+        QuotaExceeded: the tenant has no room for it.
     """
     digest = _identity(state.principal.tenant, options.identity(upload.blob))
     known = await run_sync(_find, state, dataset_id(digest), limiter=state.checks.writing)
     if known is not None:
         return known, False
-    with state.checks.holding(upload.blob):
-        try:
-            report = await state.checks.run(lambda: _check(state, upload, options, digest))
-        except InvalidDataset:
-            if state.checks.is_alone_with(upload.blob):
-                await run_sync(_forget, state, upload.blob, limiter=state.checks.writing)
-            raise
-        return await run_sync(_keep, state, upload, options, report, limiter=state.checks.writing)
-
-
-def _forget(state: State, blob: str) -> None:
-    with state.database.read_transaction() as session:
-        leftovers = forget_upload(session, blob)
-    leftovers.remove(state.store)
+    report = await state.checks.run(lambda: _check(state, upload, options, digest))
+    return await run_sync(_keep, state, upload, options, report, limiter=state.checks.writing)
 
 
 def _check(state: State, upload: Upload, options: DatasetOptions, digest: str) -> DatasetReport:
@@ -103,9 +93,14 @@ def _keep(state: State, upload: Upload, options: DatasetOptions, report: Dataset
     identifier, is_new = row.id, True
     try:
         with state.database.write_transaction() as session:
+            tenant = state.principal.tenant
+            limits = locked_limits(session, tenant, Limits.of(state.settings))
+            hold_blob(session, upload.blob)
             session.add(row)
             session.flush()
+            require_room_for_datasets(session, tenant, limits)
             state.uploads.path(upload.blob)  # nobody forgot the same bytes meanwhile
+            state.note(session, identifier)
     except IntegrityError:
         is_new = False  # the same data was being checked at the same time; the first row stays
     return get_dataset(state, identifier), is_new

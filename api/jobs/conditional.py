@@ -79,8 +79,16 @@ class ConditionalGet:
         """The job's version, whether it is over, and what is shown of it - None where the client knows this version."""
         with self._state.database.read_transaction() as session:
             job = _find(session, job_id, kind)
-            body = None if _tag(job.version) in self._known else show(session, job)
-            return job.version, Status(job.status).is_terminal, body
+            is_over = Status(job.status).is_terminal
+            if _tag(job.version) in self._known:
+                return job.version, is_over, None
+            if is_over or show is not show_result:  # the row holds it
+                return job.version, is_over, show(session, job)
+            body = self._state.shown.find(job_id, job.version)
+            if body is None:
+                body = show(session, job)
+                self._state.shown.keep(job_id, job.version, body)
+            return job.version, is_over, body
 
 
 def _find(session: Session, job_id: str, kind: Kind | None) -> JobRow:

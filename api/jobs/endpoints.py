@@ -16,6 +16,7 @@ from api.state import StateDependency, WriteStateDependency
 from frontrunner.status import Status
 from jobs import lifecycle
 from jobs.notification import notify_workers
+from jobs.quotas import Limits, locked_limits, require_room_for_jobs
 from models import JobRow
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=RESPONSES)
@@ -61,14 +62,20 @@ async def read_job(job_id: str, conditional: ConditionalGetDependency) -> Respon
 def cancel_job(job_id: str, state: WriteStateDependency) -> JobResource:
     """Ask a job to stop. Steps that wait end now, running ones within a beat; a job that is over stays as it is."""
     with state.database.write_transaction() as session:
-        return job_resource(session, lifecycle.cancel_job(session, job_id))
+        job = lifecycle.cancel_job(session, job_id)
+        state.note(session, job_id)
+        return job_resource(session, job)
 
 
 @router.post("/{job_id}/retry", operation_id="retryJob", status_code=202)
 def retry_job(job_id: str, state: WriteStateDependency) -> JobResource:
     """Queue every step again that failed, was lost or cancelled; accepted results are kept."""
     with state.database.write_transaction() as session:
-        resource = job_resource(session, lifecycle.retry_job(session, job_id))
+        limits = locked_limits(session, state.principal.tenant, Limits.of(state.settings))
+        job = lifecycle.retry_job(session, job_id)
+        require_room_for_jobs(session, state.principal.tenant, limits)
+        state.note(session, job_id)
+        resource = job_resource(session, job)
         queues = lifecycle.queues_of(session, job_id)
     notify_workers(state.broker, queues)
     return resource
@@ -79,6 +86,7 @@ def delete_job(job_id: str, state: WriteStateDependency) -> None:
     """Forget a job that is over, and its result. Cached features stay."""
     with state.database.write_transaction() as session:
         lifecycle.delete_job(session, job_id)
+        state.note(session, job_id)
 
 
 def _show(session: Session, job: JobRow) -> bytes:

@@ -15,6 +15,7 @@ from jobs import lifecycle
 from jobs.kinds import NewJob
 from jobs.lifecycle import IdempotencyKey, Terms
 from jobs.notification import notify_workers
+from jobs.quotas import Limits, locked_limits, require_room_for_jobs
 from jobs.records import json_of
 
 # Two processes that write the same key or the same work at once: the second finds what the first wrote.
@@ -36,6 +37,7 @@ class Submission:
 
         Raises:
             IdempotencyKeyReused: the key came with another request before.
+            QuotaExceeded: the tenant has as many jobs as it may, or computed as much.
         """
         job = self._submit(new)
         response.headers["Location"] = job.result
@@ -52,9 +54,15 @@ class Submission:
 
     def _write(self, new: NewJob) -> JobResource:
         state = self._state
+        tenant = state.principal.tenant
         with state.database.write_transaction() as session:
+            limits = locked_limits(session, tenant, Limits.of(state.settings))
             submitted = lifecycle.submit(session, new, self._terms(new))
-            queues = lifecycle.queues_of(session, submitted.job.id) if submitted.is_new else []
+            queues = []
+            if submitted.is_new:
+                require_room_for_jobs(session, tenant, limits)
+                state.note(session, submitted.job.id)
+                queues = lifecycle.queues_of(session, submitted.job.id)
             session.refresh(submitted.job)
             resource = job_resource(session, submitted.job)
         notify_workers(state.broker, queues)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from api.datasets.arrival import arrival
 from api.datasets.endpoints import DATASET_OPTION_FIELDS, form_schema
 from api.datasets.service import accept_dataset, dataset_options, get_dataset
 from api.jobs.conditional import NOT_MODIFIED, ConditionalGetDependency, show_result
@@ -16,7 +17,6 @@ from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES, MalformedRequest
 from api.rankings.service import extension_job, job_of_ranking, outlook_of, tuning_to_follow
 from api.state import StateDependency, WriteStateDependency
-from api.uploads import receive_upload
 from frontrunner.limits import Name
 from frontrunner.ranking import Ranking, RankingRequest
 from frontrunner.ranking.request import MAX_CHECKPOINTS
@@ -95,16 +95,16 @@ async def create_recommendation(
 ) -> JobResource:
     """Upload a dataset and rank checkpoints for it in one request: `file`, and `options` as JSON."""
     state.checks.refuse_if_full()
-    upload = await receive_upload(request, state.uploads, state.settings.max_upload_bytes, state.checks.writing)
-    try:
-        options = RankingOptions.model_validate_json(upload.fields.get("options") or "{}")
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise MalformedRequest(f"options: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-
-    if options.then is not None:
-        state.require(Scope.TUNE)
-    dataset, _ = await accept_dataset(state, upload, dataset_options(upload.fields, "options"))
+    async with arrival(state) as coming:
+        upload = await coming.receive(request)
+        try:
+            options = RankingOptions.model_validate_json(upload.fields.get("options") or "{}")
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise MalformedRequest(f"options: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        if options.then is not None:
+            state.require(Scope.TUNE)
+        dataset, _ = await accept_dataset(state, upload, dataset_options(upload.fields, "options"))
 
     def accept() -> JobResource:
         return submission.accept(response, job_of_ranking(state, dataset, options.ranking, options.following))

@@ -83,9 +83,11 @@ def create_webhook(submitted: WebhookSubmission, response: Response, state: Writ
     """Send a signed CloudEvent to this address whenever a job is over."""
     resolve_target(submitted.url, allow_private=state.settings.webhook_allow_private)
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    row = WebhookRow(id=new_id("hook"), url=submitted.url, secret=secret, enabled=True, failures=0)
+    sealed = state.seal.close(secret)
+    row = WebhookRow(id=new_id("hook"), url=submitted.url, secret=sealed, enabled=True, failures=0)
     with state.database.write_transaction() as session:
         session.add(row)
+        state.note(session, row.id)
         session.flush()
         session.refresh(row)
     response.headers["Location"] = f"/v1/webhooks/{row.id}"
@@ -127,6 +129,7 @@ def delete_webhook(webhook_id: str, state: WriteStateDependency) -> None:
     """Forget an address, and the log of what was sent to it."""
     with state.database.write_transaction() as session:
         session.delete(_find(session, webhook_id))
+        state.note(session, webhook_id)
 
 
 @router.get("/{webhook_id}/deliveries", operation_id="listDeliveries")
@@ -159,6 +162,7 @@ def redeliver(webhook_id: str, delivery_id: str, state: WriteStateDependency) ->
         if row is None or row.webhook_id != webhook_id:
             raise NotFound(f"there is no delivery '{delivery_id}' of webhook '{webhook_id}'")
         outbox.send_again(session, row)
+        state.note(session, delivery_id)
         return DeliveryResource.of(row)
 
 
@@ -166,6 +170,7 @@ def _switch(state: StateDependency, webhook_id: str, *, enabled: bool) -> Webhoo
     with state.database.write_transaction() as session:
         row = _find(session, webhook_id)
         row.enabled, row.failures = enabled, 0
+        state.note(session, webhook_id)
         return WebhookResource.of(row)
 
 

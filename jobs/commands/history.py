@@ -11,17 +11,23 @@ from frontrunner.commands.history import FileArgument
 from frontrunner.terminal import Terminal
 from jobs.commands.catalogue import service_database
 
+TenantOption = Annotated[str, typer.Option("--tenant", help="Whose results they are, as keys name it.")]
 
-def import_file(file: FileArgument) -> None:
+
+def import_file(file: FileArgument, tenant: TenantOption = "default") -> None:
     """Add the results in a CSV file to what the service knows; what it knows already is not added again."""
     with refusals():
         from frontrunner.evidence import read_history
+        from jobs.audit import Actor, note_act
         from jobs.history import import_results
+        from jobs.keys import require_tenant_name
 
+        require_tenant_name(tenant)
         read = read_history(file)
         database = service_database()
         with database.write_transaction() as session:
-            added = import_results(session, read.rows)
+            added = import_results(session, read.rows, tenant)
+            note_act(session, Actor.of_command_line(), tenant, "importHistory", file.name)
         database.close()
         left_out = read.diverged + read.without_result
         typer.echo(
@@ -33,6 +39,7 @@ def import_file(file: FileArgument) -> None:
 def list_results(
     model: Annotated[str | None, typer.Option("--model", help="Only of this checkpoint.")] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", help="Only on this dataset.")] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Only of this tenant.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000)] = 50,
     json: JsonOption = False,
 ) -> None:
@@ -41,7 +48,7 @@ def list_results(
 
     database = service_database()
     with database.read_transaction() as session:
-        rows = find_results(session, model=model, dataset=dataset, limit=limit)
+        rows = find_results(session, model=model, dataset=dataset, tenant=tenant, limit=limit)
         lines = [
             {
                 "model": row.model,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -12,8 +13,10 @@ from sqlalchemy import select
 from frontrunner.commands.common import JsonOption, refusals
 from frontrunner.settings import get_settings
 from frontrunner.terminal import Terminal
+from jobs.audit import Actor, note_act
 from jobs.commands.catalogue import service_database
-from jobs.keys import Scope, create_key, replace_key, revoke_key
+from jobs.keys import Scope, create_key, replace_key, require_tenant_name, revoke_key
+from jobs.quotas import Limits, limits_of, set_limits, use_of
 from jobs.secret import service_secret
 from models import DEFAULT_TENANT, KeyRow
 
@@ -37,7 +40,7 @@ def create(
     with refusals():
         database, secret = service_database(), service_secret(get_settings())
         with database.write_transaction() as session:
-            _, key = create_key(
+            row, key = create_key(
                 session,
                 secret,
                 name=name,
@@ -45,6 +48,7 @@ def create(
                 scopes=scope or (Scope.READ, Scope.WRITE),
                 valid_s=None if days is None else days * _DAY_S,
             )
+            note_act(session, Actor.of_command_line(), tenant, "createKey", row.id)
         database.close()
     typer.echo(key)
 
@@ -72,7 +76,8 @@ def revoke(key_id: Annotated[str, typer.Argument(help="As `list` shows it.")]) -
     with refusals():
         database = service_database()
         with database.write_transaction() as session:
-            revoke_key(session, key_id)
+            row = revoke_key(session, key_id)
+            note_act(session, Actor.of_command_line(), row.tenant, "revokeKey", key_id)
         database.close()
 
 
@@ -85,9 +90,47 @@ def rotate(
     with refusals():
         database, secret = service_database(), service_secret(get_settings())
         with database.write_transaction() as session:
-            _, key = replace_key(session, secret, key_id, hours * 3600.0)
+            row, key = replace_key(session, secret, key_id, hours * 3600.0)
+            note_act(session, Actor.of_command_line(), row.tenant, "rotateKey", key_id)
         database.close()
     typer.echo(key)
+
+
+@keys.command()
+def quota(
+    tenant: Annotated[str, typer.Argument(help="As keys name it.")] = DEFAULT_TENANT,
+    size: Annotated[int | None, typer.Option("--bytes", min=0, help="Of its datasets together.")] = None,
+    datasets: Annotated[int | None, typer.Option("--datasets", min=0)] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=0, help="That are not over.")] = None,
+    compute_s: Annotated[
+        float | None, typer.Option("--compute-seconds", min=0, help="That its steps take in any hour.")
+    ] = None,
+    requests: Annotated[int | None, typer.Option("--requests", min=0, help="A minute.")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Forget what was said; the settings count again.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Say what a tenant may use, 0 for no limit; and show it, with what it uses."""
+    said = {"bytes": size, "datasets": datasets, "jobs": jobs, "compute_s": compute_s, "requests": requests}
+    changed = dict.fromkeys(said) if reset else {}
+    changed |= {name: value for name, value in said.items() if value is not None}
+    with refusals():
+        require_tenant_name(tenant)
+        database = service_database()
+        if changed:
+            with database.write_transaction() as session:
+                set_limits(session, tenant, changed)
+                note_act(session, Actor.of_command_line(), tenant, "setQuota", tenant)
+        with database.read_transaction() as session:
+            limits = asdict(limits_of(session, tenant, Limits.of(get_settings())))
+            used = asdict(use_of(session, tenant))
+        database.close()
+    if json:
+        typer.echo(json_module.dumps({"tenant": tenant, "limits": limits, "used": used}, indent=2))
+        return
+    table = Table(tenant, "limit", "used")
+    for name, limit in limits.items():
+        table.add_row(name, f"{limit:,}" if limit else "none", f"{used[name]:,.0f}" if name in used else "-")
+    Terminal().print(table)
 
 
 def _line(row: KeyRow) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from jobs.errors import JobNotFound
 from jobs.kinds import KINDS
 from jobs.lifecycle.events import note
 from jobs.lifecycle.finishing import MAX_REASON, find_job, move, step_ended
+from jobs.quotas import add_compute, tenants_without_compute
 from jobs.records import accepted
 from jobs.transitions import STEP_TRANSITIONS, predecessors
 from models.base import database_now
@@ -59,16 +60,24 @@ class StepProgress:
     of: str = ""
 
 
-def claim_best(session: Session, queues: Collection[str], lease_s: float) -> Claim | None:
+def claim_best(session: Session, queues: Collection[str], lease_s: float, compute_s: float = 0.0) -> Claim | None:
     """Take the queued step that should go first in these queues; None if there is none.
 
     A message says only that there is work, not which: the best step at this moment may be newer than the message.
     First come the tenants with the fewest running steps, then higher priorities, then those that waited longest.
     Choosing reads without a lock; taking is a compare-and-set under the lock of the job's row, so a step that
-    somebody else took, or whose job was cancelled, in between is not taken twice: another one is chosen.
+    somebody else took, or whose job was cancelled, in between is not taken twice: another one is chosen. Steps of
+    tenants whose hour of compute is used up wait.
+
+    Args:
+        session: of a writing transaction.
+        queues: whose steps may be taken.
+        lease_s: how long the step is held without a beat.
+        compute_s: seconds of steps an hour of tenants for which nothing else was said; 0: no limit.
     """
+    passed_over = tenants_without_compute(session, compute_s)
     for _ in range(_CHOICES):
-        best = session.execute(_best(queues)).one_or_none()
+        best = session.execute(_best(queues, passed_over)).one_or_none()
         if best is None:
             return None
         claim = _take(session, best.id, best.job_id, lease_s)
@@ -111,6 +120,7 @@ def succeed_step(session: Session, claim: Claim, output: str) -> bool:
     counts = kind.record(session, job.id, *accepted(kind, claim.payload, output))
     step_ended(session, job)
     session.flush()
+    add_compute(session, claim.step_id)
     add_to_counters(session, counts | {("steps", f"{claim.kind}:{Status.SUCCEEDED}"): 1})
     return True
 
@@ -160,7 +170,7 @@ def expired_claims(session: Session) -> list[Claim]:
     return [_claim(row, row.lease_token or "", row.attempt, correlation_id) for row, correlation_id in rows]
 
 
-def _best(queues: Collection[str]) -> Any:
+def _best(queues: Collection[str], passed_over: Sequence[str]) -> Any:
     other = aliased(StepRow)
     running = (
         select(other.tenant, func.count().label("steps"))
@@ -168,9 +178,11 @@ def _best(queues: Collection[str]) -> Any:
         .group_by(other.tenant)
         .subquery()
     )
+    waiting = select(StepRow.id, StepRow.job_id)
+    if passed_over:
+        waiting = waiting.where(StepRow.tenant.not_in(passed_over))
     return (
-        select(StepRow.id, StepRow.job_id)
-        .outerjoin(running, running.c.tenant == StepRow.tenant)
+        waiting.outerjoin(running, running.c.tenant == StepRow.tenant)
         # Written out and not bound, so that the index of waiting steps serves.
         .where(StepRow.status == literal(Status.QUEUED.value, literal_execute=True))
         .where(StepRow.queue.in_(queues), StepRow.available_at <= database_now())
@@ -272,6 +284,7 @@ def _end_without_output(session: Session, claim: Claim, status: Status, code: st
         return False
     step_ended(session, job)
     session.flush()
+    add_compute(session, claim.step_id)
     counts = {("steps", f"{claim.kind}:{status}"): 1.0}
     if status == Status.LOST:
         counts["attempts_lost", code or ""] = 1
@@ -289,4 +302,6 @@ def _requeue(session: Session, claim: Claim, code: str, **values: Any) -> bool:
     if not _held(session, claim, status=Status.QUEUED, lease_token=None, lease_until=None, **values):
         return False
     note(session, job, "step.queued", step=claim.name, attempt=claim.attempt, code=code)
+    session.flush()
+    add_compute(session, claim.step_id)
     return True

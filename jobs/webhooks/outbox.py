@@ -28,7 +28,7 @@ class Message:
     id: str
     webhook_id: str
     url: str
-    secret: str
+    sealed_secret: str
     event: dict[str, Any]
 
 

@@ -40,6 +40,15 @@ def test_the_same_file_twice_adds_nothing_and_more_rows_add_themselves(database)
     assert count(database) == 6
 
 
+def test_each_tenant_imports_for_itself_and_hears_nothing_of_the_others(database):
+    assert [apply(database, import_results, RESULTS, tenant) for tenant in ("default", "anna", "bert")] == [4, 4, 4]
+    assert apply(database, import_results, RESULTS, "anna") == 0
+    with database.of_tenant("anna").read_transaction() as session:
+        assert sorted(past_results(session), key=repr) == sorted(RESULTS, key=repr)
+    with database.read_transaction() as session:
+        assert {row.tenant for row in find_results(session, tenant="bert")} == {"bert"}
+
+
 def test_what_is_imported_comes_back_as_it_was(database):
     apply(database, import_results, RESULTS)
     with database.read_transaction() as session:

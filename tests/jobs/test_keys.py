@@ -40,7 +40,7 @@ def who(database, key, secret=SECRET):
 
 def test_a_key_lets_its_tenant_in_with_its_scopes_and_is_kept_nowhere(database):
     key_id, key = make(database, tenant="anna", scopes=(Scope.TUNE, Scope.READ))
-    assert who(database, key) == Principal("anna", frozenset({Scope.READ, Scope.TUNE}), key_id)
+    assert who(database, key) == Principal("anna", frozenset({Scope.READ, Scope.TUNE}), f"key:{key_id}")
     with database.read_transaction() as session:
         (row,) = session.scalars(select(KeyRow))
         kept = " ".join(str(value) for value in vars(row).values())

@@ -7,10 +7,12 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from sqlalchemy import update
+from pydantic import SecretStr
+from sqlalchemy import select, update
 from standardwebhooks import Webhook
 
 from jobs import lifecycle
+from jobs.sealing import Seal
 from jobs.webhooks.sending import ForbiddenTarget, resolve_target
 from models import DeliveryRow, WebhookRow
 from tests.jobs.rows import apply, claim, output, submit
@@ -58,9 +60,13 @@ def patient(settings):
     )
 
 
-def listen(database, url):
+def listen(database, url, settings):
     with database.write_transaction() as session:
-        session.add(WebhookRow(id="hook_1", tenant="default", url=url, secret=SECRET, enabled=True, failures=0))
+        session.add(
+            WebhookRow(
+                id="hook_1", tenant="default", url=url, secret=Seal.of(settings).close(SECRET), enabled=True, failures=0
+            )
+        )
 
 
 def finish_a_job(database, seed=0):
@@ -80,7 +86,7 @@ def make_due(database):
 
 
 def test_a_finished_job_is_told_in_a_signed_cloudevent(database, patient, receiver):
-    listen(database, receiver.url)
+    listen(database, receiver.url, patient)
     job = finish_a_job(database)
     assert WebhookDelivery(database, patient, "w").run_once() == 1
     ((headers, body),) = receiver.received
@@ -101,8 +107,8 @@ def test_a_finished_job_is_told_in_a_signed_cloudevent(database, patient, receiv
     assert WebhookDelivery(database, patient, "w").run_once() == 0
 
 
-def test_a_message_exists_exactly_if_its_job_is_over(database, receiver):
-    listen(database, receiver.url)
+def test_a_message_exists_exactly_if_its_job_is_over(database, patient, receiver):
+    listen(database, receiver.url, patient)
     submit(database, names=("a",))
     held = claim(database)
 
@@ -119,7 +125,7 @@ def test_a_message_exists_exactly_if_its_job_is_over(database, receiver):
 
 
 def test_a_message_that_is_not_taken_is_sent_again_ever_later_and_then_given_up(database, patient, receiver):
-    listen(database, receiver.url)
+    listen(database, receiver.url, patient)
     finish_a_job(database)
     receiver.answers = [500, 302, 503]
     delivery = WebhookDelivery(database, patient, "w")
@@ -138,7 +144,7 @@ def test_a_message_that_is_not_taken_is_sent_again_ever_later_and_then_given_up(
 
 def test_an_address_that_fails_too_often_is_disabled_and_keeps_its_messages(database, patient, receiver):
     receiver.server.server_close()
-    listen(database, receiver.url)
+    listen(database, receiver.url, patient)
     finish_a_job(database)
     delivery = WebhookDelivery(database, patient.model_copy(update={"webhook_disable_after": 2}), "w")
     for _ in range(2):
@@ -152,7 +158,7 @@ def test_an_address_that_fails_too_often_is_disabled_and_keeps_its_messages(data
 
 
 def test_a_success_forgives_the_failures_before_it(database, patient, receiver):
-    listen(database, receiver.url)
+    listen(database, receiver.url, patient)
     finish_a_job(database)
     receiver.answers = [500, 200]
     delivery = WebhookDelivery(database, patient, "w")
@@ -164,7 +170,7 @@ def test_a_success_forgives_the_failures_before_it(database, patient, receiver):
 
 
 def test_one_worker_at_a_time_delivers(database, patient, receiver):
-    listen(database, receiver.url)
+    listen(database, receiver.url, patient)
     first, second = (WebhookDelivery(database, patient, name) for name in ("worker-1", "worker-2"))
     first.run_once()
     finish_a_job(database)
@@ -173,7 +179,7 @@ def test_one_worker_at_a_time_delivers(database, patient, receiver):
 
 
 def test_a_private_address_is_sent_nothing_even_if_it_was_accepted_before(database, settings, receiver):
-    listen(database, receiver.url)
+    listen(database, receiver.url, settings)
     finish_a_job(database)
     WebhookDelivery(database, settings, "w").run_once()
     (sent,) = deliveries(database)
@@ -199,11 +205,24 @@ def test_a_public_address_is_connected_to_by_the_address_that_was_checked():
     assert (target.address, str(target.url)) == ("8.8.8.8", "https://8.8.8.8:8443/hook?x=1")
 
 
-def test_an_event_is_json_that_names_its_data(database, receiver):
-    listen(database, receiver.url)
+def test_an_event_is_json_that_names_its_data(database, patient, receiver):
+    listen(database, receiver.url, patient)
     job = submit(database, names=("a",))
     apply(database, lifecycle.cancel_job, job)
     (sent,) = deliveries(database)
     event = json.loads(json.dumps(sent.event))
     assert {"specversion", "id", "source", "type"} <= event.keys()
     assert (event["type"], event["datacontenttype"]) == ("frontrunner.job.cancelled", "application/json")
+
+
+def test_a_secret_that_was_sealed_elsewhere_leaves_its_message_and_says_why(database, patient, receiver):
+    elsewhere = patient.model_copy(update={"encryption_keys": SecretStr("another key with at least 32 characters")})
+    listen(database, receiver.url, elsewhere)
+    finish_a_job(database)
+    assert WebhookDelivery(database, patient, "w").run_once() == 1
+    assert receiver.received == []
+    with database.read_transaction() as session:
+        (row,) = session.scalars(select(DeliveryRow))
+    assert (row.status, row.attempt) == ("pending", 1)
+    assert "ENCRYPTION_KEYS" in row.last_answer
+    assert WebhookDelivery(database, elsewhere, "w").run_once() == 0  # in ten seconds
