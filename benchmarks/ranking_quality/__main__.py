@@ -23,6 +23,7 @@ from benchmarks.ranking_quality.truth import TABLE as TRUTH
 from benchmarks.tuning.table import write_between_marks
 from frontrunner.evidence.history import normal_scores
 from frontrunner.evidence.quality import Figure, Quality, Truth, Values, noise_ceiling, noise_regret, quality, values_of
+from frontrunner.evidence.runs import MeasuredRun
 from frontrunner.ranking.prediction import ADAPTATIONS, PREDICTED_ACCURACY
 
 
@@ -38,6 +39,12 @@ def static_order(truth: Truth) -> dict[str, dict[str, float]]:
         known = {name: [found[name] for found in others if name in found] for name in names}
         order[dataset] = {name: float(np.mean(found)) for name, found in known.items() if found}
     return order
+
+
+def full_adaptation(runs: list[MeasuredRun]) -> dict[str, dict[str, float]]:
+    """What fine-tuning as a whole reaches: how far one order serves for all adaptations."""
+    truth = whole_datasets(runs, "full")
+    return {dataset: truth.mean(dataset) for dataset in truth.accuracies}
 
 
 def qualities(truth: Truth, values: dict[str, Values]) -> list[Quality]:
@@ -99,6 +106,8 @@ def main() -> None:
         truth = whole_datasets(runs, adaptation)
         if truth.accuracies and (arguments.modality == "text" or adaptation in known):
             every = values | {"static order": static_order(truth)}
+            if adaptation != "full":
+                every["full adaptation"] = full_adaptation(runs)
             if adaptation in known:
                 every[PREDICTED_ACCURACY] = left_out(known[adaptation], CHOSEN)
             found = qualities(truth, every)
