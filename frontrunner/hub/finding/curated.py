@@ -145,9 +145,9 @@ def offer(modality: str) -> str:
         if bound
         else "their cards state the licences, and --license keeps to those that you name"
     )
+    minutes = total / _BYTES_A_SECOND / 60
     return (
         f"no checkpoint is at hand: --curated fetches {len(entries)} that read {modality}s, {total / 1e9:.1f} GB in "
-        f"all (about {total / _BYTES_A_SECOND / 60:.0f} minutes at 10 MB/s), of {min(sizes):g} to {max(sizes):g} "
-        f"million parameters; {licences}. --max-download 2GB takes the smallest, --budget 10m bounds the time of reading. Or "
-        f"{else_}"
+        f"all (about {minutes:.0f} minutes at 10 MB/s), of {min(sizes):g} to {max(sizes):g} million parameters; "
+        f"{licences}. --max-download 2GB takes the smallest, --budget 10m bounds the time of reading. Or {else_}"
     )
