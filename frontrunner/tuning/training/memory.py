@@ -17,7 +17,7 @@ from frontrunner.tuning.training.method import Batch, Method
 # Batch statistics need two examples.
 SMALLEST = 2
 # Of activations, where no limit is set: a laptop has it beside all else, and a larger piece is not faster on a CPU.
-COMFORTABLE_BYTES = 1.0e9
+COMFORTABLE_BYTES = 0.5e9
 # Weights, gradients, momentum, best weights.
 _COPIES = 4
 
