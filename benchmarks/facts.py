@@ -47,12 +47,25 @@ def table(folder: Path) -> list[list[str]]:
         }
         for name, file in _SPEED.items()
     }
+    gmacs: dict[tuple[str, int], str] = {}
+    for file in _SPEED.values():
+        for line in lines(folder / file):
+            gmacs.setdefault((line["model"], int(line["infer_img_size"])), line["infer_gmacs"])
     found = []
     for line in lines(folder / _ACCURACY["imagenet"]):
         name, size = line["model"], int(line["img_size"])
         top1 = [accuracy[column].get((name, size), "") for column in _ACCURACY]
         fast = [speed[column].get((name.split(".")[0], size), "") for column in _SPEED]
-        found.append([name, str(size), line["param_count"].replace(",", ""), *top1, *fast])
+        found.append(
+            [
+                name,
+                str(size),
+                line["param_count"].replace(",", ""),
+                *top1,
+                *fast,
+                gmacs.get((name.split(".")[0], size), ""),
+            ]
+        )
     return sorted(found, key=lambda entry: (entry[0], int(entry[1])))
 
 

@@ -1,4 +1,4 @@
-"""Choose a checkpoint in a pipeline: the smallest one that the data cannot tell apart from the best.
+"""Choose a checkpoint in a pipeline: the smallest one that gives up little.
 
     python examples/choose_checkpoint.py flowers.zip --hub checkpoints/
 
@@ -18,9 +18,20 @@ from frontrunner.data import open_dataset
 from frontrunner.ranking import RankedCheckpoint, Ranking, RankingRequest
 
 
-def smallest_of_the_best(ranking: Ranking) -> RankedCheckpoint:
-    """The one with the fewest parameters among the first and those tied with it."""
-    candidates = [line for line in ranking.ranking if line.rank == 1 or line.tied_with_best]
+def points_behind(first: RankedCheckpoint, line: RankedCheckpoint) -> float:
+    """Points of a hundred by which a line stays behind: as predicted, else those of the linear probe."""
+    if line.behind is not None:
+        return 100 * line.behind.accuracy
+    probe = next((name for name in ("linear_probe", "ridge_probe") if name in first.scores), None)
+    if line is first or probe is None or probe not in line.scores:
+        return 0.0 if line is first else float("inf")
+    return 100 * (first.scores[probe].value - line.scores[probe].value)
+
+
+def smallest_within(ranking: Ranking, points: float) -> RankedCheckpoint:
+    """The one with the fewest parameters of those that give up at most so many points."""
+    first = ranking.ranking[0]
+    candidates = [line for line in ranking.ranking if points_behind(first, line) <= points]
     return min(candidates, key=lambda line: line.parameters)
 
 
@@ -40,15 +51,17 @@ def main() -> int:
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--hub", type=Path)
     parser.add_argument("--max-examples", type=int, default=2000)
+    parser.add_argument("--points", type=float, default=1.0, help="What a smaller one may give up.")
     arguments = parser.parse_args()
     request = RankingRequest(max_examples=arguments.max_examples)
     ranking = frontrunner.rank(arguments.dataset, hub=arguments.hub, request=request)
-    chosen = smallest_of_the_best(ranking)
+    chosen = smallest_within(ranking, arguments.points)
     useful = beats_guessing(chosen, arguments.dataset)
     answer = {
         "checkpoint": chosen.checkpoint,
         "rank": chosen.rank,
         "parameters": chosen.parameters,
+        "points_behind_the_first": round(points_behind(ranking.ranking[0], chosen), 1),
         "logme": chosen.scores["logme"].value,
         "knn": chosen.scores["knn"].value,
         "beats_guessing": useful,

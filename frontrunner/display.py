@@ -17,6 +17,7 @@ from frontrunner.hub.describing.listing import CatalogueMatches
 from frontrunner.ranking import Ranking, ScoreList, TaskDistanceMatrix
 from frontrunner.ranking.answer import is_share, may_equal_first
 from frontrunner.ranking.budget import Budget
+from frontrunner.ranking.local import reasons
 from frontrunner.ranking.result import Outlook
 from frontrunner.ranking.stages import BudgetReport, StageReport, VerificationReport
 from frontrunner.ranking_table import count, show_table
@@ -66,9 +67,8 @@ def show_ranking(ranking: Ranking, console: Console, columns: Sequence[str] = ()
     if others:
         named = "" if len(others) > _LEFT_SHOWN else f": {', '.join(entry.checkpoint for entry in others)}"
         say(f"{len(others)} left out, as they read something else{named}", "dim")
-    for entry in ranking.skipped:
-        if entry.code != ModalityMismatch.code:
-            say(f"skipped {entry.checkpoint}: {entry.reason} [{entry.code}]", "yellow")
+    for reason in reasons([entry for entry in ranking.skipped if entry.code != ModalityMismatch.code]):
+        say(f"skipped {reason}", "yellow")
     if ranking.budget is not None:
         _show_budget(ranking.budget, console)
     if ranking.verification is not None:

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
         description="Token for private and gated checkpoints.",
     )
     hub_max_bytes: int = Field(default=20 * GIB, gt=0, description="Largest checkpoint that is fetched.")
+    hub_curated_bytes: int = Field(
+        default=0, ge=0, description="What the curated set may take in all, the smallest first; 0: no limit."
+    )
     hub_pickles: bool = Field(
         default=False, description="Let pickled weights be read, by torch's weights-only reader: administrators only."
     )

@@ -114,7 +114,7 @@ def folded(name: str, width: int) -> str:
         'mobilenetv1_100_224.\\nslim_in1k'
     """
     lines = [""]
-    for part in _PARTS.findall(name):
+    for part in filter(None, _PARTS.findall(name)):
         if lines[-1] and cell_len(lines[-1] + part.rstrip()) > width:
             lines.append("")
         lines[-1] += part

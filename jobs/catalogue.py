@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import String, cast, select, update
+from sqlalchemy import Select, String, case, cast, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from frontrunner.hub import (
@@ -145,6 +145,28 @@ def search_catalogue(
     session: Session, wanted: CatalogueFilter, *, after: str | None = None, limit: int = 100
 ) -> Sequence[CheckpointRow]:
     """Rows that pass the filter, by id, beginning after the id `after`; one more than `limit` where there are more."""
+    query = _matching(wanted)
+    if after is not None:
+        query = query.where(CheckpointRow.id > after)
+    return session.scalars(query.order_by(CheckpointRow.id).limit(limit + 1)).all()
+
+
+def best_matches(session: Session, wanted: CatalogueFilter, *, limit: int) -> Sequence[CheckpointRow]:
+    """Rows that pass the filter: of exactly the name that is searched for, of names that begin so, the most used.
+
+    One more than `limit` where there are more.
+    """
+    name = func.lower(CheckpointRow.id)
+    words = (wanted.search or "").lower().strip()
+    stated = _escaped(words)
+    exact = or_(name == words, *(name.like(f"%{before}{stated}", escape="\\") for before in ":/"))
+    begins = or_(*(name.like(f"%{before}{stated}%", escape="\\") for before in ":/"))
+    place = case((exact, 0), (begins, 1), else_=2)
+    used = func.coalesce(CheckpointRow.popularity, -1).desc()
+    return session.scalars(_matching(wanted).order_by(place, used, CheckpointRow.id).limit(limit + 1)).all()
+
+
+def _matching(wanted: CatalogueFilter) -> Select[CheckpointRow]:
     query = select(CheckpointRow).where(CheckpointRow.available)
     for name in ("modality", "library", "family", "origin"):
         if (value := getattr(wanted, name)) is not None:
@@ -163,9 +185,7 @@ def search_catalogue(
         query = query.where(CheckpointRow.parameters <= wanted.max_parameters)
     if wanted.max_flops is not None:
         query = query.where(CheckpointRow.flops <= wanted.max_flops)
-    if after is not None:
-        query = query.where(CheckpointRow.id > after)
-    return session.scalars(query.order_by(CheckpointRow.id).limit(limit + 1)).all()
+    return query
 
 
 def _row(entry: ListedCheckpoint, origin: str, now: float) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 
+from frontrunner.hub import describe_directory
 from tests.conftest import ROOT
 
 
@@ -27,12 +28,21 @@ def test_every_example_is_listed():
     assert [path.name for path in (ROOT / "examples").glob("*.py") if path.name not in listed] == []
 
 
-def test_the_gate_takes_the_smallest_of_the_tied_best(colours, hub, tmp_path):
+def test_the_gate_takes_the_smallest_that_gives_up_no_more_than_was_allowed(colours, hub, tmp_path):
+    """Of any ranking's lines: none that is smaller lies within the points."""
+    answers = [json.loads(choose(colours, tmp_path / "home", "--hub", hub, "--points", p).stdout) for p in ("0", "100")]
+    assert answers[0]["points_behind_the_first"] <= 0
+    assert answers[1]["parameters"] <= answers[0]["parameters"]
+    sizes = [describe_directory(folder).parameters for folder in hub.iterdir()]
+    assert answers[1]["parameters"] == min(sizes)
+
+
+def test_the_gate_names_what_it_took_and_why(colours, hub, tmp_path):
     done = choose(colours, tmp_path / "home", "--hub", hub)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["beats_guessing"]
-    assert answer["checkpoint"] in answer["why"]
+    assert "Use local:" in answer["why"]
 
 
 def test_the_gate_closes_on_data_that_nothing_can_learn(tmp_path):

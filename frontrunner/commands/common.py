@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import typer
 from rich.text import Text
 
 from frontrunner.errors import FrontrunnerError, InvalidDataset, NoCheckpoints, NothingRanked, UnusablePath
+from frontrunner.settings import Settings, get_settings
 from frontrunner.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -56,6 +58,28 @@ LicenseOption = Annotated[
     list[str] | None, typer.Option("--license", help="Accept this licence only; may be given again.")
 ]
 TaskOption = Annotated[str | None, typer.Option("--task", help="classification, multi-label or regression.")]
+
+
+CuratedOption = Annotated[
+    bool, typer.Option("--curated", help="Without a hub: fetch the curated set, checkpoints worth a try on any data.")
+]
+MaxDownloadOption = Annotated[
+    str | None, typer.Option("--max-download", help="What the curated set may take in all, 2GB; the smallest first.")
+]
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def hub_settings(curated: bool, max_download: str | None) -> Settings:
+    """The settings with what the command line says about the curated set."""
+    changes: dict[str, object] = {"hub_mode": "curated"} if curated else {}
+    if max_download is not None:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", max_download.strip(), re.IGNORECASE)
+        if found is None:
+            raise typer.BadParameter(f"'{max_download}' is no size such as 2GB", param_hint="--max-download")
+        if not curated:
+            raise typer.BadParameter("it limits what --curated fetches: give both", param_hint="--max-download")
+        changes["hub_curated_bytes"] = max(1, round(float(found[1]) * _UNITS[found[2].upper()]))
+    return get_settings().model_copy(update=changes)
 
 
 def constraints(

@@ -10,12 +10,14 @@ import typer
 
 from frontrunner.commands.common import (
     AdaptationOption,
+    CuratedOption,
     HubOption,
     ImageOption,
     InputOption,
     JsonOption,
     LabelOption,
     LicenseOption,
+    MaxDownloadOption,
     MaxLatencyOption,
     MaxMemoryOption,
     MaxParametersOption,
@@ -25,11 +27,12 @@ from frontrunner.commands.common import (
     adaptation_of,
     constraints,
     dataset_options,
+    hub_settings,
     interruptions,
     print_json,
     refusals,
 )
-from frontrunner.settings import get_settings
+from frontrunner.settings import Settings, get_settings
 from frontrunner.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
 def rank(
     dataset: Annotated[Path, typer.Argument(help="Folder or zip of images, table or npz file; see docs/datasets.md.")],
     hub: HubOption = None,
+    curated: CuratedOption = False,
+    max_download: MaxDownloadOption = None,
     score: Annotated[
         list[str] | None,
         typer.Option(
@@ -131,7 +136,10 @@ def rank(
         if extend is not None:
             request = _extended(extend, dataset, options, checkpoint or ())
         past = None if history is None else _past(history)  # a bad file is refused before anything is read
-        ranking = _rank(dataset, hub, request, options, json, past)
+        if curated and hub:
+            raise typer.BadParameter("it stands in for a hub: give one of --hub and --curated", param_hint="--curated")
+        settings = hub_settings(curated, max_download)
+        ranking = _rank(dataset, hub, request, options, json, past, settings)
         if past is not None and len(ranking.ranking) > 1:  # one alone has no order
             from frontrunner.evidence.outlook import outlook
 
@@ -195,13 +203,16 @@ def _rank(
     options: DatasetOptions,
     quiet: bool,
     past: History | None = None,
+    settings: Settings | None = None,
 ) -> Ranking:
     from frontrunner import ranking
     from frontrunner.bars import progress_bars
 
     kept = "What was read is kept, the checkpoint in hand up to its last shard: the same command goes on from there."
     with interruptions(kept), progress_bars(Terminal(stderr=True), quiet=quiet) as progress:
-        return ranking.rank(dataset, hub=hub, request=request, options=options, history=past, progress=progress)
+        return ranking.rank(
+            dataset, hub=hub, request=request, options=options, history=past, progress=progress, settings=settings
+        )
 
 
 def _print_ranking(ranking: Ranking, as_json: bool, columns: Sequence[str] = ()) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -77,6 +78,7 @@ def tune(
         ),
     ] = True,
     out: Annotated[Path | None, typer.Option("--out", help="Copy the tuned model into this new folder.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Write over the tuned model that --out names.")] = False,
     label: LabelOption = None,
     text: TextOption = None,
     image: ImageOption = None,
@@ -106,8 +108,8 @@ def tune(
             hold_statistics=hold_statistics,
             constraints=constraints(max_parameters, max_latency_ms, max_memory_mb, license),
         )
-        if out is not None and out.exists():
-            raise typer.BadParameter(f"{out} exists already", param_hint="--out")
+        if out is not None and out.exists() and not (replace and _tuned_model(out)):
+            raise typer.BadParameter(_taken(out), param_hint="--out")
         if out is not None and not request.method.exports_plain_models:
             raise typer.BadParameter(f"{request.method.name} makes no plain model", param_hint="--out")
         options = dataset_options(None, label, input, text=text, image=image, split=split)
@@ -115,11 +117,32 @@ def tune(
         with interruptions(kept), progress_bars(Terminal(stderr=True), quiet=json) as progress:
             output = tune_here(dataset, request, hub=hub, top=top, source=source, options=options, progress=progress)
         if out is not None:
+            if out.exists():
+                shutil.rmtree(out)
             shutil.copytree(Path(output.folder) / output.models[0].folder, out)
         if json:
             print_json(output)
         else:
             show_tuning(output, Terminal())
+
+
+def _tuned_model(folder: Path) -> dict[str, Any] | None:
+    """What an earlier tuning wrote into the folder's configuration about itself; None where none did."""
+    try:
+        config = json_module.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    parts = [config, *config.values()] if isinstance(config, dict) else []
+    return next((part for part in parts if isinstance(part, dict) and "tuned_on" in part), None)
+
+
+def _taken(out: Path) -> str:
+    found = _tuned_model(out)
+    if found is None:
+        return f"{out} exists already, and is no tuned model: name another folder"
+    method = found.get("method")
+    name = method.get("name") if isinstance(method, dict) else method
+    return f"{out} holds a model tuned on {found['tuned_on']} by {name}: --replace writes over it"
 
 
 def _numbers(options: list[str]) -> dict[str, str]:

@@ -28,6 +28,7 @@ COLUMNS = (
     "sketch",
     "gpu_images_per_s",
     "cpu_images_per_s",
+    "gmacs",
 )
 # Names of the numbers by which a prior counts.
 TOP1 = "imagenet top-1"
@@ -45,6 +46,7 @@ class TimmFacts:
         top1: percent by test set: `imagenet`, `imagenet_real`, `imagenet_v2`, `imagenet_a`, `imagenet_r`, `sketch`.
         gpu_images_per_s: at inference on one RTX 4090, mixed precision; None where it was not measured.
         cpu_images_per_s: at inference on one i9-10940X, one image at a time; None where it was not measured.
+        gmacs: billions of multiplications with addition of one image; None where nobody counted.
     """
 
     name: str
@@ -53,6 +55,7 @@ class TimmFacts:
     top1: dict[str, float]
     gpu_images_per_s: float | None
     cpu_images_per_s: float | None
+    gmacs: float | None = None
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -115,6 +118,7 @@ def _table() -> dict[str, dict[int, TimmFacts]]:
             top1={column: float(line[column]) for column in COLUMNS[3:9] if line[column]},
             gpu_images_per_s=float(line["gpu_images_per_s"]) if line["gpu_images_per_s"] else None,
             cpu_images_per_s=float(line["cpu_images_per_s"]) if line["cpu_images_per_s"] else None,
+            gmacs=float(line["gmacs"]) if line["gmacs"] else None,
         )
         found.setdefault(facts.name, {})[facts.image_size] = facts
     return found

@@ -6,6 +6,7 @@ from frontrunner.hub.describing.description import CheckpointDescription, Readin
 from frontrunner.hub.describing.listing import ListedCheckpoint
 from frontrunner.hub.describing.reading import ReadingBackend, ReadingProvenance, TextPooling
 from frontrunner.hub.finding.catalogue import Catalogue, SkippedCheckpoint, catalogue_of
+from frontrunner.hub.finding.curated import offer
 from frontrunner.hub.finding.feature_sets import FeatureSets
 from frontrunner.hub.finding.folders import Folders, HubFolders
 from frontrunner.hub.finding.packages import Packages
@@ -35,6 +36,7 @@ __all__ = [
     "find_catalogue",
     "hub_of",
     "hubs_of",
+    "offer",
     "with_curated",
     "with_named",
 ]

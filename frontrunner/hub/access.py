@@ -22,6 +22,7 @@ class HubAccess:
         mode: offline: nothing is fetched, what is at hand is used; named: checkpoints that a request names are
             fetched; curated: and the curated set, where a request names none.
         max_bytes: largest checkpoint that is fetched.
+        curated_bytes: what the curated set may take in all; None: no limit.
         pickles_allowed: whether an administrator lets pickled weights be read, by torch's weights-only reader.
     """
 
@@ -31,6 +32,7 @@ class HubAccess:
     mode: HubMode
     max_bytes: int
     pickles_allowed: bool
+    curated_bytes: int | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> HubAccess:
@@ -42,6 +44,7 @@ class HubAccess:
             mode=settings.hub_mode,
             max_bytes=settings.hub_max_bytes,
             pickles_allowed=settings.hub_pickles,
+            curated_bytes=settings.hub_curated_bytes or None,
         )
 
     @property

@@ -19,7 +19,7 @@ from frontrunner.data import (
 )
 from frontrunner.data.memory import DatasetLike, held_dataset
 from frontrunner.data.positions import read_positions
-from frontrunner.errors import NothingRanked, error_of
+from frontrunner.errors import NoCheckpoints, NothingRanked, error_of
 from frontrunner.extraction import FeatureShards
 from frontrunner.extras import require_reading
 from frontrunner.failures import is_failure
@@ -34,6 +34,7 @@ from frontrunner.hub import (
     SkippedCheckpoint,
     catalogue_of,
     find_catalogue,
+    offer,
     with_curated,
     with_named,
 )
@@ -177,6 +178,8 @@ def _rank(
     if request.checkpoints is not None:
         catalogue = with_named(catalogue, request.checkpoints, access)
     elif hub is None and not own:
+        if not catalogue.checkpoints and not catalogue.skipped and access.mode != "curated":
+            raise NoCheckpoints(offer(report.modality))
         catalogue = with_curated(catalogue, report.modality, request.constraints, access)
     store = open_store(settings)
     planned = plan(request, report, [_with_cost(found, store) for found in catalogue.checkpoints], catalogue.skipped)
@@ -377,9 +380,22 @@ def open_checked(
 
 def nothing_ranked_reason(skipped: Sequence[SkippedCheckpoint]) -> str:
     """Why a ranking came out empty, from the first reasons."""
-    first = "; ".join(f"{entry.checkpoint}: {entry.reason}" for entry in skipped[:3])
-    more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
+    alike = reasons(skipped)
+    first = "; ".join(alike[:3])
+    more = f"; and {len(alike) - 3} more reasons" if len(alike) > 3 else ""
     return f"none of {len(skipped)} checkpoints could be ranked: {first}{more}"
+
+
+def reasons(skipped: Sequence[SkippedCheckpoint]) -> list[str]:
+    """Why checkpoints were left out, a line for each reason, however many share it: a network is away for all alike."""
+    found: dict[str, list[str]] = {}
+    for entry in skipped:
+        reason = f"{entry.reason.removeprefix(entry.checkpoint).removeprefix(': ')} [{entry.code}]"
+        found.setdefault(reason, []).append(entry.checkpoint)
+    return [
+        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}"
+        for reason, names in found.items()
+    ]
 
 
 def load_report(dataset: Dataset, store: Store, progress: Progress) -> DatasetReport:

@@ -54,6 +54,7 @@ class _Options(BaseModel):
     modalities: ClassVar[frozenset[Modality]] = IMAGES_AND_TEXTS
     forms: ClassVar[frozenset[Library]] = TIMM_AND_TRANSFORMERS
     exports_plain_models: ClassVar[bool] = True
+    batchwise: ClassVar[bool] = False
     optimiser: ClassVar[Optimiser | None] = None
     rates: ClassVar[tuple[float, ...]] = ()
 
@@ -130,6 +131,7 @@ class BSSOptions(_Options):
     """BSS: the smallest singular values of each batch's features are pushed down."""
 
     name: Literal["bss"] = "bss"
+    batchwise: ClassVar[bool] = True
     strength: Weight = Field(default=1e-3, description="eta.")
     values: int = Field(default=1, ge=1, le=64, description="k: how many of the smallest singular values.")
 
@@ -198,6 +200,7 @@ class LiteZooTuningOptions(_Options):
     modalities = IMAGES
 
     name: Literal["lite_zoo_tuning"] = "lite_zoo_tuning"
+    batchwise: ClassVar[bool] = True
     leader: Leader = 1.0
 
 
@@ -208,6 +211,7 @@ class HubPathwayOptions(_Options):
     made_of_teachers = True
 
     name: Literal["hub_pathway"] = "hub_pathway"
+    batchwise: ClassVar[bool] = True
     paths: int = Field(default=2, ge=1, le=64, description="k: checkpoints that run on one image.")
     exploration: Weight = Field(default=0.3, description="Keeps every checkpoint in use over the data.")
     exploitation: Weight = Field(default=0.3, description="Makes each chosen checkpoint answer well by itself.")
@@ -220,6 +224,7 @@ class DANOptions(_Options):
     modalities = IMAGES
 
     name: Literal["dan"] = "dan"
+    batchwise: ClassVar[bool] = True
     strength: Weight = Field(default=1.0, description="Of the MMD.")
 
 

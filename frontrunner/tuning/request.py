@@ -266,7 +266,9 @@ def _teachers(
             "`teachers`"
         )
     if teachers and not method.teachers_needed:
-        raise TuningError(f"{method.name} learns from no teachers; leave `teachers` empty, or choose another method")
+        raise TuningError(
+            f"{method.name} learns from no teachers: name none (--teacher, `teachers`), or another method"
+        )
     return teachers
 
 
@@ -276,12 +278,14 @@ def _student(request: TuningRequest, checkpoints: dict[str, CheckpointDescriptio
     if method.made_of_teachers:
         if request.student is not None:
             raise TuningError(
-                f"{method.name} makes its model out of the teachers and has no student; leave `student` empty"
+                f"{method.name} makes its model out of the teachers: name no student (--student, `student`)"
             )
         return None
     chosen = request.student or next(iter(request.teachers), None)
     if chosen is None:
-        raise StudentUnsupported(f"{method.name} needs a checkpoint to tune: name it in `student`")
+        raise StudentUnsupported(
+            f"{method.name} needs a checkpoint to tune: name it (--student, `student`), or rank first (--top 1)"
+        )
     return checkpoints[chosen]
 
 

@@ -27,7 +27,7 @@ from frontrunner.tuning.request import TuningPayload
 from frontrunner.tuning.result import GeneralisationOutput, Metrics, TuningOutput
 from frontrunner.tuning.training.budget import affordable_epochs
 from frontrunner.tuning.training.loop import Schedule, TrainingData, answers, train
-from frontrunner.tuning.training.memory import SMALLEST, micro_batch
+from frontrunner.tuning.training.memory import SMALLEST, comfortable_batch, micro_batch
 from frontrunner.tuning.training.method import Batch, Method
 from frontrunner.tuning.training.state import Reached, StateFolder
 from frontrunner.tuning.training.sweep import best_rate, sweep, trial
@@ -155,10 +155,16 @@ def _schedule(payload: TuningPayload, method: Method, data: TrainingData) -> Sch
     """As requested; a learning rate that is not named yet is 0."""
     request = payload.request
     limit = None if request.memory_limit_mb is None else request.memory_limit_mb * 1e6
+    # Pieces of a batch add up to the whole, but for what looks at a batch as one.
+    divisible = request.hold_statistics and not request.method.batchwise
+    if limit is None and divisible and not torch.cuda.is_available():
+        piece = comfortable_batch(method, request.batch_size, lambda: _probe(data))
+    else:
+        piece = micro_batch(method, limit, request.batch_size, lambda: _probe(data))
     return Schedule(
         epochs=request.epochs,
         batch_size=request.batch_size,
-        micro_batch=micro_batch(method, limit, request.batch_size, lambda: _probe(data)),
+        micro_batch=piece,
         learning_rate=request.learning_rate or 0.0,
         patience=request.patience,
         seed=request.seed,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from frontrunner.commands.common import JsonOption, print_json, refusals
+from frontrunner.commands.common import JsonOption, interruptions, print_json, refusals
 from frontrunner.settings import get_settings
 from frontrunner.terminal import Terminal
 
@@ -29,7 +29,7 @@ def search(
     with refusals():
         from frontrunner.display import show_listed
         from frontrunner.hub.describing.listing import CatalogueFilter, CatalogueMatches, ListedCheckpoint
-        from jobs.catalogue import refresh_catalogue, search_catalogue
+        from jobs.catalogue import best_matches, refresh_catalogue
 
         wanted = CatalogueFilter(
             search=" ".join(words or ()) or None,
@@ -43,7 +43,7 @@ def search(
         database = service_database()
         refresh_catalogue(database, get_settings())
         with database.read_transaction() as session:
-            rows = search_catalogue(session, wanted, limit=limit)
+            rows = best_matches(session, wanted, limit=limit)
             found = CatalogueMatches(
                 checkpoints=tuple(
                     ListedCheckpoint.model_validate(row, from_attributes=True)
@@ -75,9 +75,12 @@ def sync(
         database = service_database()
         stored = 0
         hubs = hubs_of(HubAccess.of(get_settings()))
-        for listed in lists_of(hubs, None if hub == "all" else hub, pattern=pattern, limit=limit):
-            with database.write_transaction() as session:
-                stored += store_listed(session, listed)
+        kept = "What came so far is in the catalogue; the same command reads the lists again."
+        with interruptions(kept), Terminal(stderr=True).status("reading lists") as status:
+            for listed in lists_of(hubs, None if hub == "all" else hub, pattern=pattern, limit=limit):
+                with database.write_transaction() as session:
+                    stored += store_listed(session, listed)
+                status.update(f"{stored:,} checkpoints are in the catalogue, the last one {listed[-1].id}")
         database.close()
         typer.echo(f"the catalogue knows {stored:,} checkpoints of these lists")
 

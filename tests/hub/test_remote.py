@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from safetensors.torch import save
 
@@ -139,11 +141,46 @@ def test_what_was_fetched_is_used_offline_and_nothing_else(server, access):
     asked = len(server.requests)
     offline = changed(access, mode="offline")
     assert open_checkpoint(described, offline).feature_dimension > 0
-    with pytest.raises(errors.HubOffline):
-        describe_remote(ID, offline)
+    assert describe_remote(ID, offline) == described
+    with pytest.raises(errors.HubOffline, match="never asked for it"):
+        describe_remote("hf:org/mobilenet", offline)
     with pytest.raises(errors.HubOffline):
         fetch(ID, described.remote, changed(offline, folder=access.folder / "other"))
     assert len(server.requests) == asked
+
+
+def test_what_another_program_fetched_into_the_clients_cache_is_used_and_what_was_changed_there_is_not(
+    server, access, tmp_path, monkeypatch
+):
+    from huggingface_hub import hf_hub_download
+
+    shared = tmp_path / "shared"
+    monkeypatch.setattr("frontrunner.hub.fetching.download.HF_HUB_CACHE", shared)
+    for name in ("config.json", "model.safetensors"):
+        path = hf_hub_download(NAME, name, endpoint=server.address, cache_dir=shared, token=False)
+    described = describe_remote(ID, access)
+    asked = len(server.bodies_of("model.safetensors"))
+    assert fetch(ID, described.remote, access).is_relative_to(shared)
+    assert len(server.bodies_of("model.safetensors")) == asked
+    Path(path).resolve().write_bytes(weights_of(server)[:-4] + b"1234")
+    assert not fetch(ID, described.remote, access).is_relative_to(shared)
+
+
+def test_a_name_without_a_tag_is_the_one_that_timm_takes(server, access, hub):
+    server.repositories["timm/resnet18.a1_in1k"] = Repository.of(hub / "resnet")
+    found = describe_remote("timm:resnet18", access)
+    assert (found.id, found.remote.repository) == ("timm:resnet18", timm.get_pretrained_cfg("resnet18").hf_hub_id)
+    with pytest.raises(errors.CheckpointNotFound, match="timm has none"):
+        describe_remote("timm:nothing_like_it", access)
+
+
+def test_the_token_of_a_login_goes_to_the_hub_that_it_is_for_and_to_no_mirror(server, access, monkeypatch):
+    monkeypatch.setattr("frontrunner.hub.fetching.client.get_token", lambda: "of-a-login")
+    describe_remote(ID, access)
+    assert all("of-a-login" not in headers.get("authorization", "") for _, _, headers in server.requests)
+    monkeypatch.setattr("frontrunner.hub.fetching.client.ENDPOINT", server.address)
+    describe_remote(ID, access)
+    assert server.requests[-1][2]["authorization"] == "Bearer of-a-login"
 
 
 def test_the_token_is_sent_and_its_absence_is_named(server, access):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+import timm
 
 from frontrunner import errors
 from frontrunner.hub import (
@@ -16,7 +19,8 @@ from frontrunner.hub import (
     with_named,
 )
 from frontrunner.hub.fetching.identifiers import repository_of
-from frontrunner.hub.finding.curated import curated
+from frontrunner.hub.finding.curated import curated, offer, within
+from frontrunner.ranking.local import reasons
 from frontrunner.settings import Settings
 from tests.hub.loopback import Hub, Repository, serving
 
@@ -132,3 +136,31 @@ def test_limits_let_through_what_keeps_them(own, limits, changes, passes):
     else:
         with pytest.raises(errors.ConstraintViolated):
             Constraints(**limits).require(checkpoint)
+
+
+def test_the_offer_counts_what_the_set_holds():
+    text = offer("image")
+    entries = curated("image")
+    assert f"fetches {len(entries)} that read images" in text
+    assert f"{sum(entry.millions for entry in entries) * 4e6 / 1e9:.1f} GB" in text
+    bound = [name for name in (e.id for e in entries) if "-nc" in timm.get_pretrained_cfg(name[5:]).license]
+    assert f"{len(bound)} of them are not for commercial use ({', '.join(bound)})" in text
+    assert "--hub DIR" in offer("features")
+
+
+def test_a_limit_on_the_download_takes_the_smallest(server, access, own):
+    limited = replace(in_mode(access, "curated"), curated_bytes=40_000_000)
+    with_curated(own, "image", Constraints(), limited)
+    asked = {path.partition("/api/models/")[2].partition("/revision")[0] for _, path, _ in server.requests}
+    fitting = within(curated("image"), 40_000_000)
+    assert asked == {entry.id.replace("timm:", "timm/") for entry in fitting}
+    assert sum(entry.millions for entry in fitting) <= 10
+    left_out = [entry.millions for entry in curated("image") if entry not in fitting]
+    assert max(entry.millions for entry in fitting) <= min(left_out)
+
+
+def test_a_network_that_is_away_is_one_reason_for_all(tmp_path):
+    away = HubAccess.of(Settings(home=tmp_path, hub_endpoint="http://127.0.0.1:1", hub_mode="curated"))
+    found = with_curated(Catalogue(), "image", Constraints(), away)
+    (reason,) = reasons(found.skipped)
+    assert f"and {len(curated('image')) - 1} more: the hub cannot be reached" in reason

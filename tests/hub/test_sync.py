@@ -13,7 +13,8 @@ from frontrunner import errors
 from frontrunner.cli import build_app
 from frontrunner.hub import HubAccess, ListedCheckpoint, describe_directory, hubs_of
 from frontrunner.hub.describing.listing import family_of, label_names
-from frontrunner.hub.finding.sync import lists_of
+from frontrunner.hub.fetching.lists import listed_by_timm
+from frontrunner.hub.finding.sync import BATCH, batches, lists_of
 from frontrunner.settings import Settings, get_settings
 from tests.hub.loopback import Hub, Repository, serving
 
@@ -55,10 +56,34 @@ def lists(tmp_path, address="http://127.0.0.1:1", only=None, **settings):
 def test_timms_list_comes_with_sizes_and_needs_no_network(tmp_path):
     ((found,),) = lists(tmp_path, only="timm", hub_mode="offline")
     parameters = sum(p.numel() for p in timm.create_model("resnet18").parameters())
-    assert (found.id, found.family, found.parameters) == ("timm:resnet18.a1_in1k", "resnet", parameters)
+    assert (found.id, found.family) == ("timm:resnet18.a1_in1k", "resnet")
+    assert found.parameters == pytest.approx(parameters, abs=5000)  # published to ten thousand
     # 1.8 billion multiplications with addition, as published, counted as two each.
     assert found.flops == pytest.approx(3.63e9, rel=0.01)
     assert (found.license, found.input_size, found.tags) == ("apache-2.0", 224, ("a1", "in1k"))
+
+
+def test_sizes_that_are_published_build_no_model_and_others_are_counted(monkeypatch):
+    built = []
+    create = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, **more: built.append(name) or create(name, **more))
+    found = {entry.id: entry.parameters for entry in listed_by_timm("resnet18*")}
+    assert len(found) > 5
+    assert built == []
+    (other,) = listed_by_timm("vit_small_patch16_224.dino")
+    assert built == ["vit_small_patch16_224"]
+    assert other.parameters == sum(p.numel() for p in create("vit_small_patch16_224", num_classes=0).parameters())
+
+
+def test_a_list_that_breaks_off_has_left_what_came_before():
+    def broken():
+        yield from (ListedCheckpoint(id=f"x:{number}") for number in range(BATCH + 50))
+        raise errors.HubRateLimited("later")
+
+    batched = batches(broken())
+    assert len(next(batched)) == BATCH
+    with pytest.raises(errors.HubRateLimited):
+        next(batched)
 
 
 def test_the_list_of_the_hub_is_read_for_each_modality(server, tmp_path):
@@ -103,6 +128,8 @@ def test_the_command_line_fills_the_catalogue_and_searches_it(server, tmp_path, 
         assert found == ["timm:resnet18.a1_in1k"]
         assert "hf:org/bert" in run("checkpoints", "search", "--license", "mit").output
         assert run("checkpoints", "search", "nothing-like-it").exit_code == 0
+        named = run("checkpoints", "search", "resnet18.a2_in1k", "--json").output
+        assert json.loads(named)["checkpoints"][0]["id"] == "timm:resnet18.a2_in1k"
     finally:
         get_settings.cache_clear()
 
@@ -137,3 +164,15 @@ def test_label_names_are_read_from_either_form(hub, tmp_path):
 )
 def test_architectures_that_differ_in_size_share_a_family(architecture, family):
     assert family_of(architecture) == family
+
+
+def test_the_listing_can_be_narrowed(hub):
+    def listed(*options):
+        answer = run("checkpoints", "list", "--hub", str(hub), "--json", *options)
+        return [entry["id"] for entry in json.loads(answer.output)["checkpoints"]]
+
+    assert listed("--name", "RES") == ["local:resnet"]
+    assert listed("--modality", "text") == []
+    sizes = {entry.id: entry.parameters for entry in (describe_directory(path) for path in hub.iterdir())}
+    least = min(sizes, key=sizes.get)
+    assert listed("--max-parameters", str(sizes[least])) == [least]

@@ -10,7 +10,7 @@ import pytest
 from frontrunner.hub import Catalogue, ReadingCost, find_catalogue
 from frontrunner.hub.describing.listing import CatalogueFilter, ListedCheckpoint
 from frontrunner.settings import Settings
-from jobs.catalogue import load_catalogue, search_catalogue, store_catalogue, store_cost, store_listed
+from jobs.catalogue import best_matches, load_catalogue, search_catalogue, store_catalogue, store_cost, store_listed
 
 LISTED = [
     ListedCheckpoint(id=f"hf:org/{name}", library="transformers", modality="text", **stated)
@@ -48,6 +48,16 @@ def test_a_filter_leaves_the_same_in_both_databases(database, wanted, names):
     with database.write_transaction() as session:
         assert store_listed(session, LISTED) == 3
     assert found(database, **wanted) == names
+
+
+def test_of_several_matches_the_exact_name_comes_first_and_then_the_most_used(database):
+    entries = [("timm:seresnet18", 9), ("timm:resnet18.b", 1), ("timm:resnet18.c", 5), ("hf:org/resnet18", None)]
+    with database.write_transaction() as session:
+        store_listed(session, [ListedCheckpoint(id=name, popularity=used) for name, used in entries])
+    with database.read_transaction() as session:
+        rows = best_matches(session, CatalogueFilter(search="ResNet18"), limit=9)
+        assert [row.id for row in rows] == ["hf:org/resnet18", "timm:resnet18.c", "timm:resnet18.b", "timm:seresnet18"]
+        assert len(best_matches(session, CatalogueFilter(search="resnet18"), limit=2)) == 3
 
 
 def test_a_list_read_again_changes_what_it_said_and_adds_no_row(database):

@@ -11,7 +11,7 @@ from frontrunner.errors import MemoryLimitTooLow
 from frontrunner.tuning.measurement import calibration_error, measure, wilson
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.options import FinetuneOptions, LiteZooTuningOptions
-from frontrunner.tuning.training.memory import kept_for_backward, micro_batch
+from frontrunner.tuning.training.memory import comfortable_batch, kept_for_backward, micro_batch
 from frontrunner.tuning.training.method import Batch, Outcome, cross_entropy
 from tests.tuning.builders import coloured_images, context, linear_method
 
@@ -81,3 +81,15 @@ def test_a_limit_splits_the_batch_and_a_lower_one_is_refused(tmp_path, zoo):
     assert allowed(weights + 1000 * each) == 32
     with pytest.raises(MemoryLimitTooLow, match="two examples take"):
         allowed(weights + 1.5 * each)
+
+
+def test_without_a_limit_as_many_examples_go_through_as_keep_what_a_laptop_has(tmp_path, zoo, monkeypatch):
+    images = coloured_images(8)
+    method = build(context(FinetuneOptions(), tmp_path, images, zoo[0]))
+    each = kept_for_backward(method, batch_of(images, 2)) / 2
+
+    def comfortable(examples):
+        monkeypatch.setattr("frontrunner.tuning.training.memory.COMFORTABLE_BYTES", examples * each)
+        return comfortable_batch(method, 32, lambda: batch_of(images, 2))
+
+    assert [comfortable(share) for share in (0.1, 5.5, 1000)] == [2, 5, 32]

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import huggingface_hub
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, get_token
 from huggingface_hub import errors as hub_errors
+from huggingface_hub.constants import ENDPOINT
 from huggingface_hub.utils._http import default_client_factory, parse_ratelimit_headers
 
 from frontrunner import __version__
@@ -44,8 +45,9 @@ def client(access: HubAccess) -> HfApi:
         _prepared.set()
         # The client waits as long as a busy hub asks; this hook ends a wait that would be too long.
         huggingface_hub.set_client_factory(lambda: _refusing_long_waits(default_client_factory()))
-    # False: never a token that lies in somebody's home directory.
-    return HfApi(access.endpoint, token=access.token or False, library_name="frontrunner", library_version=__version__)
+    # Else that of `hf auth login`, and only for the Hub that it is for: a mirror never hears it.
+    token = access.token or (get_token() if access.endpoint == ENDPOINT else None) or False
+    return HfApi(access.endpoint, token=token, library_name="frontrunner", library_version=__version__)
 
 
 def ask(call: Callable[[], Answer], what: str) -> Answer:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.utils._xet import abort_xet_session
 
 from frontrunner.errors import CheckpointChanged
@@ -58,6 +60,21 @@ def download(
     path = Path(kept)
     _require_pinned(checkpoint_id, file, path)
     return path
+
+
+def in_clients_cache(pinned: PinnedRepository) -> Path | None:
+    """The folder where another program of this user left all of the pinned files, if one did and they are the pinned.
+
+    The hub's client keeps what transformers, timm and others fetch in one cache (`HF_HUB_CACHE`). It is only read.
+    """
+    paths = [
+        try_to_load_from_cache(pinned.repository, file.name, revision=pinned.revision, cache_dir=HF_HUB_CACHE)
+        for file in pinned.files
+    ]
+    for file, path in zip(pinned.files, paths, strict=True):
+        if not isinstance(path, str) or _digest(file, Path(path)) != (file.sha256 or file.git_sha1):
+            return None
+    return next((Path(str(p)).parent for p, f in zip(paths, pinned.files, strict=True) if "/" not in f.name), None)
 
 
 class _Transfer:
@@ -121,14 +138,18 @@ class _Transfer:
 
 
 def _require_pinned(checkpoint_id: str, file: RemoteFile, path: Path) -> None:
-    if file.sha256 is not None:
-        given, pinned = digest_once(path.resolve()), file.sha256
-    else:
-        data = path.read_bytes() if path.stat().st_size == file.bytes else b""
-        given, pinned = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest(), file.git_sha1
+    given, pinned = _digest(file, path), file.sha256 or file.git_sha1
     if given != pinned:
         path.resolve().unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         raise CheckpointChanged(
             f"{checkpoint_id}: {file.name} has digest {given[:12]}..., and the pinned revision has {pinned[:12]}..."
         )
+
+
+def _digest(file: RemoteFile, path: Path) -> str:
+    """The digest of what lies at `path`, of the kind that `file` is pinned by."""
+    if file.sha256 is not None:
+        return digest_once(path.resolve())
+    data = path.read_bytes() if path.stat().st_size == file.bytes else b""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

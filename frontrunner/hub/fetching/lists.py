@@ -1,7 +1,7 @@
 """Lists of checkpoints that others keep, as entries of the catalogue: timm's own list, and the Hub's.
 
-timm's list is in the library, so that one needs no network; sizes are counted on models that are built without
-memory. The Hub's list is what its search answers, the most used ones first.
+timm's list is in the library, so that one needs no network; sizes are those that are published, and are counted on a
+model built without memory only where nothing is. The Hub's list is what its search answers, the most used ones first.
 """
 
 from __future__ import annotations
@@ -32,24 +32,26 @@ def listed_by_timm(pattern: str = "*") -> Iterator[ListedCheckpoint]:
     """
     import timm
 
-    sizes: dict[tuple[str, int], tuple[int, int] | None] = {}
+    from frontrunner.evidence.facts import timm_facts
+
+    counted: dict[tuple[str, int], int | None] = {}
     for name in timm.list_pretrained(pattern):
         stated = timm.get_pretrained_cfg(name)
         architecture, _, tag = name.partition(".")
         if stated is None or stated.hf_hub_id != f"timm/{name}":
             continue
-        built = architecture, int(stated.num_classes)
-        if built not in sizes:
-            sizes[built] = _measured(*built)
-        parameters, flops = sizes[built] or (None, None)
+        facts = timm_facts(name, stated.input_size[-1]) or timm_facts(name)
+        if facts is None and (built := (architecture, int(stated.num_classes))) not in counted:
+            counted[built] = _counted(*built)
+        published = facts is not None and facts.image_size == stated.input_size[-1] and facts.gmacs
         yield ListedCheckpoint(
             id=f"timm:{name}",
             library="timm",
             modality="image",
             architecture=architecture,
             family=family_of(architecture),
-            parameters=parameters,
-            flops=flops,
+            parameters=counted[built] if facts is None else facts.parameters,
+            flops=round(2e9 * published) if published else None,
             input_size=stated.input_size[-1],
             license=stated.license,
             tags=tuple(tag.split("_")) if tag else (),
@@ -104,19 +106,14 @@ def _entries(models: Sequence[Any], modality: str) -> Iterator[ListedCheckpoint]
         )
 
 
-def _measured(architecture: str, classes: int) -> tuple[int, int] | None:
-    """Parameters and FLOPs of one example at the architecture's own size, or None where it cannot run without data."""
+def _counted(architecture: str, classes: int) -> int | None:
+    """Parameters of an architecture with a head of so many classes; None where it cannot be built without data."""
     import timm
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
     try:
-        with torch.device("meta"), torch.inference_mode():
-            module: Any = timm.create_model(architecture, num_classes=classes).eval()
-            parameters = sum(parameter.numel() for parameter in module.parameters())
-            counter = FlopCounterMode(display=False)
-            with counter:
-                module(torch.empty(1, *module.pretrained_cfg["input_size"]))
+        with torch.device("meta"):
+            module: Any = timm.create_model(architecture, num_classes=classes)
     except Exception:  # some architectures look at values, and there are none
         return None
-    return parameters, int(counter.get_total_flops())
+    return int(sum(parameter.numel() for parameter in module.parameters()))

@@ -7,8 +7,10 @@ looks into it. Only files that a checkpoint consists of are fetched, each by its
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.hf_api import ModelInfo
 
 from frontrunner.errors import CheckpointTooLarge, CheckpointUnreadable, HubOffline
+from frontrunner.files import whole_file
 from frontrunner.hub.access import HubAccess
 from frontrunner.hub.describing.card import Card
 from frontrunner.hub.describing.configuration import (
@@ -43,7 +46,8 @@ from frontrunner.hub.describing.weights import (
     shard_names,
 )
 from frontrunner.hub.fetching.client import REQUEST_TIMEOUT_S, ask, client
-from frontrunner.hub.fetching.download import download
+from frontrunner.hub.fetching.default_tags import default_name
+from frontrunner.hub.fetching.download import download, in_clients_cache
 from frontrunner.hub.fetching.identifiers import repository_of
 from frontrunner.progress import SILENT, Progress, Stage
 
@@ -58,8 +62,15 @@ def describe_remote(checkpoint_id: str, access: HubAccess) -> CheckpointDescript
         CheckpointTooLarge: more bytes than this machine fetches.
     """
     wanted = repository_of(checkpoint_id)
+    kept = access.folder / "described" / f"{hashlib.sha256(checkpoint_id.encode()).hexdigest()[:32]}.json"
     if access.mode == "offline":
-        raise HubOffline(f"{checkpoint_id}: this machine fetches nothing (FRONTRUNNER_HUB_MODE is offline)")
+        if kept.is_file():  # as it was when the hub was last asked; its files are at hand if they were fetched
+            return CheckpointDescription.model_validate_json(kept.read_bytes())
+        raise HubOffline(
+            f"{checkpoint_id}: this machine fetches nothing (FRONTRUNNER_HUB_MODE is offline), and never asked for it"
+        )
+    if checkpoint_id.startswith("timm:") and "." not in wanted.name:
+        wanted = replace(wanted, name=f"timm/{default_name(wanted.name.removeprefix('timm/'))}")
     api = client(access)
     info = ask(
         lambda: api.model_info(wanted.name, revision=wanted.revision, files_metadata=True, timeout=REQUEST_TIMEOUT_S),
@@ -94,7 +105,11 @@ def describe_remote(checkpoint_id: str, access: HubAccess) -> CheckpointDescript
         size=sum(file.bytes for file in weights),
     )
     pinned = PinnedRepository(repository=wanted.name, revision=info.sha, files=tuple(chosen.values()))
-    return found.model_copy(update={"remote": pinned})
+    described = found.model_copy(update={"remote": pinned})
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(kept) as file:
+        file.write(described.model_dump_json().encode())
+    return described
 
 
 def _configuration(checkpoint_id: str, encoder: SentenceEncoder, small: _SmallFiles) -> dict[str, Any]:
@@ -121,6 +136,8 @@ def fetch(checkpoint_id: str, pinned: PinnedRepository, access: HubAccess, progr
         CheckpointTooLarge: more bytes than this machine fetches.
         CheckpointChanged: a file is not what the description pinned.
     """
+    if (there := in_clients_cache(pinned)) is not None:
+        return there
     total = sum(file.bytes for file in pinned.files)
     _require_size(checkpoint_id, total, access)
     before = 0

@@ -11,7 +11,7 @@ from frontrunner.hub.describing.constraints import Constraints
 from frontrunner.hub.describing.description import CheckpointDescription
 from frontrunner.hub.describing.variants import split_variant, variants
 from frontrunner.hub.finding.catalogue import Catalogue, SkippedCheckpoint, catalogue_of
-from frontrunner.hub.finding.curated import CuratedCheckpoint, curated
+from frontrunner.hub.finding.curated import CuratedCheckpoint, curated, within
 from frontrunner.hub.finding.folders import Folders, HubFolders, folders_of
 from frontrunner.hub.finding.registry import hub_of, hubs_of
 from frontrunner.hub.protocol import Hub
@@ -76,10 +76,13 @@ def with_named(catalogue: Catalogue, names: Sequence[str], access: HubAccess) ->
 def with_curated(catalogue: Catalogue, modality: str, constraints: Constraints, access: HubAccess) -> Catalogue:
     """`catalogue` and the curated set of the modality, if the machine's mode says so.
 
-    Checkpoints of the set that exceed the limit on parameters are left out before any hub is asked.
+    Checkpoints of the set that exceed the limit on parameters, stand under another licence than those accepted, or do
+    not fit into the bytes that the set may take, are left out before any hub is asked.
     """
-    entries = curated(modality) if access.mode == "curated" else ()
-    return _with(catalogue, [entry.id for entry in entries if _may_pass(entry, constraints)], access)
+    if access.mode != "curated":
+        return catalogue
+    entries = within([entry for entry in curated(modality) if _may_pass(entry, constraints)], access.curated_bytes)
+    return _with(catalogue, [entry.id for entry in entries], access)
 
 
 def describe_named(name: str, hubs: Sequence[Hub]) -> CheckpointDescription:
@@ -128,7 +131,9 @@ def _described(hub: Hub, checkpoint_id: str) -> CheckpointDescription | SkippedC
 
 def _may_pass(entry: CuratedCheckpoint, constraints: Constraints) -> bool:
     """Whether what is written down of a curated checkpoint leaves a chance; the exact figures decide later."""
-    limit = constraints.max_parameters
+    limit, accepted = constraints.max_parameters, constraints.licenses
+    if accepted is not None and entry.license is not None and entry.license not in {name.lower() for name in accepted}:
+        return False
     return limit is None or entry.millions * 1e6 <= 1.05 * limit
 
 

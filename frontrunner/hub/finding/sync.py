@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 from frontrunner.errors import CheckpointNotFound
 from frontrunner.hub.describing.listing import ListedCheckpoint
 from frontrunner.hub.protocol import Hub
 
+# Entries that are stored together: an interrupted list keeps all batches before.
+BATCH = 100
+
 
 def lists_of(
     hubs: Iterable[Hub], only: str | None = None, *, pattern: str = "*", limit: int = 500
 ) -> Iterator[tuple[ListedCheckpoint, ...]]:
-    """What each hub that is not at hand lists.
+    """What each hub that is not at hand lists, in batches as it comes.
 
     Args:
         hubs: those that are looked through; hubs at hand are passed over, since the catalogue holds what they offer.
@@ -30,4 +34,11 @@ def lists_of(
         names = ", ".join(hub.name for hub in away)
         raise CheckpointNotFound(f"no hub called '{only}' keeps a list; these do: {names}")
     for hub in wanted:
-        yield tuple(hub.list(pattern, limit))
+        yield from batches(hub.list(pattern, limit))
+
+
+def batches(listed: Iterable[ListedCheckpoint]) -> Iterator[tuple[ListedCheckpoint, ...]]:
+    """The entries in tuples of `BATCH`; a list that breaks off has left what came before."""
+    entries = iter(listed)
+    while batch := tuple(itertools.islice(entries, BATCH)):
+        yield batch

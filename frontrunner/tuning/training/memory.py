@@ -16,6 +16,8 @@ from frontrunner.tuning.training.method import Batch, Method
 
 # Batch statistics need two examples.
 SMALLEST = 2
+# Of activations, where no limit is set: a laptop has it beside all else, and a larger piece is not faster on a CPU.
+COMFORTABLE_BYTES = 0.5e9
 # Weights, gradients, momentum, best weights.
 _COPIES = 4
 
@@ -45,6 +47,16 @@ def micro_batch(method: Method, limit_bytes: float | None, batch_size: int, prob
             "raise the limit, or lower the image size"
         )
     return min(batch_size, examples)
+
+
+def comfortable_batch(method: Method, batch_size: int, probe: Callable[[], Batch]) -> int:
+    """Examples that go through at a time where nobody set a limit: as many as keep `COMFORTABLE_BYTES`, two at least.
+
+    Args:
+        method, batch_size, probe: as for `micro_batch`.
+    """
+    each = kept_for_backward(method, probe()) / SMALLEST
+    return min(batch_size, max(SMALLEST, int(COMFORTABLE_BYTES / max(each, 1))))
 
 
 def kept_for_backward(method: Method, batch: Batch) -> int:
