@@ -46,11 +46,9 @@ class RunnerProcess:
     """
 
     def __init__(self, settings: Settings) -> None:
-        store = EXTRAS.get(settings.store_url.partition("://")[0])
-        credentials = _HUB_CREDENTIALS if store is None else (*_HUB_CREDENTIALS, _STORE_CREDENTIALS[store])
-        told = {name: value for name, value in os.environ.items() if name.startswith(credentials)}
+        told = credentials_of(settings)
         inherited = (name for name in os.environ if name in _INHERITED or name.startswith(_HUB_SETTINGS))
-        environment = {name: os.environ[name] for name in inherited if name not in told}
+        environment = {name: os.environ[name] for name in inherited if not name.startswith(_HUB_CREDENTIALS)}
         environment |= _places(settings) | {"PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(
             module_command("workers.runner"),
@@ -63,7 +61,7 @@ class RunnerProcess:
         self._answers: queue.Queue[Answer | None] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True, name=f"runner-{self.pid}").start()
         with contextlib.suppress(RunnerDied):  # whoever hands it a step hears of it
-            self._send(Credentials(environment=told | _store_options(settings)))
+            self._send(Credentials(environment=told))
 
     @property
     def pid(self) -> int:
@@ -150,6 +148,11 @@ def _places(settings: Settings) -> dict[str, str]:
     }
 
 
-def _store_options(settings: Settings) -> dict[str, str]:
-    options = settings.store_options
-    return {} if options is None else {"FRONTRUNNER_STORE_OPTIONS": options.get_secret_value()}
+def credentials_of(settings: Settings) -> dict[str, str]:
+    """The variables of this process that open hubs and its own store; those of any other store stay behind."""
+    store = EXTRAS.get(settings.store_url.partition("://")[0])
+    names = _HUB_CREDENTIALS if store is None else (*_HUB_CREDENTIALS, _STORE_CREDENTIALS[store])
+    told = {name: value for name, value in os.environ.items() if name.startswith(names)}
+    if settings.store_options is not None:
+        told["FRONTRUNNER_STORE_OPTIONS"] = settings.store_options.get_secret_value()
+    return told

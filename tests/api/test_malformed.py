@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -89,6 +90,10 @@ HEADS = {
 }  # fmt: skip
 
 
+# Who uploaded and deleted is told of for a year, and a tenant that has uploaded has a row to be locked.
+TABLES = [table for table in Base.metadata.sorted_tables if table.name not in ("audit", "quotas")]
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """The application, its settings and a port that it answers on; shared, as a refusal leaves nothing."""
@@ -117,7 +122,7 @@ def leaves_nothing(served):
 
     def stands() -> tuple[object, ...]:
         with database.read_transaction() as session:
-            rows = [session.scalar(select(func.count()).select_from(table)) for table in Base.metadata.sorted_tables]
+            rows = [session.scalar(select(func.count()).select_from(table)) for table in TABLES]
         files = sorted(
             str(path) for path in settings.home.rglob("*") if path.is_file() and "frontrunner.db" not in path.name
         )
@@ -125,6 +130,8 @@ def leaves_nothing(served):
 
     before = stands()
     yield
+    with contextlib.suppress(TimeoutError):  # bytes go after the answer
+        wait_until(lambda: stands() == before, 10, "the bytes to go")
     assert stands() == before
     database.close()
 
@@ -162,7 +169,7 @@ def test_a_malformed_request_is_refused_or_closed(served, leaves_nothing, name):
             connection.shutdown(socket.SHUT_WR)
             while piece := connection.recv(65_536):
                 said += piece
-        except (ConnectionResetError, BrokenPipeError):
+        except OSError:
             pass  # closed while the rest was still on its way
     assert not said or said.split(b" ", 2)[1].startswith(b"4"), said[:300]
     assert b"Traceback" not in said

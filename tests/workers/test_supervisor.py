@@ -25,7 +25,7 @@ from models import DatasetRow, JobRow
 from tests.conftest import class_images
 from tests.jobs.rows import events_of, steps_of
 from workers.reaper import Reaper
-from workers.runner_process import RunnerProcess
+from workers.runner_process import RunnerProcess, credentials_of
 from workers.supervisor import Supervisor
 
 
@@ -135,12 +135,14 @@ def test_a_runner_holds_the_keys_of_its_own_store_alone(settings, monkeypatch, s
     keys = {"AWS_SECRET_ACCESS_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "AZURE_STORAGE_ACCOUNT_KEY"}
     for name in keys | {"FRONTRUNNER_SECRET_KEY", "FRONTRUNNER_BROKER_URL"}:
         monkeypatch.setenv(name, "a" * 40)
-    runner = RunnerProcess(settings.model_copy(update={"store_url": store_url}))
+    runner_settings = settings.model_copy(update={"store_url": store_url})
+    runner = RunnerProcess(runner_settings)
     try:
         environment = psutil.Process(runner.pid).environ()
     finally:
         runner.kill()
-    assert keys & set(environment) == passed_on
+    assert not keys & set(environment), "told, and not inherited"
+    assert keys & set(credentials_of(runner_settings)) == passed_on
     assert not {"FRONTRUNNER_SECRET_KEY", "FRONTRUNNER_BROKER_URL"} & set(environment)
 
 
