@@ -7,20 +7,25 @@ ARG DEVICE=cpu
 FROM python:3.11-slim AS build
 WORKDIR /src
 RUN python -m venv /venv
-# An index of smaller torch builds, where the builder has one; the default builds run on both kinds of machine.
+COPY constraints.txt pyproject.toml ./
+# Dependencies are a layer below the source: a change of the code installs none of them again.
+RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+o = p['optional-dependencies']; \
+print(*p['dependencies'], *o['images'], *o['s3'], *o['service'], *o['texts'], sep='\n')" > requirements.txt
+# An index of torch builds without GPU libraries, some 5 GB less; torch's site names it. The default builds run everywhere.
 ARG TORCH_INDEX=""
-COPY constraints.txt ./
 RUN if [ -n "$TORCH_INDEX" ]; then \
-        /venv/bin/pip install --no-cache-dir --index-url "$TORCH_INDEX" "torch>=2.14" "torchvision>=0.29"; \
-    fi
-COPY pyproject.toml README.md ./
+        /venv/bin/pip install --no-cache-dir --constraint constraints.txt --index-url "$TORCH_INDEX" torch torchvision; \
+    fi && \
+    /venv/bin/pip install --no-cache-dir --constraint constraints.txt --requirement requirements.txt
+COPY README.md ./
 COPY api api
 COPY frontrunner frontrunner
 COPY jobs jobs
 COPY migrations migrations
 COPY models models
 COPY workers workers
-RUN /venv/bin/pip install --no-cache-dir --constraint constraints.txt ".[images,s3,service,texts]"
+RUN /venv/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.11-slim AS runtime
 RUN useradd --create-home --uid 10001 frontrunner && install --directory --owner=frontrunner /state /hub
