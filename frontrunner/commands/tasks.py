@@ -41,7 +41,7 @@ def distance(
     split: SplitOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Print what each task adds for one who knows another: from the row's to the column's, not symmetric."""
+    """Print how much of the column's task is to be learned once the row's is known; not symmetric."""
     if len(datasets) < 2:
         raise typer.BadParameter("a distance needs two datasets", param_hint="DATASETS")
     with refusals():

@@ -64,7 +64,7 @@ class ComparedTask(BaseModel):
 
 
 class TaskDistanceMatrix(BaseModel):
-    """Asymmetric distances between tasks; `distance[i][j]` is what task j adds for one who knows task i."""
+    """Asymmetric distances between tasks; `distance[i][j]` is how much of task j is to be learned once i is known."""
 
     tasks: list[ComparedTask]
     distance: list[list[float]] = Field(description="In units of the loss; divide by beta for nats. 0 on the diagonal.")
