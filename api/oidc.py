@@ -52,7 +52,8 @@ class TokenIssuer:
         self._algorithms = list(settings.oidc_algorithms)
         if not settings.oidc_audience:
             raise OIDCMisconfigured("OIDC_ISSUER is set, and OIDC_AUDIENCE is not: a token made for others would do")
-        if unfit := [name for name in self._algorithms if name not in _ALGORITHMS] or not self._algorithms:
+        unfit = [name for name in self._algorithms if name not in _ALGORITHMS]
+        if unfit or not self._algorithms:
             raise OIDCMisconfigured(
                 f"OIDC_ALGORITHMS: {unfit or 'none'}; accepted are {', '.join(sorted(_ALGORITHMS))}"
             )

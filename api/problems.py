@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import structlog
@@ -86,6 +87,8 @@ _CODES = {
     413: "request_too_large",
 }
 # Of a request that does not fit: a body of 4 MiB may be wrong in a hundred thousand places.
+# The same refusal is noted in the audit log this often; so many kinds of them are remembered.
+_NOTED_EVERY_S, _MAX_NOTED = 60.0, 10_000
 _MAX_ERRORS = 50
 _MAX_CHARACTERS = 300
 _INVALID = "The request does not fit its schema."
@@ -111,6 +114,17 @@ class DescribedErrors(FastAPI):
 
 def install(app: FastAPI) -> None:
     """Answer every error of the application with a problem document."""
+    refused: dict[tuple[str, str, str], float] = {}
+
+    def is_news(state: State, code: str) -> bool:
+        """Whether this refusal was not noted within the last minute: who repeats it fills no log."""
+        key, now = (f"{state.principal.tenant}/{state.principal.name}", state.operation, code), time.monotonic()
+        if now - refused.get(key, float("-inf")) < _NOTED_EVERY_S:
+            return False
+        if len(refused) >= _MAX_NOTED:
+            refused.clear()
+        refused[key] = now
+        return True
 
     @app.exception_handler(FrontrunnerError)
     async def _input_error(request: Request, error: FrontrunnerError) -> JSONResponse:
@@ -120,7 +134,7 @@ def install(app: FastAPI) -> None:
             answer.headers["WWW-Authenticate"] = "Bearer"
         if (wait_s := _retry_after_s(error)) is not None:
             answer.headers["Retry-After"] = str(wait_s)
-        if isinstance(error, ScopeMissing):
+        if isinstance(error, ScopeMissing) and is_news(request.scope[OF_REQUEST], error.code):
             await run_in_threadpool(_note_refusal, request.scope[OF_REQUEST], error.code)
         return answer
 

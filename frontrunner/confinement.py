@@ -63,12 +63,13 @@ def limit_resources(*, memory_bytes: int, cpu_s: int, open_files: int) -> None:
     """Bound what this process takes: address space, processor time, open files; it writes no file, nor a core."""
     for kind, most in (
         (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_CPU, cpu_s),
         (resource.RLIMIT_NOFILE, open_files),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (most, most))
+    # The first limit says why the process ends, the second ends it whatever it does.
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
 
 
 def confine(readable: Iterable[Path] = ()) -> Confinement:

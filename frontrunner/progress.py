@@ -121,6 +121,41 @@ class Part:
         self.whole.event(event)
 
 
+@dataclass(frozen=True)
+class Window:
+    """A `Progress` for one part of a longer count: its `stage` is told as far as it lies from `first` to `last`.
+
+    Other stages, safe points and events pass through.
+
+    Example:
+        >>> class Printed(Silent):
+        ...     def advance(self, stage, done, total, *, of=""):
+        ...         print(stage, done, total)
+        >>> Window(Printed(), Stage.READ, first=100, last=300).advance(Stage.READ, 120, 500)
+        read 20 200
+    """
+
+    whole: Progress
+    stage: Stage
+    first: int
+    last: int
+
+    def advance(self, stage: Stage, done: int, total: int, *, of: str = "") -> None:
+        """Count from `first` in `stage`."""
+        if stage == self.stage:
+            total = self.last - self.first
+            done = min(max(done - self.first, 0), total)
+        self.whole.advance(stage, done, total, of=of)
+
+    def safe_point(self) -> None:
+        """Pass on."""
+        self.whole.safe_point()
+
+    def event(self, event: Event) -> None:
+        """Pass on."""
+        self.whole.event(event)
+
+
 class Guarded:
     """A `Progress` that remembers what its listener raised, so that this is not taken for a failure of the work.
 

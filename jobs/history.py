@@ -151,7 +151,9 @@ def _protocol(payload: TuningPayload, split: str) -> str:
     if request.image_size is not None:
         parts.append(f"image_size {request.image_size}")
     if split != "test":
-        parts.append(f"measured on {split}")
+        usual = type(request).model_fields["validation_share"].default
+        share = "" if request.validation_share == usual else f" ({request.validation_share:g})"
+        parts.append(f"measured on {split}{share}")
     if payload.teachers and request.method.teachers_needed:
         parts.append("teachers " + " ".join(teacher.id for teacher in payload.teachers))
     return ", ".join(parts)[:500]

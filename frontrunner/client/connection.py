@@ -94,6 +94,8 @@ class Patience:
             if outcome.status_code not in _BUSY:
                 return None
             asked = outcome.headers.get("Retry-After", "")
+            if outcome.status_code == httpx.codes.TOO_MANY_REQUESTS and not asked:
+                return None  # a quota that waiting does not lift
             pause = float(asked) if asked.isdigit() else self._next_s
         else:
             pause = self._next_s

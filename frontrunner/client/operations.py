@@ -19,6 +19,8 @@ from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
 
 # A request that waits is held this long by the service, and asked again: proxies cut longer silences.
 _HELD_S = 20
+# Longer than a request is held: whatever the client's own limit, a job that is quiet is no service that is away.
+_ANSWER_S = 30.0
 
 
 def upload(dataset: Path, options: DatasetOptions | None) -> Operation[dict[str, Any]]:
@@ -73,8 +75,9 @@ def wait(job: str, on_job: Callable[[dict[str, Any]], None], timeout_s: float) -
     began, tag, status = time.monotonic(), "", "queued"
     while True:
         left = timeout_s - (time.monotonic() - began)
-        headers = {"Prefer": f"wait={max(1, min(_HELD_S, int(left)))}", "If-None-Match": tag}
-        answer = yield Call("GET", f"/v1/jobs/{job}", {"headers": headers})
+        held = max(1, min(_HELD_S, int(left)))
+        options = {"headers": {"Prefer": f"wait={held}", "If-None-Match": tag}, "timeout": held + _ANSWER_S}
+        answer = yield Call("GET", f"/v1/jobs/{job}", options)
         if answer.status_code != httpx.codes.NOT_MODIFIED:
             found = json_of(answer)
             tag, status = answer.headers.get("ETag", ""), found["status"]

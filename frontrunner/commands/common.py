@@ -73,7 +73,7 @@ def hub_settings(curated: bool, max_download: str | None) -> Settings:
     """The settings with what the command line says about the curated set."""
     changes: dict[str, object] = {"hub_mode": "curated"} if curated else {}
     if max_download is not None:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", max_download.strip(), re.IGNORECASE)
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", max_download.strip(), re.IGNORECASE)
         if found is None:
             raise typer.BadParameter(f"'{max_download}' is no size such as 2GB", param_hint="--max-download")
         if not curated:

@@ -74,6 +74,8 @@ def _written(data: Any, folder: Path) -> Path:
         inputs, labels = data
         if len(inputs) != len(labels):
             raise UnlabelledDataset(f"there are {len(inputs)} inputs and {len(labels)} labels")
+        if _library(inputs) in ("pandas", "polars"):  # which are read by columns
+            inputs = np.asarray(inputs)
         if isinstance(inputs, np.ndarray | Sequence) or hasattr(inputs, "__array__"):
             return _of_pairs(zip(inputs, labels, strict=True), (), folder)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
@@ -127,13 +129,17 @@ def _of_pairs(pairs: Iterable[tuple[Any, Any]], classes: Sequence[str], folder: 
             found, value = _input_of(given)
             if found != kind:
                 raise UnreadableDataset(f"example {place} holds {found}, and the first one {kind}")
-            yield value, _label_of(label, classes)
+            yield value, np.asarray(label) if kind == "features" else _label_of(label, classes)
 
     if kind == "features":
         inputs, labels = zip(*rows(), strict=True)
         if len({row.shape for row in inputs}) > 1:
             raise UnreadableDataset("features are of several lengths; expected vectors of one length")
-        target = np.array(labels)
+        if len({label.shape for label in labels}) > 1:
+            raise UnreadableDataset("labels are of several shapes; expected one label each, or vectors of one length")
+        target = np.stack(labels)
+        if classes and target.ndim == 1 and target.dtype.kind in "iu":
+            target = np.array([_label_of(label, classes) for label in target])
         np.savez(folder / "arrays.npz", features=np.stack(inputs), labels=target)
         return folder / "arrays.npz"
     path = folder / f"{kind}.parquet"

@@ -9,7 +9,7 @@ from frontrunner.data import Dataset, stratified_order
 from frontrunner.errors import ScoreNotApplicable, error_of
 from frontrunner.extraction import FeatureShards, Rows
 from frontrunner.hub import HubAccess
-from frontrunner.progress import SILENT, Progress
+from frontrunner.progress import SILENT, Progress, Stage, Window
 from frontrunner.ranking.criteria import describe, measured_names
 from frontrunner.ranking.measurement import Measurement
 from frontrunner.ranking.prediction import PREDICTED_ACCURACY, AccuracyModel, facts_of, model_for
@@ -45,6 +45,10 @@ def run_step(
     dataset = payload.dataset.open(store) if dataset is None else dataset
     model = model_for(dataset.modality, dataset.task, payload.adaptation)
     names = measured_names(payload.scores, dataset.task, model, with_baselines=payload.baselines)
+    if payload.rows is not None:
+        progress = Window(progress, Stage.READ, *payload.rows)
+    elif payload.parts:  # which steps of their own have read and counted
+        progress = Window(progress, Stage.READ, payload.max_examples, payload.max_examples)
     shards = FeatureShards(
         payload.checkpoint,
         dataset,

@@ -109,7 +109,12 @@ def with_verification(lines: Sequence[RankedCheckpoint], found: VerificationStan
         if name in found.probability_best:
             update["probability_best"] = found.probability_best[name]
         if moved:
-            update |= {"beats_next": None, "behind": None, "tied_with_best": line.tied_with_best and place > 1}
+            # The one that was first may still be it: what was measured put another before it, and not surely.
+            update |= {
+                "beats_next": None,
+                "behind": None,
+                "tied_with_best": place > 1 and (line.tied_with_best or line.rank == 1),
+            }
         if output is not None:
             low, middle, high = found.accuracy[name]
             update["verified"] = Verified(

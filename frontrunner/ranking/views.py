@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from frontrunner.ranking.criteria import describe
+from frontrunner.ranking.answer import may_equal_first, title_of
 from frontrunner.ranking.prediction import PREDICTED_ACCURACY
+from frontrunner.ranking_table import count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,13 +39,13 @@ def plot(ranking: Ranking, ax: Axes | None = None) -> Axes:
     by = ranking.provenance.ordered_by
     for place, line in enumerate(lines):
         low, value, high = _interval(line, by)
-        colour = "C0" if place == 0 or line.tied_with_best else "0.45"
+        colour = "C0" if place == 0 or may_equal_first(line) else "0.45"
         if low is not None and high is not None:
             ax.plot([low, high], [place, place], color=colour, linewidth=2, alpha=0.5)
         ax.plot([] if value is None else [value], [] if value is None else [place], "o", color=colour)
     ax.set_yticks(range(len(lines)), [line.checkpoint for line in lines])
     ax.invert_yaxis()
-    ax.set_xlabel(describe(by).title + _level(lines[0], by))
+    ax.set_xlabel(title_of(by, ranking.dataset.task) + _level(lines[0], by))
     ax.set_title(f"{ranking.dataset.name}: {len(ranking.ranking)} checkpoints", loc="left")
     ax.grid(axis="x", alpha=0.3)
     return ax
@@ -54,13 +55,13 @@ def notebook_html(ranking: Ranking) -> str:
     """The answer and a table, for a notebook. Names come from strangers' files and are escaped."""
     by = ranking.provenance.ordered_by
     names = list(dict.fromkeys((by, *ranking.provenance.scores)))
-    header = ["", "checkpoint", *(describe(name).title for name in names), "best with", "parameters"]
+    header = ["", "checkpoint", *(title_of(name, ranking.dataset.task) for name in names), "best with", "parameters"]
     rows = []
     for line in ranking.ranking[:_SHOWN]:
         best = "" if line.probability_best is None else f"{line.probability_best:.0%}"
-        cells = [f"{line.rank}{' =' if line.tied_with_best else ''}", line.checkpoint]
+        cells = [f"{line.rank}{' =' if line.rank > 1 and may_equal_first(line) else ''}", line.checkpoint]
         cells += [_number(line, name) for name in names]
-        rows.append(_row([*cells, best, f"{line.parameters / 1e6:.1f} M"], "td"))
+        rows.append(_row([*cells, best, count(line.parameters)], "td"))
     more = len(ranking.ranking) - _SHOWN
     notes = [f"and {more} more"] if more > 0 else []
     notes += (

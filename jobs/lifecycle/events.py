@@ -15,6 +15,8 @@ from models.event import EventRow
 from models.job import JobRow
 from models.webhook import WebhookRow
 
+# A stage that is over. Few, and the last one says which were told of: these are never dropped.
+STAGE_OVER = "job.stage"
 # A watcher who was away for longer than this many events begins with the oldest that is kept: progress once a second
 # for a quarter of an hour.
 MAX_EVENTS = 1000
@@ -27,7 +29,8 @@ def note(session: Session, job: JobRow, type_: str, **data: Any) -> None:
     job.version += 1
     session.add(EventRow(job_id=job.id, tenant=job.tenant, number=job.version, type=type_, data=data))
     if job.version > MAX_EVENTS and job.version % _DROPPED_AT_ONCE == 0:
-        session.execute(delete(EventRow).where(EventRow.job_id == job.id, EventRow.number <= job.version - MAX_EVENTS))
+        old = EventRow.job_id == job.id, EventRow.number <= job.version - MAX_EVENTS, EventRow.type != STAGE_OVER
+        session.execute(delete(EventRow).where(*old))
 
 
 def note_status(session: Session, job: JobRow) -> None:

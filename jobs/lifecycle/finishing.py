@@ -14,7 +14,7 @@ from frontrunner.errors import FrontrunnerError
 from frontrunner.status import Failure, JobResult, Status
 from jobs.errors import JobNotFound
 from jobs.kinds import KINDS, JobState, NewStep
-from jobs.lifecycle.events import enqueue_deliveries, note, note_status
+from jobs.lifecycle.events import STAGE_OVER, enqueue_deliveries, note, note_status
 from jobs.lifecycle.submission import Terms, add_steps, submit
 from jobs.records import json_of, state_of
 from jobs.transitions import JOB_TRANSITIONS
@@ -25,9 +25,6 @@ from models.job import JobRow
 MAX_REASON = 2000
 # Our fault: the job is lost and not failed.
 PLANNER_FAILED = "internal_error"
-
-# An event of a job whose work goes in stages.
-STAGE_OVER = "job.stage"
 
 _log = structlog.get_logger(__name__)
 # A job is read far more often than what it was asked for and what came of it: those are loaded when they are looked at.

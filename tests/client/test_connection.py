@@ -144,6 +144,7 @@ def test_patience_ends():
     assert Patience(longest_s=10).pause_after(httpx.Response(429, headers={"Retry-After": "7"})) == 7.0
     assert Patience(longest_s=10).pause_after(httpx.Response(429, headers={"Retry-After": "70"})) is None
     assert Patience().pause_after(httpx.Response(422)) is None
+    assert Patience().pause_after(httpx.Response(429)) is None, "a quota that waiting does not lift"
 
 
 def test_both_clients_offer_the_same():

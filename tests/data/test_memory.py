@@ -112,6 +112,21 @@ def test_a_matrix_is_features_and_floats_are_targets() -> None:
     np.testing.assert_array_equal(opened(vectors, lambda data: next(iter(data.inputs.sets.values()))), features)
 
 
+def test_a_frame_of_features_is_read_by_rows():
+    matrix = np.random.default_rng(1).normal(size=(8, 3))
+    for frame in (pd.DataFrame(matrix, columns=list("abc")), pl.DataFrame(matrix, schema=list("abc"))):
+        found = opened((frame, pd.Series(NAMES[:2] * 4)), lambda data: next(iter(data.inputs.sets.values())))
+        np.testing.assert_array_equal(found, matrix)
+
+
+def test_several_labels_a_row_of_features():
+    indicator = np.array([[1, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 1], [1, 0, 0], [0, 1, 1]])
+    features = np.random.default_rng(1).normal(size=(6, 2))
+    task, matrix = opened((features, indicator), lambda data: (data.task, data.train.targets))
+    assert task == "multi-label"
+    np.testing.assert_array_equal(matrix, indicator)
+
+
 def test_several_labels_an_image() -> None:
     indicator = np.array([[1, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 1], [1, 0, 0], [0, 1, 1]])
     task, matrix = opened((PIXELS, indicator), lambda data: (data.task, data.train.targets))

@@ -164,7 +164,7 @@ def test_after_the_readings_the_first_few_are_adapted_in_steps_of_their_own(data
     with database.read_transaction() as session:
         known = {result.model: result for result in past_results(session)}
     assert {name: result.accuracy for name, result in known.items()} == {"local:a": 0.9, "local:c": 0.8}
-    assert known["local:a"].protocol == "finetune, epochs 6, examples 640, measured on validation"
+    assert known["local:a"].protocol == "finetune, epochs 6, examples 640, measured on validation (0.5)"
 
 
 def test_those_who_watch_are_told_once_of_each_stage_that_is_over(database):

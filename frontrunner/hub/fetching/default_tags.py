@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import functools
+import json
 import subprocess
 import sys
+import threading
+from importlib.util import find_spec
 
-from frontrunner.errors import CheckpointNotFound
+from frontrunner.errors import CheckpointNotFound, ExtraMissing, InternalError
 
-# timm imports torch, which a process that lists and describes does without: a child asks it, once an architecture.
-_QUESTION = """
-import sys, timm
-stated = timm.get_pretrained_cfg(sys.argv[1], allow_unregistered=False) if timm.is_model(sys.argv[1]) else None
-print(stated.tag if stated is not None and stated.hf_hub_id == f"timm/{sys.argv[1]}.{stated.tag}" else "")
-"""
-_PATIENCE_S = 120
+# timm imports torch, which a process that lists and describes does without: one child tells it of all architectures.
+_QUESTION = "from frontrunner.hub.fetching.default_tags import print_tags; print_tags()"
+_PATIENCE_S = 300
+_asking = threading.Lock()
 
 
-@functools.lru_cache(maxsize=256)
 def default_name(architecture: str) -> str:
     """`resnet18.a1_in1k` for `resnet18`.
 
     Raises:
         CheckpointNotFound: timm has no such architecture, or no weights for it on the hub.
+        ExtraMissing: timm is not installed.
     """
-    if "timm" in sys.modules:
-        tag = _asked_here(architecture)
-    else:
-        command = [sys.executable, "-c", _QUESTION, architecture]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
-        tag = answer.stdout.strip()
-    if not tag:
+    with _asking:
+        tag = _tags().get(architecture)
+    if tag is None:
         raise CheckpointNotFound(
             f"timm:{architecture} names no weights: timm has none for it; `frontrunner checkpoints search "
             f"{architecture}` looks for names with their tags, after `checkpoints sync timm`"
@@ -38,8 +34,32 @@ def default_name(architecture: str) -> str:
     return f"{architecture}.{tag}"
 
 
-def _asked_here(architecture: str) -> str:
+def tags_of_timm() -> dict[str, str]:
+    """The tag that timm takes by itself, by architecture; of weights that are in timm's own place on the hub."""
     import timm
 
-    stated = timm.get_pretrained_cfg(architecture) if timm.is_model(architecture) else None
-    return str(stated.tag) if stated is not None and stated.hf_hub_id == f"timm/{architecture}.{stated.tag}" else ""
+    stated = ((name, timm.get_pretrained_cfg(name)) for name in timm.list_models())
+    return {
+        name: str(found.tag)
+        for name, found in stated
+        if found is not None and found.hf_hub_id == f"timm/{name}.{found.tag}"
+    }
+
+
+def print_tags() -> None:
+    """Print `tags_of_timm` as JSON: for the process that asks."""
+    print(json.dumps(tags_of_timm()))
+
+
+@functools.cache
+def _tags() -> dict[str, str]:
+    if find_spec("timm") is None:
+        raise ExtraMissing("timm is not installed: pip install 'frontrunner[images]'")
+    if "timm" in sys.modules:
+        return tags_of_timm()
+    command = [sys.executable, "-c", _QUESTION]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
+    if answer.returncode:
+        raise InternalError(f"timm cannot be asked for its checkpoints: {answer.stderr.strip()[-300:]}")
+    found: dict[str, str] = json.loads(answer.stdout.splitlines()[-1])
+    return found

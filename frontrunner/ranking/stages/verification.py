@@ -105,13 +105,20 @@ class Belief:
             seed: of the draws behind `first`.
         """
         m, places = len(expected), list(measured)
-        prior = within * np.eye(m) + _UNKNOWN
-        found = np.array([measured[place] for place in places])
-        gain = np.linalg.solve(prior[np.ix_(places, places)] + np.diag(found[:, 1]), prior[places]).T
-        mean = expected + gain @ (found[:, 0] - expected[places])
-        covariance = prior - gain @ prior[places]
-        drawn = np.random.default_rng(seed).multivariate_normal(mean, covariance, size=_DRAWS, method="eigh")
-        return cls(mean, np.sqrt(np.diag(covariance)), share_of_firsts(drawn))
+        values, noise = np.array([measured[place] for place in places]).T
+        # Covariances of everybody with those that were measured; all (m, m) of them are never needed.
+        shared = np.full((m, len(places)), _UNKNOWN)
+        shared[places, range(len(places))] += within
+        gain = np.linalg.solve(shared[places] + np.diag(noise), shared.T).T
+        mean = expected + gain @ (values - expected[places])
+        variance = within + _UNKNOWN - (gain * shared).sum(axis=1)
+        # A draw of what was believed before, moved by what it lacks to the values that were measured (Matheron's rule).
+        generator = np.random.default_rng(seed)
+        drawn = expected + np.sqrt(within) * generator.normal(size=(_DRAWS, m))
+        drawn += np.sqrt(_UNKNOWN) * generator.normal(size=(_DRAWS, 1))
+        seen = drawn[:, places] + np.sqrt(noise) * generator.normal(size=(_DRAWS, len(places)))
+        drawn += (values - seen) @ gain.T
+        return cls(mean, np.sqrt(variance), share_of_firsts(drawn))
 
 
 def measured_logit(output: VerificationOutput) -> tuple[float, float]:
@@ -284,7 +291,8 @@ def _believed(
     names = [each.checkpoint for each in leaders if predicted or each.checkpoint in found]
     expected = np.array([each.expected if predicted else 0.0 for each in leaders if each.checkpoint in names])
     within = terms.within if predicted and terms.within is not None else _UNKNOWN
-    belief = Belief.of(expected, within, {names.index(name): measured for name, measured in found.items()})
+    place = {name: index for index, name in enumerate(names)}
+    belief = Belief.of(expected, within, {place[name]: measured for name, measured in found.items()})
     share = 1.0 if predicted else sum(each.probability_best for each in leaders if each.checkpoint in found)
     return {
         name: (float(mean), float(deviation), float(share * first))

@@ -159,7 +159,12 @@ class RankingKind(JobKind[RankingJob, RankingStep, RankingStepOutput]):
                 examples_total=examples,
                 dataset_digests=(asked.dataset.digest,),
             )
-            steps += [whole] if are_read or not parts else [_part(whole, rows) for rows in parts]
+            if not parts:
+                steps.append(whole)
+            elif are_read:  # and counted where they were read
+                steps.append(replace(whole, examples_total=0))
+            else:
+                steps += [_part(whole, rows) for rows in parts]
         return steps
 
 
