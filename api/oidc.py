@@ -29,6 +29,8 @@ MIN_REFRESH_S = 10.0
 # Those of an issuer that does not answer any more are good for so long.
 KEYS_USABLE_S = 3600.0
 _TIMEOUT_S = 5.0
+# Of a whole document, however it drips.
+_LONGEST_S = 10.0
 _MAX_DOCUMENT_BYTES = 1 << 20
 # Signatures that only the issuer can make: none of the symmetric ones, and never `none`.
 _ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
@@ -59,6 +61,7 @@ class TokenIssuer:
             )
         _require_safe(self._issuer)
         self._lock = threading.Lock()
+        self._asking = threading.Lock()
         self._keys: dict[str, PyJWK] = {}
         self._read_at = self._tried_at = float("-inf")
 
@@ -97,21 +100,41 @@ class TokenIssuer:
         return Principal(tenant, scopes, f"oidc:{claims['sub']}")
 
     def _key(self, name: str) -> PyJWK:
+        # Those who know their key already wait for nothing, however slow the issuer is.
+        if not self._is_usable(name):
+            with self._asking:
+                if not self._is_usable(name):
+                    self._refresh()
+        elif time.monotonic() - self._read_at > KEYS_KEPT_S and self._asking.acquire(blocking=False):
+            try:
+                self._refresh()
+            finally:
+                self._asking.release()
         with self._lock:
-            now = time.monotonic()
-            is_old = now - self._read_at > KEYS_KEPT_S
-            if (is_old or name not in self._keys) and now - self._tried_at > MIN_REFRESH_S:
-                self._tried_at = now
-                try:
-                    self._keys = self._issuers_keys()
-                    self._read_at = now
-                except (httpx.HTTPError, ValueError, jwt.PyJWTError, OIDCMisconfigured) as error:
-                    _log.warning("issuer_unavailable", issuer=self._issuer, error=str(error))
-            if now - self._read_at > KEYS_USABLE_S:
-                raise KeysUnavailable(f"{self._issuer} does not say its keys; try again soon")
-            if name not in self._keys:
-                raise KeyInvalid("the token is not accepted: its issuer has no such key")
-            return self._keys[name]
+            keys, read_at = self._keys, self._read_at
+        if time.monotonic() - read_at > KEYS_USABLE_S:
+            raise KeysUnavailable(f"{self._issuer} does not say its keys; try again soon")
+        if name not in keys:
+            raise KeyInvalid("the token is not accepted: its issuer has no such key")
+        return keys[name]
+
+    def _is_usable(self, name: str) -> bool:
+        with self._lock:
+            return name in self._keys and time.monotonic() - self._read_at <= KEYS_USABLE_S
+
+    def _refresh(self) -> None:
+        """Ask the issuer, unless that was tried just now; by whoever holds `_asking`."""
+        now = time.monotonic()
+        if now - self._tried_at <= MIN_REFRESH_S:
+            return
+        self._tried_at = now
+        try:
+            keys = self._issuers_keys()
+        except (httpx.HTTPError, ValueError, jwt.PyJWTError, OIDCMisconfigured) as error:
+            _log.warning("issuer_unavailable", issuer=self._issuer, error=str(error))
+            return
+        with self._lock:
+            self._keys, self._read_at = keys, now
 
     def _issuers_keys(self) -> dict[str, PyJWK]:
         discovered = _document(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
@@ -127,6 +150,7 @@ class TokenIssuer:
 
 def _document(url: str) -> dict[str, Any]:
     _require_safe(url)
+    began = time.monotonic()
     with httpx.Client(timeout=_TIMEOUT_S, follow_redirects=False) as client, client.stream("GET", url) as answer:
         answer.raise_for_status()
         body = bytearray()
@@ -134,6 +158,8 @@ def _document(url: str) -> dict[str, Any]:
             body += piece
             if len(body) > _MAX_DOCUMENT_BYTES:
                 raise ValueError(f"{url} answers with more than {_MAX_DOCUMENT_BYTES:,} bytes")
+            if time.monotonic() - began > _LONGEST_S:
+                raise ValueError(f"{url} takes longer than {_LONGEST_S:g} s")
     found = json.loads(body)
     if not isinstance(found, dict):
         raise ValueError(f"{url} answers with no object")

@@ -19,7 +19,7 @@ class FrontrunnerError(Exception):
     def reason(self) -> str:
         """The message for people, in one line; the end of a very long one is left out."""
         message = str(self)
-        return message if len(message) <= MAX_REASON_CHARACTERS else f"{message[:MAX_REASON_CHARACTERS]}..."
+        return message if len(message) <= MAX_REASON_CHARACTERS else f"{message[: MAX_REASON_CHARACTERS - 3]}..."
 
 
 class InvalidFeatures(FrontrunnerError):

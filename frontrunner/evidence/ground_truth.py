@@ -14,12 +14,12 @@ from pydantic import BaseModel
 
 from frontrunner.data import DatasetReference
 from frontrunner.errors import FrontrunnerError, TuningDiverged
-from frontrunner.evidence.runs import METHOD_OF, MeasuredRun, Protocol, RunKey
+from frontrunner.evidence.runs import MeasuredRun, Protocol, RunKey
 from frontrunner.evidence.tables import Table
 from frontrunner.hub import CheckpointDescription, HubAccess
 from frontrunner.progress import SILENT, Progress
 from frontrunner.ranking.prediction import Adaptation
-from frontrunner.tuning.options import MethodOptions, rates_of
+from frontrunner.tuning.options import method_of, rates_of
 from frontrunner.tuning.request import TuningPayload, TuningRequest, tuning_payload
 
 if TYPE_CHECKING:
@@ -47,11 +47,6 @@ class RefusedRun(BaseModel):
     def key(self) -> RunKey:
         """Its name in a table."""
         return RunKey(self.adaptation, self.dataset, self.checkpoint, self.seed)
-
-
-def method_of(adaptation: Adaptation) -> MethodOptions:
-    """The method of tuning that is meant by an adaptation, with its defaults."""
-    return TuningRequest.model_validate({"method": METHOD_OF[adaptation]}).method
 
 
 def wanted_runs(
@@ -226,7 +221,7 @@ def payload_of(
     """The run as a tuning. Every epoch is trained; validation only chooses among their weights."""
     request = TuningRequest.model_validate(
         {
-            "method": METHOD_OF[key.adaptation],
+            "method": method_of(key.adaptation).name,
             "student": checkpoint.id,
             "epochs": protocol.epochs,
             "patience": protocol.epochs,

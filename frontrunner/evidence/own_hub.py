@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from frontrunner.data import DatasetOptions, DatasetReference
 from frontrunner.evidence.errors import EvidenceError, NothingToOrder
-from frontrunner.evidence.ground_truth import RefusedRun, measure_missing, method_of, wanted_runs
+from frontrunner.evidence.ground_truth import RefusedRun, measure_missing, wanted_runs
 from frontrunner.evidence.measuring import rank_with_every_score
 from frontrunner.evidence.quality import Quality, Truth, Values, chance, noise_ceiling, quality, truth_of, values_of
 from frontrunner.evidence.runs import MeasuredRun, MeasuredScore, Protocol
@@ -21,6 +21,7 @@ from frontrunner.ranking.criteria import LOGME
 from frontrunner.ranking.local import open_checked
 from frontrunner.ranking.prediction import Adaptation
 from frontrunner.settings import Settings, get_settings
+from frontrunner.tuning.options import method_of
 from frontrunner.tuning.request import require_tunable
 
 # An order that comes about at random with a lower probability is taken for knowledge.

@@ -9,9 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from frontrunner.ranking.prediction import Adaptation
 
-# The method of tuning that is meant by each.
-METHOD_OF: dict[Adaptation, str] = {"full": "finetune", "probe": "linear_probe", "lora": "lora"}
-
 
 class Protocol(BaseModel):
     """How every run of a table is made; runs of different protocols are not compared.

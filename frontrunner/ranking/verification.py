@@ -10,22 +10,15 @@ from scipy.special import logit
 from frontrunner.data import DatasetReference, DatasetReport
 from frontrunner.errors import FrontrunnerError
 from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
-from frontrunner.ranking.prediction import Adaptation, model_for
+from frontrunner.ranking.prediction import model_for
 from frontrunner.ranking.request import RankingRequest
 from frontrunner.ranking.result import RankedCheckpoint, Verified
 from frontrunner.ranking.stages import BudgetReport, Leader, Terms, Trial, VerificationStanding, verify
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.stages.verification import ENOUGH, MOST
-from frontrunner.tuning.options import FinetuneOptions, LinearProbeOptions, LoRAOptions, MethodOptions
+from frontrunner.tuning.options import method_of
 from frontrunner.tuning.request import has_tuned_form, require_tunable
 from frontrunner.tuning.verification import VerificationOutput, VerificationPayload, verification_payload
-
-# The method of tuning that is meant by each.
-METHODS: dict[Adaptation, MethodOptions] = {
-    "full": FinetuneOptions(),
-    "probe": LinearProbeOptions(),
-    "lora": LoRAOptions(),
-}
 
 
 def terms_of(
@@ -38,7 +31,7 @@ def terms_of(
     most = request.verify if request.verify is not None else MOST if request.budget is not None else 0
     if not most:
         return None
-    method = METHODS[request.adaptation]
+    method = method_of(request.adaptation)
     model = model_for(dataset.modality, dataset.task, request.adaptation)
     unsuited = None
     try:
@@ -61,7 +54,7 @@ def step_payload(
     request: RankingRequest, dataset: DatasetReference, checkpoint: CheckpointDescription, epochs: int
 ) -> VerificationPayload:
     """The work of adapting one checkpoint until so many epochs are over."""
-    return verification_payload(METHODS[request.adaptation], dataset, checkpoint, epochs, seed=request.seed)
+    return verification_payload(method_of(request.adaptation), dataset, checkpoint, epochs, seed=request.seed)
 
 
 def verification_of(

@@ -8,12 +8,15 @@ built by the function NAME of `frontrunner.tuning.methods.NAME`: adding one touc
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from frontrunner.data.dataset import Modality
 from frontrunner.hub.describing.description import Library
+
+if TYPE_CHECKING:
+    from frontrunner.ranking.prediction import Adaptation
 
 Optimiser: TypeAlias = Literal["sgd", "adamw"]
 Positive = Annotated[float, Field(gt=0, le=1e6)]
@@ -311,3 +314,13 @@ def trial_epochs(examples: int, batch_size: int) -> int:
 METHODS: dict[str, type[_Options]] = {
     options.model_fields["name"].default: options for options in get_args(get_args(MethodOptions)[0])
 }
+
+
+def method_of(adaptation: Adaptation) -> MethodOptions:
+    """The method of tuning that is meant by an adaptation, with its defaults."""
+    meant: dict[Adaptation, MethodOptions] = {
+        "full": FinetuneOptions(),
+        "probe": LinearProbeOptions(),
+        "lora": LoRAOptions(),
+    }
+    return meant[adaptation]

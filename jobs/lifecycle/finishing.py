@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, defer
 
-from frontrunner.errors import FrontrunnerError
+from frontrunner.errors import MAX_REASON_CHARACTERS, FrontrunnerError
 from frontrunner.status import Failure, JobResult, Status
 from jobs.errors import JobNotFound
 from jobs.kinds import KINDS, JobState, NewStep
@@ -22,7 +22,6 @@ from models.base import database_now
 from models.event import EventRow
 from models.job import JobRow
 
-MAX_REASON = 2000
 # Our fault: the job is lost and not failed.
 PLANNER_FAILED = "internal_error"
 
@@ -154,7 +153,7 @@ def _end(
 ) -> None:
     """End a job whose steps are all over: its status, its result, its last event and its messages."""
     if failure is not None:
-        failure = failure.model_copy(update={"reason": failure.reason[:MAX_REASON]})
+        failure = failure.model_copy(update={"reason": failure.reason[:MAX_REASON_CHARACTERS]})
         job.error_code, job.error_reason = failure.code, failure.reason
     job.result = json_of(result.model_copy(update={"status": status, "failure": failure}))
     job.finished_at = session.scalar(select(database_now()))
@@ -169,8 +168,8 @@ def _submit_next(session: Session, job: JobRow, state: JobState[Any, Any, Any]) 
     try:
         new = KINDS[job.kind].next_job(state)
     except FrontrunnerError as error:
-        job.next_error_code, job.next_error_reason = error.code, error.reason[:MAX_REASON]
-        note(session, job, "job.next_refused", code=error.code, reason=error.reason[:MAX_REASON])
+        job.next_error_code, job.next_error_reason = error.code, error.reason[:MAX_REASON_CHARACTERS]
+        note(session, job, "job.next_refused", code=error.code, reason=error.reason[:MAX_REASON_CHARACTERS])
         return
     if new is None:
         return

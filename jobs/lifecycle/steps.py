@@ -12,13 +12,14 @@ from sqlalchemy import ColumnElement, func, literal, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session, aliased
 
+from frontrunner.errors import MAX_REASON_CHARACTERS
 from frontrunner.progress import Stage
 from frontrunner.status import Status
 from jobs.counters import add_to_counters
 from jobs.errors import JobNotFound
 from jobs.kinds import KINDS
 from jobs.lifecycle.events import note
-from jobs.lifecycle.finishing import MAX_REASON, find_job, move, step_ended
+from jobs.lifecycle.finishing import find_job, move, step_ended
 from jobs.quotas import add_compute, tenants_without_compute
 from jobs.records import accepted
 from jobs.transitions import STEP_TRANSITIONS, predecessors
@@ -278,7 +279,7 @@ def _end(session: Session, claim: Claim, status: Status, **values: Any) -> JobRo
 
 
 def _end_without_output(session: Session, claim: Claim, status: Status, code: str | None, reason: str | None) -> bool:
-    shown = None if reason is None else reason[:MAX_REASON]
+    shown = None if reason is None else reason[:MAX_REASON_CHARACTERS]
     job = _end(session, claim, status, error_code=code, error_reason=shown)
     if job is None:
         return False

@@ -57,6 +57,7 @@ def test_parts_are_whole_shards_and_the_scoring_step_knows_them(database):
         assert len(steps_of(database, job)) == 3
         apply(database, lifecycle.succeed_step, claim(database), part(step.examples_total))
     scoring = steps_of(database, job)[3]
+    assert scoring.examples_total == 0, "the parts have counted them"
     payload = RankingPayload.model_validate_json(scoring.payload)
     assert (scoring.name, payload.rows) == ("local:a", None)
     assert payload.parts == ((0, 256), (256, 512), (512, 700))
