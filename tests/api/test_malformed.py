@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import threading
 
@@ -123,9 +124,9 @@ def leaves_nothing(served):
     def stands() -> tuple[object, ...]:
         with database.read_transaction() as session:
             rows = [session.scalar(select(func.count()).select_from(table)) for table in TABLES]
-        files = sorted(
-            str(path) for path in settings.home.rglob("*") if path.is_file() and "frontrunner.db" not in path.name
-        )
+        # Folders may go while they are looked at.
+        walked = (os.path.join(folder, name) for folder, _, names in os.walk(settings.home) for name in names)
+        files = sorted(path for path in walked if "frontrunner.db" not in path)
         return rows, files, psutil.Process().children()
 
     before = stands()

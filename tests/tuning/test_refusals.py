@@ -116,7 +116,7 @@ class TestRefusedBeforeAnyTraining:
             payload("finetune", colour_task, None, (), tmp_path)
 
     def test_a_student_beside_a_model_made_of_teachers(self, tmp_path, zoo, colour_task):
-        with pytest.raises(errors.TuningError, match="has no student"):
+        with pytest.raises(errors.TuningError, match="name no student"):
             payload("lite_zoo_tuning", colour_task, zoo[0], zoo, tmp_path)
 
     def test_a_student_in_a_form_that_nothing_is_written_in(self, tmp_path, zoo, colour_task):
