@@ -33,17 +33,13 @@ def show_table(ranking: Ranking, console: Console, asked: Sequence[str] = ()) ->
     lines = ranking.ranking
     beginning = common_beginning([line.checkpoint for line in lines])
     names = [line.checkpoint.removeprefix(beginning) for line in lines]
-    ranks = [f"{line.rank} {'=' if _is_equal(line) else ' '}" for line in lines]
+    ranks = [f"{line.rank} {'=' if may_equal_first(line) else ' '}" for line in lines]
     first = [
         Column("rank", "rank", ranks, right=True),
         Column("checkpoint", f"checkpoint {beginning}" if beginning else "checkpoint", names, foldable=True),
     ]
-    styles = ["bold green" if line.rank == 1 else "" if _is_equal(line) else "dim" for line in lines]
+    styles = ["bold green" if line.rank == 1 else "" if may_equal_first(line) else "dim" for line in lines]
     print_table([*first, *(_asked_for(ranking, asked) if asked else _usual(ranking))], console, styles)
-
-
-def _is_equal(line: RankedCheckpoint) -> bool:
-    return line.rank > 1 and may_equal_first(line)
 
 
 def column_names(ranking: Ranking) -> tuple[str, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from models.counter import CounterRow
+from models.upsert import insert_into
 
 
 def add_to_counters(session: Session, amounts: dict[tuple[str, str], float]) -> None:
@@ -13,9 +13,8 @@ def add_to_counters(session: Session, amounts: dict[tuple[str, str], float]) -> 
 
     The last write of its transaction: the rows are shared by every job.
     """
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     rows = [{"name": name, "label": label, "value": value} for (name, label), value in sorted(amounts.items())]
-    statement = insert(CounterRow).values(rows)
+    statement = insert_into(session, CounterRow).values(rows)
     session.execute(
         statement.on_conflict_do_update(
             index_elements=["name", "label"], set_={"value": CounterRow.value + statement.excluded.value}

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from frontrunner.errors import DatasetNotFound
 from frontrunner.extraction import FeatureKey
 from frontrunner.status import ACTIVE
-from frontrunner.store import Store, uploads
+from frontrunner.store import Store, remove_all, uploads
 from jobs.errors import DatasetInUse
 from models.database import Database
 from models.dataset import DatasetRow
@@ -35,8 +35,7 @@ class Leftovers:
     def remove_features(self, store: Store) -> None:
         """Remove the features. What is missed, because this process dies, is an orphan that maintenance finds."""
         for prefix in self.features:
-            for found in list(store.list(prefix)):
-                store.remove(found.name)
+            remove_all(store, prefix)
 
 
 def delete_dataset(session: Session, dataset_id: str) -> Leftovers:

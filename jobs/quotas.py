@@ -82,11 +82,17 @@ def set_limits(session: Session, tenant: str, said: dict[str, float | None]) -> 
     upsert(session, QuotaRow, [{"tenant": tenant, **said}])
 
 
+def kept_datasets(session: Session, tenant: str) -> tuple[int, int]:
+    """How many datasets a tenant keeps, and their bytes together."""
+    kept = select(func.count(), func.coalesce(func.sum(DatasetRow.bytes), 0)).where(DatasetRow.tenant == tenant)
+    count, size = session.execute(kept).one()
+    return count, int(size)
+
+
 def use_of(session: Session, tenant: str) -> Use:
     """What a tenant uses now."""
-    kept = select(func.count(), func.coalesce(func.sum(DatasetRow.bytes), 0)).where(DatasetRow.tenant == tenant)
-    datasets, size = session.execute(kept).one()
-    return Use(int(size), datasets, _jobs(session, tenant), compute_seconds(session, [tenant]).get(tenant, 0.0))
+    datasets, size = kept_datasets(session, tenant)
+    return Use(size, datasets, _jobs(session, tenant), compute_seconds(session, [tenant]).get(tenant, 0.0))
 
 
 def locked_limits(session: Session, tenant: str, defaults: Limits) -> Limits:
@@ -104,8 +110,7 @@ def require_room_for_datasets(session: Session, tenant: str, limits: Limits) -> 
     Raises:
         QuotaExceeded: these are too many, or too large together.
     """
-    found = select(func.count(), func.coalesce(func.sum(DatasetRow.bytes), 0)).where(DatasetRow.tenant == tenant)
-    count, size = session.execute(found).one()
+    count, size = kept_datasets(session, tenant)
     if limits.datasets and count > limits.datasets:
         raise QuotaExceeded(f"you have {count - 1:,} datasets, and may keep {limits.datasets:,}; delete some first")
     if limits.bytes and size > limits.bytes:

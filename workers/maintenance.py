@@ -24,7 +24,7 @@ from frontrunner.extraction import FEATURES, FeatureKey
 from frontrunner.hub import HubAccess
 from frontrunner.settings import Settings
 from frontrunner.status import ACTIVE, TERMINAL
-from frontrunner.store import UPLOADS, StoredObject, open_store, uploads
+from frontrunner.store import UPLOADS, StoredObject, open_store, remove_all, uploads
 from frontrunner.tuning.artifacts import ARTIFACTS, artifacts_prefix
 from jobs.audit import KEPT_S as AUDIT_KEPT_S
 from jobs.quotas import COMPUTE_MINUTES
@@ -106,7 +106,7 @@ class Maintenance:
             removed.jobs = self._delete(JobRow, *old)
             if files:  # of which another job may do the same work
                 for name in files - self._files():
-                    self._remove_all(artifacts_prefix(name))
+                    remove_all(self._store, artifacts_prefix(name))
                     shutil.rmtree(self._settings.work / name, ignore_errors=True)
             sent = DeliveryRow.created_at < database_now() - retention_s
             removed.deliveries = self._delete(DeliveryRow, DeliveryRow.status != "pending", sent)
@@ -162,7 +162,7 @@ class Maintenance:
             if row is None or row.dataset_digest in _digests_in_use(session):
                 return False
             session.delete(row)
-        self._remove_all(FeatureKey.parse(key).prefix)
+        remove_all(self._store, FeatureKey.parse(key).prefix)
         return True
 
     def _remove_orphans(self) -> int:
@@ -195,10 +195,6 @@ class Maintenance:
         for found in self._store.list(prefix):
             groups.setdefault("/".join(found.name.split("/")[:depth]), []).append(found)
         return groups
-
-    def _remove_all(self, prefix: str) -> None:
-        for found in list(self._store.list(prefix)):
-            self._store.remove(found.name)
 
     def _tidy_this_machine(self) -> int:
         """What steps and messages left on this machine's own disk."""

@@ -12,7 +12,7 @@ from fastapi import Request
 from api.state import State
 from api.uploads import Upload, receive_upload
 from jobs.datasets import forget_upload
-from jobs.quotas import Limits, limits_of, too_many_bytes, use_of
+from jobs.quotas import Limits, kept_datasets, limits_of, too_many_bytes
 
 
 class Arrival:
@@ -80,4 +80,4 @@ def forget(state: State, blob: str) -> None:
 def _room(state: State) -> tuple[int, int]:
     tenant = state.principal.tenant
     with state.database.read_transaction() as session:
-        return use_of(session, tenant).bytes, limits_of(session, tenant, Limits.of(state.settings)).bytes
+        return kept_datasets(session, tenant)[1], limits_of(session, tenant, Limits.of(state.settings)).bytes

@@ -31,7 +31,7 @@ from frontrunner.evidence.quality import Truth
 from frontrunner.evidence.runs import Protocol
 from frontrunner.evidence.tables import Table
 from frontrunner.ranking.prediction import AccuracyModel
-from frontrunner.ranking.stages import Leader, Terms, Trial, verify
+from frontrunner.ranking.stages import Leader, Trial, VerificationTerms, verify
 from frontrunner.ranking.stages.verification import MOST
 from frontrunner.tuning.options import FinetuneOptions
 from frontrunner.tuning.result import Interval
@@ -143,7 +143,7 @@ def picks(known: Predicted, runs: dict[str, VerifiedRun], most: int) -> tuple[st
         for name, accuracy, best in zip(known.checkpoints, known.accuracy, known.probability_best, strict=True)
     ]
     unverified = max(leaders, key=lambda each: each.expected or 0.0).checkpoint
-    terms = Terms(
+    terms = VerificationTerms(
         most, FinetuneOptions(), "image", 2 * 320, known.model.within, frozenset(known.checkpoints), enough=np.inf
     )
     results = {Trial(name, epochs): run.output(epochs) for name, run in runs.items() for epochs in (_FIRST, EPOCHS)}

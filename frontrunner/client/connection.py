@@ -20,6 +20,8 @@ from frontrunner.progress import Progress, Stage
 Answered = TypeVar("Answered")
 # A service that restarts, or says that it is busy, is asked again for this long before that is an error.
 PATIENCE_S = 60.0
+# How long a job is waited for. A week: a tuning of many checkpoints takes days.
+LONGEST_S = 7 * 24 * 3600.0
 _BUSY = frozenset({429, 502, 503, 504})
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 8.0
 

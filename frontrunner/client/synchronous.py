@@ -13,6 +13,7 @@ import httpx
 from frontrunner.bars import progress_bars
 from frontrunner.client import operations
 from frontrunner.client.connection import (
+    LONGEST_S,
     Call,
     EventLines,
     JobEvent,
@@ -33,8 +34,6 @@ from frontrunner.terminal import Terminal
 from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
 
 Result = TypeVar("Result")
-# A week: a tuning of many checkpoints takes days.
-_LONGEST_S = 7 * 24 * 3600.0
 
 
 class Job(Generic[Result]):
@@ -54,7 +53,7 @@ class Job(Generic[Result]):
     def wait(
         self,
         *,
-        timeout_s: float = _LONGEST_S,
+        timeout_s: float = LONGEST_S,
         progress: Progress | None = None,
         on_job: Callable[[dict[str, Any]], None] = lambda job: None,
     ) -> Result:
@@ -198,7 +197,7 @@ class Client:
         job_id: str,
         *,
         on_job: Callable[[dict[str, Any]], None] = lambda job: None,
-        timeout_s: float = _LONGEST_S,
+        timeout_s: float = LONGEST_S,
     ) -> dict[str, Any]:
         """Wait until a job is over; `on_job` hears it each time it has changed. A restart of the service is sat out.
 

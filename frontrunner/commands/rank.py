@@ -32,6 +32,7 @@ from frontrunner.commands.common import (
     print_json,
     refusals,
 )
+from frontrunner.limits import DEFAULT_MAX_EXAMPLES
 from frontrunner.settings import Settings, get_settings
 from frontrunner.terminal import Terminal
 
@@ -68,7 +69,7 @@ def rank(
     parquet: Annotated[Path | None, typer.Option("--parquet", help="The same as Parquet.")] = None,
     max_examples: Annotated[
         int, typer.Option("--max-examples", min=2, help="Read at most this many training examples.")
-    ] = 5000,
+    ] = DEFAULT_MAX_EXAMPLES,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the sample.")] = 0,
     budget: Annotated[
         str | None,

@@ -20,6 +20,7 @@ from frontrunner.commands.common import (
     print_json,
     refusals,
 )
+from frontrunner.limits import DEFAULT_MAX_EXAMPLES
 from frontrunner.terminal import Terminal
 
 
@@ -29,7 +30,7 @@ def source(
     hub: HubOption = None,
     max_examples: Annotated[
         int, typer.Option("--max-examples", min=2, help="Read at most this many training examples.")
-    ] = 5000,
+    ] = DEFAULT_MAX_EXAMPLES,
     task: TaskOption = None,
     label: LabelOption = None,
     text: TextOption = None,

@@ -19,6 +19,7 @@ from frontrunner.commands.common import (
     print_json,
     refusals,
 )
+from frontrunner.limits import DEFAULT_MAX_EXAMPLES
 from frontrunner.terminal import Terminal
 
 tasks = typer.Typer(no_args_is_help=True, help="Compare datasets as tasks.")
@@ -31,7 +32,7 @@ def distance(
     hub: HubOption = None,
     max_examples: Annotated[
         int, typer.Option("--max-examples", min=2, help="Read at most this many training examples of each.")
-    ] = 5000,
+    ] = DEFAULT_MAX_EXAMPLES,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the samples.")] = 0,
     beta: Annotated[float, typer.Option("--beta", min=1e-6, help="Weight of information against loss.")] = 0.05,
     label: LabelOption = None,

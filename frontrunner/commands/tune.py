@@ -27,6 +27,7 @@ from frontrunner.commands.common import (
     print_json,
     refusals,
 )
+from frontrunner.limits import DEFAULT_MAX_EXAMPLES
 from frontrunner.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def tune(
     image_size: Annotated[int | None, typer.Option("--image-size", min=16, help="Images: pixels a side.")] = None,
     max_examples: Annotated[
         int, typer.Option("--max-examples", min=2, help="Use at most this many training examples.")
-    ] = 5000,
+    ] = DEFAULT_MAX_EXAMPLES,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the sample, the new weights and every draw.")] = 0,
     onnx: Annotated[bool, typer.Option("--onnx/--no-onnx", help="Write ONNX and int8 ONNX beside the weights.")] = True,
     max_parameters: MaxParametersOption = None,

@@ -39,8 +39,20 @@ def title_of(name: str, task: Task) -> str:
 
 
 def may_equal_first(line: RankedCheckpoint) -> bool:
-    """Whether a line below the first may be as good: the prediction's word, else that of the paired examples."""
+    """Whether it may be as good as the first one: the prediction's word, else that of the paired examples.
+
+    The first one itself has neither, and is no equal of its own.
+    """
     return line.tied_with_best if line.behind is None else line.behind.probability < SURE
+
+
+def interval_of(line: RankedCheckpoint, name: str) -> tuple[float | None, float | None, float | None]:
+    """Low, value and high of a score; of the predicted accuracy the prediction's. None for what is not known."""
+    score = line.scores.get(name)
+    if score is None:
+        return None, None, None
+    spread = line.prediction if name == PREDICTED_ACCURACY and line.prediction is not None else score
+    return spread.low, score.value, spread.high
 
 
 def smaller_choice(lines: Sequence[RankedCheckpoint]) -> RankedCheckpoint | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from frontrunner.files import whole_file
-from frontrunner.ranking.prediction import PREDICTED_ACCURACY
+from frontrunner.ranking.answer import interval_of
 from frontrunner.ranking.result import RankedCheckpoint, Ranking
 
 
@@ -40,11 +40,8 @@ def write_parquet(ranking: Ranking, file: Path) -> None:
 def _row(line: RankedCheckpoint, names: tuple[str, ...]) -> dict[str, Any]:
     row: dict[str, Any] = {"rank": line.rank, "checkpoint": line.checkpoint}
     for name in names:
-        score = line.scores.get(name)
-        spread = line.prediction if name == PREDICTED_ACCURACY and line.prediction is not None else score
-        row[name] = None if score is None else score.value
-        row[f"{name}_low"] = None if spread is None else spread.low
-        row[f"{name}_high"] = None if spread is None else spread.high
+        low, value, high = interval_of(line, name)
+        row |= {name: value, f"{name}_low": low, f"{name}_high": high}
     cost, behind = line.reading_cost, line.behind
     return row | {
         "tied_with_best": line.tied_with_best,

@@ -13,7 +13,7 @@ from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
 from frontrunner.ranking.prediction import model_for
 from frontrunner.ranking.request import RankingRequest
 from frontrunner.ranking.result import RankedCheckpoint, Verified
-from frontrunner.ranking.stages import BudgetReport, Leader, Terms, Trial, VerificationStanding, verify
+from frontrunner.ranking.stages import BudgetReport, Leader, Trial, VerificationStanding, VerificationTerms, verify
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.stages.verification import ENOUGH, MOST
 from frontrunner.tuning.options import method_of
@@ -23,7 +23,7 @@ from frontrunner.tuning.verification import VerificationOutput, VerificationPayl
 
 def terms_of(
     request: RankingRequest, dataset: DatasetReport, candidates: Sequence[CheckpointDescription]
-) -> Terms | None:
+) -> VerificationTerms | None:
     """The verification that a request asks for; None where it asks for none.
 
     With a budget it is done without being asked for, wherever the budget reaches.
@@ -38,7 +38,7 @@ def terms_of(
         require_tunable(dataset, method)
     except FrontrunnerError as error:
         unsuited = str(error)
-    return Terms(
+    return VerificationTerms(
         most=most,
         method=method,
         modality=dataset.modality,
@@ -58,7 +58,7 @@ def step_payload(
 
 
 def verification_of(
-    terms: Terms,
+    terms: VerificationTerms,
     lines: Sequence[RankedCheckpoint],
     results: Mapping[Trial, VerificationOutput | SkippedCheckpoint],
     prices: Prices | None,

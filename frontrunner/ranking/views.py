@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from frontrunner.ranking.answer import may_equal_first, title_of
+from frontrunner.ranking.answer import interval_of, may_equal_first, title_of
 from frontrunner.ranking.prediction import PREDICTED_ACCURACY
 from frontrunner.ranking_table import count
 
@@ -38,7 +38,7 @@ def plot(ranking: Ranking, ax: Axes | None = None) -> Axes:
         _, ax = plt.subplots(figsize=(8, 1 + 0.3 * len(lines)), layout="constrained")
     by = ranking.provenance.ordered_by
     for place, line in enumerate(lines):
-        low, value, high = _interval(line, by)
+        low, value, high = interval_of(line, by)
         colour = "C0" if place == 0 or may_equal_first(line) else "0.45"
         if low is not None and high is not None:
             ax.plot([low, high], [place, place], color=colour, linewidth=2, alpha=0.5)
@@ -59,14 +59,12 @@ def notebook_html(ranking: Ranking) -> str:
     rows = []
     for line in ranking.ranking[:_SHOWN]:
         best = "" if line.probability_best is None else f"{line.probability_best:.0%}"
-        cells = [f"{line.rank}{' =' if line.rank > 1 and may_equal_first(line) else ''}", line.checkpoint]
+        cells = [f"{line.rank}{' =' if may_equal_first(line) else ''}", line.checkpoint]
         cells += [_number(line, name) for name in names]
         rows.append(_row([*cells, best, count(line.parameters)], "td"))
     more = len(ranking.ranking) - _SHOWN
     notes = [f"and {more} more"] if more > 0 else []
-    notes += (
-        ["= the examples cannot tell it apart from the first"] if any(x.tied_with_best for x in ranking.ranking) else []
-    )
+    notes += ["= may be as good as the first, or better"] if any(map(may_equal_first, ranking.ranking)) else []
     notes += [f"skipped {entry.checkpoint}: {entry.reason}" for entry in ranking.skipped[:5]]
     notes += [f"{len(ranking.skipped) - 5} more were skipped"] if len(ranking.skipped) > 5 else []
     return (
@@ -76,16 +74,8 @@ def notebook_html(ranking: Ranking) -> str:
     )
 
 
-def _interval(line: RankedCheckpoint, name: str) -> tuple[float | None, float | None, float | None]:
-    """Low, value and high of a score; of the predicted accuracy, the prediction's."""
-    if name == PREDICTED_ACCURACY and line.prediction is not None:
-        return line.prediction.low, line.prediction.accuracy, line.prediction.high
-    score = line.scores.get(name)
-    return (None, None, None) if score is None else (score.low, score.value, score.high)
-
-
 def _level(line: RankedCheckpoint, name: str) -> str:
-    low, _, _ = _interval(line, name)
+    low, _, _ = interval_of(line, name)
     if low is None:
         return ""
     level = line.prediction.level if name == PREDICTED_ACCURACY and line.prediction is not None else 0.95
@@ -93,7 +83,7 @@ def _level(line: RankedCheckpoint, name: str) -> str:
 
 
 def _number(line: RankedCheckpoint, name: str) -> str:
-    low, value, high = _interval(line, name)
+    low, value, high = interval_of(line, name)
     if value is None:
         return "-"
     return f"{value:.3f}" if low is None or high is None else f"{value:.3f} ({low:.3f} to {high:.3f})"

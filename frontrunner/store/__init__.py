@@ -7,7 +7,7 @@ or a record, which carries its own checksum; both are checked whenever they are 
 from frontrunner.store.blobs import UPLOADS, Blobs, BlobWriter, uploads
 from frontrunner.store.folder import FolderStore
 from frontrunner.store.opening import open_store
-from frontrunner.store.protocol import Store, StoredObject
+from frontrunner.store.protocol import Store, StoredObject, remove_all
 from frontrunner.store.records import read_array, read_json, write_array, write_json
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "open_store",
     "read_array",
     "read_json",
+    "remove_all",
     "uploads",
     "write_array",
     "write_json",

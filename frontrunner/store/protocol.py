@@ -88,3 +88,9 @@ class Store(Protocol):
     def discard_copy(self, name: str) -> bool:
         """Drop this machine's copy of an object, which is damaged; False where there is none but the object itself."""
         ...
+
+
+def remove_all(store: Store, prefix: str) -> None:
+    """Remove every object below a prefix."""
+    for found in list(store.list(prefix)):
+        store.remove(found.name)

@@ -8,7 +8,7 @@ from scipy.special import expit, logit
 
 from frontrunner.hub import SkippedCheckpoint
 from frontrunner.ranking import Budget, RankingRequest
-from frontrunner.ranking.stages import Leader, Terms, Trial, verify
+from frontrunner.ranking.stages import Leader, Trial, VerificationTerms, verify
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.stages.verification import RUN_ERROR, Belief, measured_logit
 from frontrunner.ranking.verification import terms_of
@@ -25,9 +25,9 @@ EPOCH = 3 * 320 + 320
 ALL = (3 * 2 + 6) * EPOCH
 
 
-def terms(most: int = 3, within: float | None = 0.2, **changes) -> Terms:
+def terms(most: int = 3, within: float | None = 0.2, **changes) -> VerificationTerms:
     settled = {"method": FinetuneOptions(), "modality": "image", "examples": 5000, "tunable": frozenset(NAMES)}
-    return Terms(most=most, within=within, **(settled | changes))
+    return VerificationTerms(most=most, within=within, **(settled | changes))
 
 
 def leaders(*probabilities: float, expected: float | None = 1.0) -> list[Leader]:
@@ -41,7 +41,7 @@ def output(accuracy: float, epochs: int = 6, held_out: int = 320) -> Verificatio
     )  # fmt: skip
 
 
-def run(of: Terms, who: list[Leader], reached: dict[str, float], prices: Prices | None = None):
+def run(of: VerificationTerms, who: list[Leader], reached: dict[str, float], prices: Prices | None = None):
     results: dict[Trial, VerificationOutput | SkippedCheckpoint] = {}
     while (standing := verify(of, who, results, None if prices is None else fresh(prices))).next:
         for trial in standing.next:

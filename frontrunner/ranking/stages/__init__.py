@@ -3,7 +3,7 @@
 from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.stages.race import Expectation, Race, Reading, Standing
 from frontrunner.ranking.stages.report import BudgetReport, Departure, StageReport, VerificationReport
-from frontrunner.ranking.stages.verification import Leader, Terms, Trial, VerificationStanding, verify
+from frontrunner.ranking.stages.verification import Leader, Trial, VerificationStanding, VerificationTerms, verify
 
 __all__ = [
     "Budget",
@@ -15,9 +15,9 @@ __all__ = [
     "Reading",
     "StageReport",
     "Standing",
-    "Terms",
     "Trial",
     "VerificationReport",
     "VerificationStanding",
+    "VerificationTerms",
     "verify",
 ]

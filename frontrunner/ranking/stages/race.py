@@ -20,7 +20,7 @@ from frontrunner.ranking.request import StepOutput
 from frontrunner.ranking.stages.chances import Chances, inflation, probabilities_first
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.stages.report import BudgetReport, Departure, StageReport
-from frontrunner.ranking.stages.verification import Terms
+from frontrunner.ranking.stages.verification import VerificationTerms
 from frontrunner.tuning.verification import EPOCHS
 
 # The first round: as many as everybody can read for the first round's share of the budget, within these limits.
@@ -94,7 +94,7 @@ class Race:
     whole: int
     classes: int
     ordered_by: str
-    verification: Terms | None = None
+    verification: VerificationTerms | None = None
 
     def standing(self, results: Mapping[Reading, StepOutput | SkippedCheckpoint]) -> Standing:
         """How far the race is with these results."""

@@ -44,7 +44,7 @@ class Trial(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Terms:
+class VerificationTerms:
     """What is settled before the first step.
 
     Attributes:
@@ -148,7 +148,7 @@ class VerificationStanding:
 
 
 def verify(
-    terms: Terms,
+    terms: VerificationTerms,
     leaders: Sequence[Leader],
     results: Mapping[Trial, VerificationOutput | SkippedCheckpoint],
     prices: Prices | None = None,
@@ -204,7 +204,7 @@ def verify(
     return VerificationStanding((), report, {name: found[name] for name in inside}, accuracy, best)  # type: ignore[arg-type]
 
 
-def _chosen(terms: Terms, leaders: Sequence[Leader], prices: Prices | None) -> tuple[list[str], str | None]:
+def _chosen(terms: VerificationTerms, leaders: Sequence[Leader], prices: Prices | None) -> tuple[list[str], str | None]:
     """Who is verified, the most probable first; or why nobody is."""
     order = sorted(
         (each for each in leaders if each.checkpoint in terms.tunable), key=lambda one: -one.probability_best
@@ -231,7 +231,7 @@ def _chosen(terms: Terms, leaders: Sequence[Leader], prices: Prices | None) -> t
 
 
 def _rung(
-    terms: Terms,
+    terms: VerificationTerms,
     inside: Sequence[str],
     results: Mapping[Trial, VerificationOutput | SkippedCheckpoint],
     prices: Prices | None,
@@ -281,7 +281,7 @@ def _measurements(
 
 
 def _believed(
-    terms: Terms, leaders: Sequence[Leader], found: Mapping[str, tuple[float, float]]
+    terms: VerificationTerms, leaders: Sequence[Leader], found: Mapping[str, tuple[float, float]]
 ) -> dict[str, tuple[float, float, float]]:
     """Mean and deviation of a logit, and probability of being the best, by id.
 
