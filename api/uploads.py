@@ -69,7 +69,7 @@ async def receive_upload(
     if declared.isdigit() and int(declared) > max_bytes + MAX_FIELDS * MAX_FIELD_BYTES:
         raise DatasetTooLarge(f"the upload has {int(declared):,} bytes; at most {max_bytes:,} are accepted")
     kind, options = parse_options_header(request.headers.get("content-type", ""))
-    with await run_sync(blobs.receive, max_bytes, limiter=threads) as writer:
+    with blobs.receive(max_bytes) as writer:
         if kind == b"multipart/form-data":
             form = await _receive_form(request, options.get(b"boundary", b""), writer, threads, count)
             name, fields = form.filename, form.fields

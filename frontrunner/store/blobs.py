@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from frontrunner.errors import DatasetTooLarge, EmptyDataset, StorageFull, StoredFileDamaged, StoredFileMissing
 from frontrunner.failures import DISK_FULL
@@ -74,8 +74,8 @@ class Blobs:
         return digest
 
     def receive(self, max_bytes: int) -> BlobWriter:
-        """Begin an upload of at most `max_bytes`."""
-        return BlobWriter(self._store, self, self._store.partial(self._prefix), max_bytes)
+        """Begin an upload of at most `max_bytes`. Nothing is written before its first byte."""
+        return BlobWriter(self._store, self, self._prefix, max_bytes)
 
 
 def uploads(store: Store) -> Blobs:
@@ -89,13 +89,13 @@ class BlobWriter:
     Used as a context manager; unless `keep` was called, nothing of the upload is left afterwards.
     """
 
-    def __init__(self, store: Store, blobs: Blobs, partial: Path, max_bytes: int) -> None:
+    def __init__(self, store: Store, blobs: Blobs, prefix: str, max_bytes: int) -> None:
         self._store = store
         self._blobs = blobs
+        self._prefix = prefix
         self._max_bytes = max_bytes
         self._sha256 = hashlib.sha256()
-        self._partial = partial
-        self._file = partial.open("wb")
+        self._file: BinaryIO | None = None
         self.bytes = 0
 
     def write(self, data: bytes) -> None:
@@ -110,6 +110,8 @@ class BlobWriter:
             raise DatasetTooLarge(f"the upload is larger than {self._max_bytes:,} bytes")
         self._sha256.update(data)
         with _room():
+            if self._file is None:
+                self._file = self._store.partial(self._prefix).open("wb")
             self._file.write(data)
 
     def keep(self) -> str:
@@ -120,14 +122,15 @@ class BlobWriter:
             StorageFull: the disk has no room for it.
             StoreUnavailable: the store does not take it.
         """
-        if not self.bytes:
+        if self._file is None or not self.bytes:
             raise EmptyDataset("the upload is empty")
         digest = self._sha256.hexdigest()
         name = self._blobs.name(digest)
+        partial = Path(self._file.name)
         with _room():
             self._file.close()
-            self._store.put_file(self._partial, name)
-        self._partial.unlink()
+            self._store.put_file(partial, name)
+        partial.unlink()
         with contextlib.suppress(FileNotFoundError):
             remember_digest(self._store.path(name), digest)
         return digest
@@ -138,10 +141,12 @@ class BlobWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._file is None:
+            return
         # What is still buffered may find no room either; it is not wanted any more.
         with contextlib.suppress(OSError):
             self._file.close()
-        self._partial.unlink(missing_ok=True)
+        Path(self._file.name).unlink(missing_ok=True)
 
 
 def _missing(digest: str) -> StoredFileMissing:

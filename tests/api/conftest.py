@@ -37,9 +37,14 @@ def database(client, settings):
 
 @contextmanager
 def serving_here(settings):
+    migrated(settings)
+    with TestClient(create_app(settings), base_url=HERE, raise_server_exceptions=False) as client:
+        yield client
+
+
+def migrated(settings):
+    """Make the home, and the database in it."""
     settings.home.mkdir()
     database = Database(settings.resolved_database_url)
     migrations.upgrade(database)
     database.close()
-    with TestClient(create_app(settings), base_url=HERE, raise_server_exceptions=False) as client:
-        yield client

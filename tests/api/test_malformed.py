@@ -8,15 +8,17 @@ import os
 import socket
 import threading
 
+import httpx
 import psutil
 import pytest
 import uvicorn
 from sqlalchemy import func, select
 
+from api.app import create_app
 from api.connections import uvicorn_options
 from benchmarks.service.servers import free_port, wait_until
 from models import Base, Database
-from tests.api.conftest import serving_here
+from tests.api.conftest import migrated
 from tests.data import malformed, malformed_tables
 
 # One of so many of the corpus of `tests.data`, which goes through the same check there, is uploaded here.
@@ -97,22 +99,22 @@ TABLES = [table for table in Base.metadata.sorted_tables if table.name not in ("
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """The application, its settings and a port that it answers on; shared, as a refusal leaves nothing."""
+    """A client of the application, its settings and the port it answers on; shared, as a refusal leaves nothing."""
     from frontrunner.settings import Settings
 
     folder = tmp_path_factory.mktemp("served")
     (folder / "hub").mkdir()
     settings = Settings(home=folder / "home", hub=(folder / "hub",), packages=False, max_upload_bytes=20_000_000)
-    with serving_here(settings) as client:
-        port = free_port()
-        options = uvicorn_options("127.0.0.1", port) | {"lifespan": "off"}
-        server = uvicorn.Server(uvicorn.Config(client.app, **options))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        wait_until(lambda: server.started, 10, "the server's start")
+    migrated(settings)
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), **uvicorn_options("127.0.0.1", port)))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    wait_until(lambda: server.started, 60, "the server's start")
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         yield client, settings, port
-        server.should_exit = True
-        thread.join()
+    server.should_exit = True
+    thread.join()
 
 
 @pytest.fixture
@@ -132,7 +134,7 @@ def leaves_nothing(served):
     before = stands()
     yield
     with contextlib.suppress(TimeoutError):  # bytes go after the answer
-        wait_until(lambda: stands() == before, 10, "the bytes to go")
+        wait_until(lambda: stands() == before, 60, "the bytes to go")
     assert stands() == before
     database.close()
 
