@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Installed once per change of what is to be installed.
 STAMP := $(VENV)/.installed
 
-.PHONY: demo docs test lint format install mutants audit clean
+.PHONY: assets demo docs test lint format install mutants audit clean
 
 demo: install  ## rank three ImageNet checkpoints on scikit-learn's digits
 	$(BIN)/frontrunner demo
@@ -30,6 +30,9 @@ docs: install  ## the documentation as a site, in build/docs; a warning is an er
 
 audit: install  ## build/audit/sbom.json of what is installed, and whether any of it is known to be vulnerable
 	.ci/audit $(BIN)/python build/audit
+
+assets:  ## the vendored scripts of pages and reports, made again from npm's packages; needs Node 20 and a network
+	cd frontrunner/report/vendoring && npm ci && npm run vendor
 
 mutants: install  ## mutations of the formulas that no test notices; OF=frontrunner/scores/lda.py SAMPLE=200 SEED=0 JOBS=2
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutants]'

@@ -1,0 +1,40 @@
+"""How high a chart is, said before it is drawn, so that nothing moves when it is: `charts/size.js` counts alike."""
+
+from __future__ import annotations
+
+# Pixels of a line of bars, of the axis, and of the rank curve that stands for lines beyond the first ones.
+ROW = 26
+NARROW_ROW = 38
+AXIS = 44
+CURVE = 180
+# Checkpoints that are drawn one by one.
+DRAWN = 40
+# Other charts are as high as this, heat maps grow with what they compare.
+USUAL = 320
+CELL = 22
+LARGEST_MAP = 32
+
+_BARS = frozenset({"scores", "chances"})
+_MAPS = frozenset({"agreement", "confusion", "distances"})
+
+
+def chart_height(name: str, items: int | None = None, *, narrow: bool = False) -> int:
+    """Pixels.
+
+    Args:
+        name: of the chart.
+        items: lines of a ranking, or what a heat map compares; None where that is not known.
+        narrow: less than 520 pixels wide, where names stand above what they name.
+
+    Example:
+        >>> chart_height("scores", 3), chart_height("cost")
+        (122, 320)
+    """
+    if items is None:
+        return USUAL
+    if name in _BARS:
+        curve = CURVE if items > DRAWN and name == "scores" else 0
+        return AXIS + (NARROW_ROW if narrow else ROW) * max(min(items, DRAWN), 1) + curve
+    if name in _MAPS:
+        return max(180, 110 + CELL * min(items, LARGEST_MAP))
+    return USUAL

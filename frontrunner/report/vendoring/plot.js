@@ -1,0 +1,22 @@
+// What the charts use of Observable Plot: the rest is left out of the bundle.
+export {
+  areaY,
+  axisX,
+  axisY,
+  barX,
+  barY,
+  cell,
+  dot,
+  gridX,
+  gridY,
+  line,
+  link,
+  plot,
+  pointer,
+  pointerX,
+  pointerY,
+  ruleX,
+  ruleY,
+  text,
+  tip,
+} from "@observablehq/plot";
