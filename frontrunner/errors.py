@@ -220,6 +220,12 @@ class ModalityMismatch(CheckpointError):
     code = "modality_mismatch"
 
 
+class NoClassifier(CheckpointError):
+    """The checkpoint has no head that tells classes apart."""
+
+    code = "classifier_missing"
+
+
 class DuplicateCheckpoint(CheckpointError):
     """Two hub folders offer a checkpoint under one name; the first is used."""
 

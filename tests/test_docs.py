@@ -37,10 +37,11 @@ def site(tmp_path_factory):
 
 
 def test_every_page_is_in_the_site(site):
-    pages = {path.stem for path in DOCS.glob("*.md")}
-    assert pages <= {path.stem for path in site.glob("*.html")}
-    listed = set(re.findall(r"^(\w+)$", (DOCS / "index.md").read_text(), re.M))
-    assert pages - {"index"} <= listed
+    for folder in (DOCS, DOCS / "pipelines"):
+        pages = {path.stem for path in folder.glob("*.md")}
+        assert pages <= {path.stem for path in (site / folder.relative_to(DOCS)).glob("*.html")}
+        listed = set(re.findall(r"^(\w+)$", (folder / "index.md").read_text(), re.M))
+        assert pages - {"index"} <= listed
 
 
 def test_public_names_are_in_the_reference(site):

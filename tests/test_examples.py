@@ -25,7 +25,7 @@ def choose(dataset, home, *arguments):
 
 def test_every_example_is_listed():
     listed = (ROOT / "examples" / "README.md").read_text()
-    assert [path.name for path in (ROOT / "examples").glob("*.py") if path.name not in listed] == []
+    assert [path.name for path in (ROOT / "examples").rglob("*.py") if path.name not in listed] == []
 
 
 def test_the_gate_takes_the_smallest_that_gives_up_no_more_than_was_allowed(colours, hub, tmp_path):

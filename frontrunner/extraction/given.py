@@ -1,4 +1,4 @@
-"""Features of images or texts that somebody hands over, outside of any dataset. Imports torch."""
+"""What a checkpoint makes of images or texts that somebody hands over, outside of any dataset. Imports torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from PIL import Image
 
 from frontrunner.data.dataset import Key, TextInputs
 from frontrunner.data.images import decode_image, to_rgb
-from frontrunner.errors import ModalityMismatch, UnreadableDataset
+from frontrunner.errors import ModalityMismatch, NoClassifier, UnreadableDataset
+from frontrunner.extraction.cache import Extracted
 from frontrunner.extraction.folding import restored
 from frontrunner.extraction.reading import FeatureReader
 from frontrunner.hub.opening.checkpoint import Checkpoint, GivenImage, GivenInputs
@@ -27,11 +28,25 @@ _EXPECTED = {
 
 def features_of(checkpoint: Checkpoint, given: GivenInputs, progress: Progress) -> NDArray[np.float32]:
     """(n, D) features, as `FeatureReader` gives them; the checkpoint is left as it was. See `Checkpoint.features`."""
-    inputs = _images(checkpoint, given) if checkpoint.description.modality == "image" else _texts(checkpoint, given)
     if not len(given):
         return np.empty((0, checkpoint.feature_dimension), dtype=np.float32)
+    return _read(checkpoint, given, progress).features
+
+
+def probabilities_of(checkpoint: Checkpoint, given: GivenInputs, progress: Progress) -> NDArray[np.float32]:
+    """(n, C) answers of its own head; the checkpoint is left as it was. See `Checkpoint.probabilities`."""
+    if not len(given):
+        return np.empty((0, len(checkpoint.classes)), dtype=np.float32)
+    probabilities = _read(checkpoint, given, progress).source_probabilities
+    if probabilities is None:
+        raise NoClassifier(f"{checkpoint.description.id} has no head that tells classes apart")
+    return probabilities
+
+
+def _read(checkpoint: Checkpoint, given: GivenInputs, progress: Progress) -> Extracted:
+    inputs = _images(checkpoint, given) if checkpoint.description.modality == "image" else _texts(checkpoint, given)
     with restored(checkpoint.module):
-        return FeatureReader(checkpoint, inputs).read(range(len(given)), progress).features
+        return FeatureReader(checkpoint, inputs).read(range(len(given)), progress)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
 
@@ -130,6 +132,26 @@ def test_features_of_texts_and_of_pairs_are_bit_by_bit_those_of_a_ranking(text_h
     ):
         expected = FeatureReader(frontrunner.open_checkpoint(text_hub / name), inputs).read(range(15)).features
         np.testing.assert_array_equal(opened.features(given), expected)
+
+
+def test_probabilities_are_those_of_the_checkpoints_own_head(tmp_path):
+    folder = write_timm_checkpoint(tmp_path / "insects", "test_resnet", seed=5, classes=3)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"label_names": ["ant", "bee", "wasp"]}))
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), dtype=np.uint8)
+    checkpoint = frontrunner.open_checkpoint(folder)
+    network = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    with torch.no_grad():
+        normalised = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1  # mean and deviation of a half
+        expected = network(normalised).softmax(dim=1).numpy()
+    np.testing.assert_allclose(checkpoint.probabilities(pixels), expected, atol=1e-5)
+    assert checkpoint.classes == ("ant", "bee", "wasp")
+    assert checkpoint.probabilities([]).shape == (0, 3)
+
+
+def test_a_checkpoint_without_a_head_has_no_probabilities(text_hub):
+    with pytest.raises(errors.NoClassifier, match="local:encoder has no head"):
+        frontrunner.open_checkpoint(text_hub / "encoder").probabilities(["my card is lost"])
 
 
 def test_no_inputs_have_no_features(hub, text_hub):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from frontrunner.data.dataset import FeatureInputs, Key, TextInputs
 from frontrunner.hub.describing.description import CheckpointDescription
+from frontrunner.hub.describing.listing import label_names
 from frontrunner.hub.describing.reading import ReadingProvenance
 from frontrunner.progress import SILENT, Progress
 
@@ -169,3 +170,39 @@ class Checkpoint:
         from frontrunner.extraction.given import features_of
 
         return features_of(self, inputs, progress)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that its own head tells apart, as its files say them; none where they do not."""
+        return label_names(self.description)
+
+    def probabilities(self, inputs: GivenInputs, *, progress: Progress = SILENT) -> NDArray[np.float32]:
+        """What the checkpoint's own head answers: that of a tuned model, or the classes of its pretraining.
+
+        Args:
+            inputs: as for `features`.
+            progress: hears of every batch.
+
+        Returns:
+            (n, C) a distribution over classes a row; `classes` names the columns.
+
+        Raises:
+            NoClassifier: it has no such head.
+            ModalityMismatch, UnreadableDataset, CheckpointUnreadable: as for `features`.
+
+        Example:
+            >>> import frontrunner
+            >>> import numpy as np, tempfile, timm
+            >>> folder = tempfile.mkdtemp()
+            >>> network = timm.create_model("test_vit", num_classes=2)
+            >>> timm.models.save_for_hf(
+            ...     network, folder, safe_serialization=True, model_config={"label_names": ["ant", "bee"]}
+            ... )
+            >>> pixels = np.random.default_rng(0).integers(0, 255, (3, 50, 70, 3), dtype=np.uint8)
+            >>> checkpoint = frontrunner.open_checkpoint(folder)
+            >>> checkpoint.classes, checkpoint.probabilities(pixels).shape
+            (('ant', 'bee'), (3, 2))
+        """
+        from frontrunner.extraction.given import probabilities_of  # as in `features`
+
+        return probabilities_of(self, inputs, progress)
