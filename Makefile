@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Installed once per change of what is to be installed.
 STAMP := $(VENV)/.installed
 
-.PHONY: assets demo docs test lint format install mutants audit clean
+.PHONY: api-diff assets demo docs openapi test lint format install mutants audit clean
 
 demo: install  ## rank three ImageNet checkpoints on scikit-learn's digits
 	$(BIN)/frontrunner demo
@@ -27,6 +27,12 @@ format: install
 
 docs: install  ## the documentation as a site, in build/docs; a warning is an error
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs build/docs
+
+openapi: install  ## docs/openapi.json, the document of the HTTP interface as it is now
+	$(BIN)/python -m api.document > docs/openapi.json
+
+api-diff: install  ## what the HTTP interface breaks since the last release
+	.ci/api-diff $(BIN)/python
 
 audit: install  ## build/audit/sbom.json of what is installed, and whether any of it is known to be vulnerable
 	.ci/audit $(BIN)/python build/audit

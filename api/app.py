@@ -17,6 +17,8 @@ from api.audit import endpoints as audit
 from api.checkpoints import endpoints as checkpoints
 from api.datasets import endpoints as datasets
 from api.datasets.checking import CheckPool
+from api.document import DocumentedApp
+from api.documentation import endpoints as documentation
 from api.door import AnswerDefects, Door
 from api.headers import AnswerHeaders
 from api.incoming import Incoming
@@ -89,12 +91,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         state.database.close()
         state.broker.close()
 
-    app = problems.DescribedErrors(
+    app = DocumentedApp(
+        schemas=(problems.Problem, rankings.RankingOptions),
         title="Frontrunner",
         version=__version__,
         summary="Which pretrained checkpoint should I use for my data?",
         lifespan=lifespan,
-        # Their pages load scripts of others. Any viewer of OpenAPI reads /openapi.json.
+        # Their pages load scripts of others; ours is `api.documentation`.
         docs_url=None,
         redoc_url=None,
     )
@@ -115,7 +118,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     for resource in (
         datasets, rankings, tunings, task_distances, scores, jobs, events, webhooks, checkpoints, quota, audit, health,
-        metrics,
+        metrics, documentation,
     ):  # fmt: skip
         app.include_router(resource.router)
     return app

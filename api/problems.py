@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from api.access_errors import KeyInvalid, KeyMissing, KeysRequired, KeysUnavailable, ScopeMissing
 from api.datasets.checking import RETRY_AFTER_S, ChecksBusy
+from api.document import reference
 from api.rates import RateLimited
 from api.state import OF_REQUEST, State
 from frontrunner import errors
@@ -93,23 +94,12 @@ _MAX_ERRORS = 50
 _MAX_CHARACTERS = 300
 _INVALID = "The request does not fit its schema."
 
-_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_CONTENT = {MEDIA_TYPE: {"schema": reference(Problem)}}
 # Documented on every operation; FastAPI's own validation answer is replaced by ours.
 RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "What was wrong with the request", "content": _CONTENT},
     "5XX": {"description": "What is wrong with the service; `Retry-After` where it passes", "content": _CONTENT},
 }
-
-
-class DescribedErrors(FastAPI):
-    """An application whose document knows the schema that `RESPONSES` names."""
-
-    def openapi(self) -> dict[str, Any]:
-        """The document, made once."""
-        document = super().openapi()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas.setdefault("Problem", Problem.model_json_schema())
-        return document
 
 
 def install(app: FastAPI) -> None:

@@ -30,7 +30,9 @@ DATASET_OPTION_FIELDS: dict[str, Any] = {
 }
 FILE_FIELD: dict[str, Any] = {
     "type": "string",
+    # The word of OpenAPI 3.1 for bytes, and that of 3.0, which generators and the viewer know.
     "contentMediaType": "application/octet-stream",
+    "format": "binary",
     "description": "A zip of images (class/..., or train/class/... and test/class/...) or of tables, or a CSV, TSV, "
     "JSON, JSONL, Excel, Parquet or npz file.",
 }

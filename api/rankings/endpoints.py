@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from api.datasets.arrival import arrival
 from api.datasets.endpoints import DATASET_OPTION_FIELDS, form_schema
 from api.datasets.service import accept_dataset, dataset_options, get_dataset
+from api.document import reference
 from api.jobs.conditional import NOT_MODIFIED, ConditionalGetDependency, show_result
 from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
@@ -87,7 +88,7 @@ def create_ranking(
     response_model=JobResource,
     openapi_extra=form_schema(
         **DATASET_OPTION_FIELDS,
-        options={"type": "string", "contentMediaType": "application/json", "description": "Ranking options as JSON."},
+        options={**reference(RankingOptions), "description": "What is to be ranked and how, as JSON."},
     ),
 )
 async def create_recommendation(

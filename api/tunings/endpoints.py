@@ -63,7 +63,10 @@ async def read_tuning(tuning_id: str, conditional: ConditionalGetDependency) -> 
     operation_id="getTuningFile",
     response_class=FileResponse,
     responses={
-        200: {"description": "The file, of the kind that its name says", "content": {"*/*": {}}},
+        200: {
+            "description": "The file, of the kind that its name says",
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}, "*/*": {}},
+        },
         307: {"description": "The file is in the bucket, at the signed address in `Location`."},
     },
 )

@@ -33,7 +33,11 @@ class TuningRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    method: NamedMethod = Field(default=FinetuneOptions(), description="A name, or a name with its numbers.")
+    method: NamedMethod = Field(
+        # No `default` in the schema: generators of clients drop an operation for a default that is an object.
+        default_factory=FinetuneOptions,
+        description="A name, or a name with its numbers; fine-tuning by default.",
+    )
     student: Name | None = Field(
         default=None,
         description="Id of the checkpoint that is tuned; the first teacher by default. Methods whose model is made of "
