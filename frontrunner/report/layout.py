@@ -9,10 +9,13 @@ AXIS = 44
 CURVE = 180
 # Checkpoints that are drawn one by one.
 DRAWN = 40
-# Other charts are as high as this, heat maps grow with what they compare.
+# Other charts are as high as this; heat maps grow with what they compare.
 USUAL = 320
-CELL = 22
+CELL = 24
+AROUND_MAP = 132
 LARGEST_MAP = 32
+# Those that are likeliest to be the best are drawn one by one.
+CHANCES = 10
 
 _BARS = frozenset({"scores", "chances"})
 _MAPS = frozenset({"agreement", "confusion", "distances"})
@@ -34,7 +37,8 @@ def chart_height(name: str, items: int | None = None, *, narrow: bool = False) -
         return USUAL
     if name in _BARS:
         curve = CURVE if items > DRAWN and name == "scores" else 0
-        return AXIS + (NARROW_ROW if narrow else ROW) * max(min(items, DRAWN), 1) + curve
+        most = DRAWN if name == "scores" else CHANCES + 1
+        return AXIS + (NARROW_ROW if narrow else ROW) * max(min(items, most), 1) + curve
     if name in _MAPS:
-        return max(180, 110 + CELL * min(items, LARGEST_MAP))
+        return AROUND_MAP + CELL * min(items, LARGEST_MAP)
     return USUAL

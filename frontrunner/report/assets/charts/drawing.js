@@ -49,7 +49,7 @@ export function start() {
   }).observe(document.documentElement, {childList: true, subtree: true});
   document.addEventListener("frontrunner:data", ({detail}) => changed(detail.id, detail.data));
   addEventListener("beforeprint", () => {
-    for (const entry of entries.values()) if (entry.dirty) show(entry);
+    for (const entry of entries.values()) if (entry.dirty) attempt(entry);
   });
 }
 
@@ -115,7 +115,7 @@ function frame() {
   const due = [...entries.values()].filter((entry) => entry.dirty && (entry.seen || entry.first));
   due.sort((one, other) => Number(other.seen) - Number(one.seen));
   for (const entry of due) {
-    show(entry);
+    attempt(entry);
     if (performance.now() - begun > BUDGET_MS) break;
   }
   const took = performance.now() - begun;
@@ -129,6 +129,16 @@ function frame() {
       scheduled = false;
       if ([...entries.values()].some((entry) => entry.dirty && entry.seen)) schedule();
     }, took);
+  }
+}
+
+/** A chart that cannot be drawn says so, and leaves the others alone. */
+function attempt(entry) {
+  try {
+    show(entry);
+  } catch (error) {
+    entry.canvas.replaceChildren(nothing("This chart cannot be drawn from what came.", 0));
+    reportError(error);
   }
 }
 

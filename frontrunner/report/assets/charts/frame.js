@@ -41,11 +41,12 @@ function shortened(name, characters) {
 
 /**
  * Calls Plot; its class is constant, on which the hash of its style in the security policy rests.
- * @param {object} options as Plot's
+ * @param {object} options as Plot's; marks that are false are left out
  * @returns {SVGSVGElement}
  */
 export function drawn(options) {
-  const svg = plot({className: "plot", ...options, style: {fontSize: `${FONT_PX}px`, background: "none", ...options.style}});
+  const marks = options.marks.filter(Boolean);
+  const svg = plot({className: "plot", r: {type: "identity"}, ...options, marks, style: {fontSize: `${FONT_PX}px`, background: "none", ...options.style}});
   svg.removeAttribute("aria-label");
   svg.setAttribute("aria-hidden", "true");
   return svg;

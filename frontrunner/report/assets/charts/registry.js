@@ -1,8 +1,35 @@
 // The charts by the names that figures give.
 //
-// A chart is an object: `draw(data, view, figure)` gives an element, or null for nothing to draw; `label(data)` says in a
-// sentence what it shows; `table(data)` has its numbers; `controls(data)` what a reader may choose.
+// A chart is an object: `draw(data, view)` gives an element, or null for nothing to draw, for which `nothing` has the
+// words; `label(data)` says in a sentence what it shows; `table(data)` has its numbers; `controls(data)` what a reader
+// may choose, which `view` holds.
 
+import {agreement} from "./agreement.js";
+import {chances} from "./chances.js";
+import {compare} from "./compare.js";
+import {confused} from "./confused.js";
+import {confusion} from "./confusion.js";
+import {cost} from "./cost.js";
+import {curves} from "./curves.js";
+import {discrepancy} from "./discrepancy.js";
+import {distances} from "./distances.js";
+import {features} from "./features.js";
+import {reliability} from "./reliability.js";
 import {scores} from "./scores.js";
+import {teachers} from "./teachers.js";
 
-export const charts = {scores};
+export const charts = {
+  agreement,
+  chances,
+  compare,
+  confused,
+  confusion,
+  cost,
+  curves,
+  discrepancy,
+  distances,
+  features,
+  reliability,
+  scores,
+  teachers,
+};
