@@ -67,6 +67,10 @@ def rank(
     ] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the ranking as a table to this file too.")] = None,
     parquet: Annotated[Path | None, typer.Option("--parquet", help="The same as Parquet.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="Write a page with charts to this file too: it opens without a network."),
+    ] = None,
     max_examples: Annotated[
         int, typer.Option("--max-examples", min=2, help="Read at most this many training examples.")
     ] = DEFAULT_MAX_EXAMPLES,
@@ -153,6 +157,8 @@ def rank(
             for file, write in ((csv, write_csv), (parquet, write_parquet)):
                 if file is not None:
                     write(ranking, file)
+        if report is not None:
+            ranking.to_html(report)
         _print_ranking(ranking, json, [name.strip() for name in (columns or "").split(",") if name.strip()])
 
 

@@ -79,6 +79,10 @@ def tune(
         ),
     ] = True,
     out: Annotated[Path | None, typer.Option("--out", help="Copy the tuned model into this new folder.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="Write a page with charts to this file too: it opens without a network."),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Write over the tuned model that --out names.")] = False,
     label: LabelOption = None,
     text: TextOption = None,
@@ -121,6 +125,12 @@ def tune(
             if out.exists():
                 shutil.rmtree(out)
             shutil.copytree(Path(output.folder) / output.models[0].folder, out)
+        if report is not None:
+            from frontrunner.files import whole_file
+            from frontrunner.report import tuning_html
+
+            with whole_file(report) as opened:
+                opened.write(tuning_html(output, dataset.name).encode())
         if json:
             print_json(output)
         else:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from frontrunner.data.dataset import Modality, Task
+from frontrunner.files import whole_file
 from frontrunner.hub import ReadingCost, ReadingProvenance, SkippedCheckpoint
 from frontrunner.ranking.prediction import Adaptation, Behind, Prediction
 from frontrunner.ranking.request import DiscrepancyOutput, Refusal
@@ -223,6 +225,20 @@ class Ranking(JobResult):
         from frontrunner.ranking.views import plot
 
         return plot(self, ax)
+
+    def to_html(self, file: Path) -> None:
+        """Write the ranking as one HTML file that opens without a server or a network: answer, charts, table.
+
+        Args:
+            file: where to; whole or as it was before.
+
+        Example:
+            >>> ranking.to_html(Path("ranking.html"))  # doctest: +SKIP
+        """
+        from frontrunner.report import ranking_html
+
+        with whole_file(file) as opened:
+            opened.write(ranking_html(self).encode())
 
     def _repr_html_(self) -> str:
         from frontrunner.ranking.views import notebook_html

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Lines that a picture or a notebook shows; `rows` are all.
 _SHOWN = 30
+# Pixels of a frame of charts besides the highest drawing: title, controls, key, the table's handle, margins.
+_AROUND_CHARTS = 260
 
 
 def plot(ranking: Ranking, ax: Axes | None = None) -> Axes:
@@ -52,7 +54,12 @@ def plot(ranking: Ranking, ax: Axes | None = None) -> Axes:
 
 
 def notebook_html(ranking: Ranking) -> str:
-    """The answer and a table, for a notebook. Names come from strangers' files and are escaped."""
+    """The answer, a table, and the charts of a report, for a notebook.
+
+    Names come from strangers' files and are escaped. The charts are a document of their own in a frame that may only
+    run scripts: the notebook's style and theirs leave each other alone. Where a notebook is shown without scripts, the
+    table stays.
+    """
     by = ranking.provenance.ordered_by
     names = list(dict.fromkeys((by, *ranking.provenance.scores)))
     header = ["", "checkpoint", *(title_of(name, ranking.dataset.task) for name in names), "best with", "parameters"]
@@ -71,6 +78,18 @@ def notebook_html(ranking: Ranking) -> str:
         f"<p><strong>{html.escape(ranking.summary)}</strong></p>"
         f"<table><thead>{_row(header, 'th')}</thead><tbody>{''.join(rows)}</tbody></table>"
         + "".join(f"<p><small>{html.escape(note)}</small></p>" for note in notes)
+        + (_frame(ranking) if ranking.ranking else "")
+    )
+
+
+def _frame(ranking: Ranking) -> str:
+    from frontrunner.report import charts_html
+    from frontrunner.report.layout import chart_height
+
+    height = chart_height("scores", len(ranking.ranking)) + _AROUND_CHARTS
+    return (
+        f'<iframe sandbox="allow-scripts" title="Charts" srcdoc="{html.escape(charts_html(ranking))}" '
+        f'style="width: 100%; height: {height}px; border: 0" loading="lazy"></iframe>'
     )
 
 

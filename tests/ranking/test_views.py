@@ -122,7 +122,7 @@ def test_a_notebook_shows_names_as_they_are_and_runs_none(ranking):
     shown = Shown(ranking._repr_html_())
     assert "features:<b>noise" in shown.texts
     assert shown.texts[0] == ranking.summary
-    assert shown.tags <= {"p", "strong", "small", "table", "thead", "tbody", "tr", "th", "td"}
+    assert shown.tags <= {"p", "strong", "small", "table", "thead", "tbody", "tr", "th", "td", "iframe"}
 
 
 def test_a_plot_has_a_point_and_an_interval_a_line(ranking):

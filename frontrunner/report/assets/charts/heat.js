@@ -1,7 +1,7 @@
 // Heat maps: cells whose colour mixes the ground with one hue, two hues where values have a sign.
 
 import {axisX, axisY, cell, pointer, text, tip} from "../plot.js";
-import {FONT_PX, TIP, drawn, fitted, roomFor} from "./frame.js";
+import {FONT_PX, TIP, drawn, fitted, roomFor, widthOf} from "./frame.js";
 
 /** As layout.py counts: pixels of a row, and of the names above and the label below. */
 export const CELL = 24;
@@ -9,9 +9,6 @@ export const ABOVE = 104;
 export const BELOW = 28;
 /** What slanted names need at the right. */
 const RIGHT = 76;
-/** Cells narrower than this have no number in them. */
-const NUMBERED = 30;
-
 /**
  * @typedef {object} Heat
  * @property {string[]} rows names
@@ -58,7 +55,8 @@ export function heatMap(heat, width, largest = 56) {
       axisX({anchor: "bottom", ticks: [], label: heat.columnLabel, labelAnchor: "left", labelArrow: "none"}),
       axisY({tickSize: 0, label: null, tickFormat: (index) => fitted(heat.rows[index], left - 12)}),
       cell(cells, {className: "cell", x: "column", y: "row", rx: 2, fill: ({value}) => colour(heat.strength(value))}),
-      side >= NUMBERED &&
+      // Numbers stand in the cells where all of them fit.
+      Math.max(...cells.map(({value}) => widthOf(heat.shown(value)))) + 4 <= side &&
         text(cells, {
           x: "column",
           y: "row",
