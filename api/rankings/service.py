@@ -72,11 +72,11 @@ def job_of_ranking(
     planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
     if not planned.checkpoints:
         raise NothingRanked(nothing_ranked_reason(planned.skipped))
-    expectations = {}
+    expectations = None
     if request.budget is not None:
         with state.database.read_transaction() as session:
             history = prevailing_history(session)
-        expectations = expectations_of(planned.checkpoints, report, history)
+        expectations = expectations_of(planned.checkpoints, report, history, request.ordered_by)
     return ranking_job(request, reference, planned, settings, state.store, then, expectations)
 
 

@@ -2,15 +2,17 @@
 
 Checkpoints are drawn from TransferGraph's records of fine-tuned image models, with what their LogME and their accuracy
 on the target was, each moved a little; a forward pass takes what timm's public table says of a model of that size on
-one GPU. What is believed of them before is learnt from the other datasets of the records. Scores of a sample scatter
-around those of all 5,000 examples as they do on the pack. Ways to spend a budget: a race, the first of a static list,
-full readings of checkpoints at random or in the order of what is believed, and (at 100%) the full ranking.
+one GPU. What is believed of them before, and how LogME reads results, is learnt from the other datasets of the records.
+Scores of a sample scatter around those of all 5,000 examples as they do on the pack. Ways to spend a budget: a race,
+the first of a static list, full readings of checkpoints at random or in the order of what is believed, the best LogME
+of which is taken, and (at 100%) full rankings, by LogME alone and joined with what is believed.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,12 +21,13 @@ import numpy as np
 from benchmarks.budget.race import output
 from benchmarks.discrepancy.pack import pack
 from benchmarks.tuning.table import write_between_marks
-from frontrunner.evidence import History, read_history
+from frontrunner.evidence import History, learn_reading, read_history
 from frontrunner.evidence.facts import FILE as FACTS
 from frontrunner.evidence.history import normal_scores
 from frontrunner.evidence.prior import fit_prior
 from frontrunner.hub import CheckpointDescription, ReadingCost
-from frontrunner.ranking import Budget, Expectation, Race, Reading, StepOutput
+from frontrunner.ranking import Budget, Expectation, Expectations, Race, Reading, ScoreReading, StepOutput
+from frontrunner.ranking.stages.chances import Chances
 from frontrunner.scores import ScoreValue
 from frontrunner.statistics import Floats
 
@@ -50,6 +53,7 @@ class Hub:
         score: (m,) of everything but chance, as normal scores.
         expected, deviation: (m,) what is believed before any pass.
         ms: (m,) a forward pass.
+        reading: how the score reads results, as far as the other datasets tell.
     """
 
     accuracy: Floats
@@ -57,6 +61,25 @@ class Hub:
     expected: Floats
     deviation: Floats
     ms: Floats
+    reading: ScoreReading
+
+    @property
+    def believed(self) -> Expectations:
+        """As a race wants it."""
+        pairs = zip(self.expected.tolist(), self.deviation.tolist(), strict=True)
+        found = {_name(i): Expectation(mean=mean, deviation=deviation) for i, (mean, deviation) in enumerate(pairs)}
+        return Expectations(checkpoints=found, reading=self.reading)
+
+    @property
+    def candidates(self) -> tuple[CheckpointDescription, ...]:
+        """As a race wants them."""
+        return tuple(
+            CheckpointDescription.model_construct(
+                id=_name(i), modality="image", parameters=1, input_size=224,
+                costs=(ReadingCost(device="gpu", latency_ms=ms, memory_mb=0.0),),
+            )
+            for i, ms in enumerate(self.ms.tolist())
+        )  # fmt: skip
 
     @property
     def hours(self) -> float:
@@ -92,6 +115,7 @@ def hub_of(history: History, target: str, checkpoints: int, seed: int) -> Hub:
     known = np.flatnonzero(np.isfinite(accuracy) & np.isfinite(score))
     others = replace(history, accuracy=np.where(np.arange(len(history.datasets)) == column, np.nan, history.accuracy))
     belief = fit_prior(others).predict(history.models, history.checkpoints, history.sets[column])
+    reading = learn_reading(others, ["logme"])
     generator = np.random.default_rng(seed)
     drawn = generator.choice(known, checkpoints)
     spread = _MOVED * accuracy[known].std()
@@ -103,30 +127,36 @@ def hub_of(history: History, target: str, checkpoints: int, seed: int) -> Hub:
         expected=belief.mean[drawn],
         deviation=np.sqrt(belief.deviation[drawn] ** 2 + _MOVED**2),
         ms=_milliseconds([history.checkpoints[i].parameters or 2.5e7 for i in drawn]),
+        reading=ScoreReading(
+            rho=float(reading.rho[0]), kappa=float(reading.kappa[0]), noise=float(reading.noise[0, 0])
+        ),
     )
 
 
-def race(hub: Hub, share: float, seed: int) -> int:
-    """The pick of a race."""
-    names = [f"m{i:05d}" for i in range(len(hub.ms))]
-    candidates = tuple(
-        CheckpointDescription.model_construct(
-            id=name, modality="image", parameters=1, input_size=224,
-            costs=(ReadingCost(device="gpu", latency_ms=ms, memory_mb=0.0),),
-        )
-        for name, ms in zip(names, hub.ms.tolist(), strict=True)
-    )  # fmt: skip
-    believed = {
-        name: Expectation(mean=mean, deviation=deviation)
-        for name, mean, deviation in zip(names, hub.expected.tolist(), hub.deviation.tolist(), strict=True)
-    }
-    readings, results = Readings(hub, seed), dict[Reading, StepOutput]()
-    of = Race(Budget("share", share), candidates, believed, WHOLE, CLASSES, "logme")
-    while (standing := of.standing(results)).next:
-        for reading in standing.next:
-            results[reading] = output("logme", readings.read(int(reading.checkpoint[1:]), reading.examples), reading)
-    assert standing.report.pick is not None
-    return int(standing.report.pick[1:])
+def races(hub: Hub, shares: Sequence[float], seed: int) -> list[int]:
+    """The picks of races for these budgets."""
+    candidates, believed, readings = hub.candidates, hub.believed, Readings(hub, seed)
+    picks = []
+    for share in shares:
+        results: dict[Reading, StepOutput] = {}
+        of = Race(Budget("share", share), candidates, believed, WHOLE, CLASSES, "logme")
+        while (standing := of.standing(results)).next:
+            for step in standing.next:
+                results[step] = output("logme", readings.read(_place(step.checkpoint), step.examples), step)
+        assert standing.report.pick is not None
+        picks.append(_place(standing.report.pick))
+    return picks
+
+
+def joined(hub: Hub, seed: int) -> int:
+    """The pick of a full ranking and what is believed."""
+    readings = Readings(hub, seed)
+    found = [readings.read(i, WHOLE) for i in range(len(hub.ms))]
+    known = hub.believed
+    chances = Chances.of(
+        found, examples=WHOLE, whole=WHOLE, believed=list(known.checkpoints.values()), reading=known.reading
+    )
+    return int(chances.expected.argmax())
 
 
 def in_order(hub: Hub, order: Floats, share: float, seed: int) -> int:
@@ -135,6 +165,14 @@ def in_order(hub: Hub, order: Floats, share: float, seed: int) -> int:
     read = order.astype(np.int64)[: max(1, int(paid.sum()))]
     readings = Readings(hub, seed)
     return int(max(read.tolist(), key=lambda i: readings.read(i, WHOLE).value))
+
+
+def _name(place: int) -> str:
+    return f"m{place:05d}"
+
+
+def _place(name: str) -> int:
+    return int(name[1:])
 
 
 def _milliseconds(parameters: list[float]) -> Floats:
@@ -149,23 +187,60 @@ def _milliseconds(parameters: list[float]) -> Floats:
     return np.asarray(ms[np.abs(sizes[None, :] - wanted[:, None]).argmin(axis=1)])
 
 
-def plot(regrets: dict[str, Floats], hours: float, file: Path) -> None:
-    """Points lost against hours, one line for each way."""
+def plot(regrets: dict[str, Floats], full: dict[str, float], hours: float, file: Path) -> None:
+    """Points lost against hours, a line for each way, and level ones for full rankings."""
     import matplotlib
 
     matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "budgets"
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(6.5, 4))
     for name, lost in regrets.items():
-        axes.plot(hours * np.array(SHARES), lost, marker="o", label=name)
-    axes.axhline(regrets["at random"][-1], color="grey", label="full ranking")
+        axes.plot(hours * np.array(SHARES[: len(lost)]), lost, marker="o", label=name)
+    for (name, lost), style in zip(full.items(), (":", "--"), strict=True):
+        axes.axhline(lost, color="grey", linestyle=style, label=name)
     axes.set_xscale("log")
     axes.set_xlabel("hours of reading on one GPU")
     axes.set_ylabel("points of accuracy lost")
+    axes.set_ylim(bottom=0)
     axes.legend()
     figure.tight_layout()
     figure.savefig(file, metadata={"Date": None})
+
+
+def table_of(regrets: dict[str, Floats], full: dict[str, float], hours: float, title: str) -> str:
+    """Markdown: points lost, a line for each way and a column for each budget."""
+    unknown = ["-"] * (len(SHARES) - 1)
+    rows = {name: [f"{value:.1f}" for value in lost] for name, lost in regrets.items()}
+    rows |= {name: [*unknown, f"{value:.1f}"] for name, value in full.items()}
+    return "\n".join(
+        [
+            title,
+            "",
+            f"| budget | {' | '.join(f'{share:.1%}' for share in SHARES)} |",
+            "|---" * (len(SHARES) + 1) + "|",
+            f"| hours | {' | '.join(f'{share * hours:.2f}' for share in SHARES)} |",
+            *(
+                f"| {name} | {' | '.join([*values, *['-'] * (len(SHARES) - len(values))])} |"
+                for name, values in rows.items()
+            ),
+        ]
+    )
+
+
+def picks_of(hub: Hub, seed: int) -> dict[str, list[int]]:
+    """Of each way, for each budget that it knows."""
+    order, shuffled = np.argsort(-hub.expected), np.random.default_rng(seed).permutation(len(hub.ms))
+    partial = SHARES[:-1]
+    return {
+        "race": races(hub, SHARES, seed),
+        "first of a static list": [int(order[0])] * len(SHARES),  # read or not
+        "in the order of what is believed": [in_order(hub, order, share, seed) for share in partial],
+        "at random": [in_order(hub, shuffled, share, seed) for share in partial],
+        "full ranking": [in_order(hub, order, 1.0, seed)],
+        "full ranking and what is believed": [joined(hub, seed)],
+    }
 
 
 def main() -> None:
@@ -173,43 +248,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.budget.hub", description=__doc__)
     parser.add_argument("--checkpoints", type=int, default=10_000)
     parser.add_argument("--targets", default="flowers,pets", help="of the records, with commas")
+    parser.add_argument("--hubs", type=int, default=1, help="that are drawn for each target")
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--write", type=Path, help="A document whose table, between its marks, is replaced.")
     arguments = parser.parse_args()
     history = History.of(read_history(pack() / "records" / "transfergraph_images.csv").rows)
-    ways = ("race", "static list", "what is believed, in order", "at random")
-    lost: dict[str, list[list[float]]] = {way: [] for way in ways}
+    lost: dict[str, list[list[float]]] = {}
     hours = []
-    for seed, target in enumerate(arguments.targets.split(",")):
+    targets = arguments.targets.split(",")
+    for seed in range(len(targets) * arguments.hubs):
+        target = targets[seed % len(targets)]
         hub = hub_of(history, target, arguments.checkpoints, seed)
         hours.append(hub.hours)
-        believed, shuffled = np.argsort(-hub.expected), np.random.default_rng(seed).permutation(len(hub.ms))
-        best = hub.accuracy.max()
-        full = in_order(hub, shuffled, 1.0, seed)
-        static = int(believed[0])  # the first of the list, read or not
-        rows = {
-            "race": [race(hub, share, seed) for share in SHARES],
-            "static list": [static] * len(SHARES),
-            "what is believed, in order": [*(in_order(hub, believed, share, seed) for share in SHARES[:-1]), full],
-            "at random": [*(in_order(hub, shuffled, share, seed) for share in SHARES[:-1]), full],
-        }
-        for name, picks in rows.items():
-            lost[name].append([float(best - hub.accuracy[pick]) for pick in picks])
+        for name, picks in picks_of(hub, seed).items():
+            lost.setdefault(name, []).append([float(hub.accuracy.max() - hub.accuracy[pick]) for pick in picks])
         print(target, {name: [round(value, 1) for value in values[-1]] for name, values in lost.items()}, flush=True)
     regrets = {name: np.mean(values, axis=0) for name, values in lost.items()}
-    lines = [
-        f"{arguments.checkpoints:,} checkpoints, {len(hours)} targets; all of it takes {np.mean(hours):.1f} hours.",
-        "",
-        f"| budget | {' | '.join(f'{share:.1%}' for share in SHARES)} |",
-        "|---" * (len(SHARES) + 1) + "|",
-        f"| hours | {' | '.join(f'{share * np.mean(hours):.2f}' for share in SHARES)} |",
-        *(f"| {name} | {' | '.join(f'{value:.1f}' for value in values)} |" for name, values in regrets.items()),
-    ]
-    print("\n".join(lines))
+    full = {name: float(regrets.pop(name)[0]) for name in ("full ranking", "full ranking and what is believed")}
+    title = (
+        f"{arguments.checkpoints:,} checkpoints, {len(targets)} targets, hubs of each: {arguments.hubs}; all of a hub "
+        f"takes {np.mean(hours):.1f} hours."
+    )
+    text = table_of(regrets, full, float(np.mean(hours)), title)
+    print(text)
     if arguments.plot is not None:
-        plot(regrets, float(np.mean(hours)), arguments.plot)
+        plot(regrets, full, float(np.mean(hours)), arguments.plot)
     if arguments.write is not None:
-        write_between_marks(arguments.write, "\n".join(lines), "hub")
+        write_between_marks(arguments.write, text, "hub")
 
 
 if __name__ == "__main__":

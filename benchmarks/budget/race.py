@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks.budget.samples import Samples
 from frontrunner.hub import CheckpointDescription
-from frontrunner.ranking import Budget, Race, Reading, StepOutput
+from frontrunner.ranking import Budget, Expectations, Race, Reading, StepOutput
 from frontrunner.scores import ScoreValue
 
 
@@ -37,7 +37,7 @@ def run(
 ) -> Outcome:
     """One race of all candidates; a size that was not kept is answered by a smaller one."""
     whole = samples.sizes[-1]
-    race = Race(Budget.parse(budget), candidates, {}, whole, classes, score)
+    race = Race(Budget.parse(budget), candidates, Expectations(), whole, classes, score)
     results: dict[Reading, StepOutput] = {}
     while (standing := race.standing(results)).next:
         for reading in standing.next:

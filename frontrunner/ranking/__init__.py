@@ -19,7 +19,17 @@ from frontrunner.ranking.request import (
 )
 from frontrunner.ranking.result import RankedCheckpoint, Ranking
 from frontrunner.ranking.sources import SourceReference, SourceStore
-from frontrunner.ranking.stages import BudgetReport, Expectation, Race, Reading, StageReport, Trial, VerificationReport
+from frontrunner.ranking.stages import (
+    BudgetReport,
+    Expectation,
+    Expectations,
+    Race,
+    Reading,
+    ScoreReading,
+    StageReport,
+    Trial,
+    VerificationReport,
+)
 from frontrunner.ranking.stages.expectations import expectations_of
 from frontrunner.ranking.step import run_step
 from frontrunner.ranking.task_distances import (
@@ -39,6 +49,7 @@ __all__ = [
     "Budget",
     "BudgetReport",
     "Expectation",
+    "Expectations",
     "Plan",
     "Progressed",
     "Race",
@@ -48,6 +59,7 @@ __all__ = [
     "RankingRequest",
     "Reading",
     "ScoreList",
+    "ScoreReading",
     "SourceReference",
     "SourceStore",
     "StageReport",

@@ -115,8 +115,10 @@ def _tried(found: Verified, probability_best: float | None) -> str:
 
 def _worth(best: RankedCheckpoint, ordered_by: str, task: Task) -> str:
     found = best.prediction
+    place = best.ranks.get(ordered_by, 1)  # what was known before, or a verification, may have put it first
+    by_score = f"{'first' if place == 1 else f'place {place}'} by {describe(ordered_by).title}"
     if found is not None:
-        first = "" if ordered_by == PREDICTED_ACCURACY else f"first by {describe(ordered_by).title}; "
+        first = "" if ordered_by == PREDICTED_ACCURACY and place == 1 else f"{by_score}; "
         beyond = ", beyond the evidence" if found.unlike_evidence else ""
         return (
             f"{first}about {100 * found.accuracy:.0f} points {_ADAPTED[found.adaptation]}, "
@@ -125,11 +127,11 @@ def _worth(best: RankedCheckpoint, ordered_by: str, task: Task) -> str:
     probe = next((name for name in PROBES if name in best.scores), None)
     unknown = "what tuning would reach is not predicted here"
     if probe is None:
-        return f"first by {describe(ordered_by).title}; {unknown}"
+        return f"{by_score}; {unknown}"
     score, title = best.scores[probe], title_of(probe, task)
     reach = "" if score.low is None else f", {_number(score.low, probe, task)} to {_number(score.high, probe, task)}"
     said = f"{title[0].lower()}{title[1:]} {_number(score.value, probe, task)}{reach}"
-    first = "" if ordered_by == probe else f"first by {describe(ordered_by).title}; "
+    first = "" if ordered_by == probe and place == 1 else f"{by_score}; "
     return f"{first}{said}; {unknown}"
 
 

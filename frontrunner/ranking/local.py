@@ -30,7 +30,6 @@ from frontrunner.hub import (
     FeatureSets,
     HubAccess,
     HubFolders,
-    ReadingCost,
     SkippedCheckpoint,
     catalogue_of,
     find_catalogue,
@@ -40,12 +39,14 @@ from frontrunner.hub import (
 )
 from frontrunner.limits import DEFAULT_MAX_EXAMPLES
 from frontrunner.progress import SILENT, Guarded, Planned, Progress, Stage
-from frontrunner.ranking.planner import Progressed, assemble, plan, progressed
+from frontrunner.ranking.budget import Budget
+from frontrunner.ranking.costs import keep_cost, with_costs, with_first_costs
+from frontrunner.ranking.planner import Plan, Progressed, assemble, plan, progressed
 from frontrunner.ranking.prediction import Adaptation
 from frontrunner.ranking.request import RankingRequest, StepOutput, ranking_payload
 from frontrunner.ranking.result import Ranking
 from frontrunner.ranking.sources import SourceReference, SourceStore
-from frontrunner.ranking.stages import Reading, StageReport, Trial
+from frontrunner.ranking.stages import Expectations, Reading, StageReport, Trial
 from frontrunner.ranking.stages.expectations import expectations_of
 from frontrunner.ranking.step import run_step
 from frontrunner.ranking.task_distances import (
@@ -182,7 +183,11 @@ def _rank(
             raise NoCheckpoints(offer(report.modality))
         catalogue = with_curated(catalogue, report.modality, request.constraints, access)
     store = open_store(settings)
-    planned = plan(request, report, [_with_cost(found, store) for found in catalogue.checkpoints], catalogue.skipped)
+    planned = plan(request, report, with_costs(catalogue.checkpoints, store), catalogue.skipped)
+    identity = hashlib.sha256(f"{report.digest}\n{request.model_dump_json()}".encode()).hexdigest()[:24]
+    priced = planned
+    if request.budget is not None and Budget.parse(request.budget).unit == "share":
+        priced = Plan(tuple(with_first_costs(planned.checkpoints, identity, store)), planned.skipped)
     progress.event(Planned(work={found.id: _work_of(found) for found in planned.checkpoints}))
     progress.advance(Stage.RANK, 0, len(planned.checkpoints))
 
@@ -201,7 +206,7 @@ def _rank(
         reading = ranking_payload(request, reference, checkpoint, sources.get(checkpoint.digest), step.examples)
         outcome = run_step(reading, listener, dataset=opened, access=access, store=store)
         if outcome.reading_cost is not None:
-            write_json(store, _cost_name(checkpoint), outcome.reading_cost.model_dump(mode="json"))
+            keep_cost(checkpoint, outcome.reading_cost, store)
         return outcome
 
     def done(step: Reading | Trial) -> StepOutput | VerificationOutput | SkippedCheckpoint:
@@ -213,11 +218,12 @@ def _rank(
                 raise
             return SkippedCheckpoint.because(step.checkpoint, error)
 
-    expectations = expectations_of(planned.checkpoints, report, history) if request.budget is not None else {}
-    reached = _run(lambda results: progressed(request, report, planned, expectations, results), done, progress)
+    expectations = Expectations()
+    if request.budget is not None:
+        expectations = expectations_of(planned.checkpoints, report, history, request.ordered_by)
+    reached = _run(lambda results: progressed(request, report, priced, expectations, results), done, progress)
     for folder in shared:
         forget(folder)
-    identity = hashlib.sha256(f"{report.digest}\n{request.model_dump_json()}".encode()).hexdigest()[:24]
     ranking = assemble(
         f"local_{identity}",
         Status.SUCCEEDED,
@@ -231,16 +237,6 @@ def _rank(
     if not ranking.ranking:
         raise NothingRanked(nothing_ranked_reason(ranking.skipped))
     return ranking
-
-
-def _with_cost(found: CheckpointDescription, store: Store) -> CheckpointDescription:
-    """The checkpoint with what reading it took when it was last read here, if it was."""
-    stored = read_json(store, _cost_name(found))
-    return found if stored is None else found.model_copy(update={"costs": (ReadingCost.model_validate(stored),)})
-
-
-def _cost_name(found: CheckpointDescription) -> str:
-    return f"cache/costs/{found.digest}.json"
 
 
 def _work_of(found: CheckpointDescription) -> float:

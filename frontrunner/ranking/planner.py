@@ -23,14 +23,14 @@ from frontrunner.ranking.request import RankingRequest, StepOutput
 from frontrunner.ranking.result import Provenance, RankedCheckpoint, RankedDataset, Ranking
 from frontrunner.ranking.stages import (
     BudgetReport,
-    Expectation,
+    Expectations,
     Race,
     Reading,
     StageReport,
     Trial,
     VerificationStanding,
 )
-from frontrunner.ranking.standings import standings, with_predictions
+from frontrunner.ranking.standings import reordered, standings, with_predictions
 from frontrunner.ranking.verification import terms_of, verification_of, with_pick, with_verification
 from frontrunner.status import Status
 from frontrunner.tuning.verification import VerificationOutput
@@ -85,7 +85,7 @@ def race_of(
     request: RankingRequest,
     dataset: DatasetReport,
     candidates: Sequence[CheckpointDescription],
-    expectations: Mapping[str, Expectation],
+    expectations: Expectations,
 ) -> Race | None:
     """The race that a budget asks for; None where every checkpoint reads everything.
 
@@ -93,7 +93,7 @@ def race_of(
         request: what was asked for.
         dataset: its check.
         candidates: what a ranking without a budget would read.
-        expectations: what is believed of them before any pass, by id.
+        expectations: what is believed of them before any pass.
     """
     if request.budget is None:
         return None
@@ -133,6 +133,8 @@ def assemble(
     """
     failed = [outcome for outcome in outcomes.values() if isinstance(outcome, SkippedCheckpoint)]
     lines = lines_of(request, dataset, planned, outcomes)
+    if spent is not None and spent.pick is not None:  # by what was believed and measured together
+        lines = reordered(lines, [spent.pick, *(line.checkpoint for line in lines if line.checkpoint != spent.pick)])
     if verified is not None:
         lines = with_verification(lines, verified)
     skipped = sorted([*planned.skipped, *failed], key=lambda entry: entry.checkpoint)
@@ -201,7 +203,7 @@ def progressed(
     request: RankingRequest,
     dataset: DatasetReport,
     planned: Plan,
-    expectations: Mapping[str, Expectation],
+    expectations: Expectations,
     results: Mapping[Reading | Trial, StepOutput | VerificationOutput | SkippedCheckpoint],
 ) -> Progressed:
     """How far a ranking is with these results, and what is to be done next: the whole of its planning.

@@ -97,6 +97,32 @@ def with_predictions(lines: Sequence[RankedCheckpoint], model: AccuracyModel, ex
     return [*predicted, *lines[len(comparable) :]]
 
 
+def reordered(lines: Sequence[RankedCheckpoint], order: Sequence[str]) -> list[RankedCheckpoint]:
+    """The lines in another order than that of a score, which something better than it has told.
+
+    Places under each score stay what they are. What lines say of the next one is about scores, and goes; the one that
+    was first may still be the best.
+
+    Args:
+        lines: the best first by a score.
+        order: their ids.
+    """
+    by_id = {line.checkpoint: line for line in lines}
+    if list(order) == list(by_id):
+        return list(lines)
+    return [
+        line.model_copy(
+            update={
+                "rank": place,
+                "beats_next": None,
+                "behind": None,
+                "tied_with_best": place > 1 and (line.tied_with_best or line.rank == 1),
+            }
+        )
+        for place, line in enumerate((by_id[name] for name in order), start=1)
+    ]
+
+
 def _places(entries: Sequence[Finished], name: str) -> dict[str, int]:
     """Place by checkpoint id under one score."""
 

@@ -16,6 +16,7 @@ from frontrunner.ranking.result import RankedCheckpoint, Verified
 from frontrunner.ranking.stages import BudgetReport, Leader, Trial, VerificationStanding, VerificationTerms, verify
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.stages.verification import ENOUGH, MOST
+from frontrunner.ranking.standings import reordered
 from frontrunner.tuning.options import method_of
 from frontrunner.tuning.request import has_tuned_form, require_tunable
 from frontrunner.tuning.verification import VerificationOutput, VerificationPayload, verification_payload
@@ -85,31 +86,18 @@ def verification_of(
 
 
 def with_verification(lines: Sequence[RankedCheckpoint], found: VerificationStanding) -> list[RankedCheckpoint]:
-    """The lines with what was measured; those that were verified to the end come first, the best of them first of all.
-
-    Places under each score stay what they are. What lines say of the next one is about scores, and goes where the order
-    is no longer theirs.
-    """
+    """The lines with what was measured; those that were verified to the end come first, the best one first of all."""
     if not found.measured:
         return list(lines)
-    by_id = {line.checkpoint: line for line in lines}
-    order = [*found.measured, *(name for name in by_id if name not in found.measured)]
-    moved = order != list(by_id)
+    order = [*found.measured, *(line.checkpoint for line in lines if line.checkpoint not in found.measured)]
     changed = []
-    for place, name in enumerate(order, start=1):
-        line, output = by_id[name], found.measured.get(name)
-        update: dict[str, object] = {"rank": place}
-        if name in found.probability_best:
-            update["probability_best"] = found.probability_best[name]
-        if moved:
-            # The one that was first may still be it: what was measured put another before it, and not surely.
-            update |= {
-                "beats_next": None,
-                "behind": None,
-                "tied_with_best": place > 1 and (line.tied_with_best or line.rank == 1),
-            }
+    for line in reordered(lines, order):
+        output = found.measured.get(line.checkpoint)
+        update: dict[str, object] = {}
+        if line.checkpoint in found.probability_best:
+            update["probability_best"] = found.probability_best[line.checkpoint]
         if output is not None:
-            low, middle, high = found.accuracy[name]
+            low, middle, high = found.accuracy[line.checkpoint]
             update["verified"] = Verified(
                 measured=output.accuracy,
                 accuracy=middle,

@@ -125,7 +125,7 @@ def test_a_shortlist_rests_on_the_results_of_the_prevailing_protocol(database):
         import_results(session, [*rows, *other])
         history = prevailing_history(session)
     assert history is not None
-    found = expectations_of([description(name) for name in "abc"], REPORT, history)
+    found = expectations_of([description(name) for name in "abc"], REPORT, history, "logme").checkpoints
     assert found["local:a"].mean < found["local:b"].mean < found["local:c"].mean
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from frontrunner import errors
 from frontrunner.hub import CheckpointDescription, ReadingCost, SkippedCheckpoint
-from frontrunner.ranking import Budget, Expectation, Race, Reading, StepOutput
+from frontrunner.ranking import Budget, Expectation, Expectations, Race, Reading, ScoreReading, StepOutput
 from frontrunner.ranking.stages.chances import Chances
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.scores import ScoreValue
@@ -51,7 +51,7 @@ class Field:
 
 def race(names, budget="30%", expectations=None, **sizes) -> Race:
     candidates = tuple(described(name, **({"parameters": sizes[name]} if name in sizes else {})) for name in names)
-    return Race(Budget.parse(budget), candidates, expectations or {}, WHOLE, 2, "logme")
+    return Race(Budget.parse(budget), candidates, Expectations(checkpoints=expectations or {}), WHOLE, 2, "logme")
 
 
 def run(of: Race, field: Field, one_at_a_time: bool = False):
@@ -183,7 +183,7 @@ def test_where_every_checkpoint_fails_there_is_no_pick():
 
 
 def test_a_dataset_smaller_than_the_first_sample_is_read_in_one_round():
-    of = Race(Budget.parse("100%"), (described("a"), described("b")), {}, 12, 2, "logme")
+    of = Race(Budget.parse("100%"), (described("a"), described("b")), Expectations(), 12, 2, "logme")
     assert of.standing({}).next == (Reading("a", 12), Reading("b", 12))
 
 
@@ -237,3 +237,44 @@ def test_what_all_examples_say_is_certain():
 def test_scores_without_replicates_count_as_exact():
     chances = Chances.of([ScoreValue(value=1.0), ScoreValue(value=2.0)], examples=10, whole=100)
     assert chances.first.tolist() == [0.0, 1.0]
+
+
+def test_what_all_examples_say_moves_a_belief_by_what_scores_are_worth():
+    """By hand: of y ~ N(mu, d^2), read by s = rho y + e, the mean is mu + (s - rho mu) rho d^2 / Var s."""
+    found = [ScoreValue(value=v) for v in (2.0, -1.0, -1.0)]
+    believed = [Expectation(mean=m, deviation=0.5) for m in (-1.0, 0.5, 0.5)]
+    reading = ScoreReading(rho=0.6, kappa=0.0, noise=0.64)
+    chances = Chances.of(found, examples=WHOLE, whole=WHOLE, believed=believed, reading=reading, scale=2.0)
+    gain = 0.6 * 0.25 / (0.36 * 0.25 + 0.64)
+    by_hand = [mean + gain * (score / 2.0 - 0.6 * mean) for mean, score in ((-1.0, 2.0), (0.5, -1.0), (0.5, -1.0))]
+    np.testing.assert_allclose(chances.expected, by_hand)
+    assert chances.first.tolist() == [0.0, 0.5, 0.5]
+
+
+def test_many_more_checkpoints_than_groups_are_not_told_apart_by_noise():
+    """Of a thousand alike, read by 32 groups of examples: a covariance of rank 31 would know most of them exactly."""
+    generator = np.random.default_rng(3)
+    rows = generator.normal(size=(1000, 128)) * 3.0
+    groups = np.arange(128) % GROUPS
+    without = np.stack([rows[:, groups != group].mean(axis=1) for group in range(GROUPS)], axis=1)
+    values = rows.mean(axis=1).tolist()
+    found = [ScoreValue(value=v, replicates=tuple(r)) for v, r in zip(values, without.tolist(), strict=True)]
+    chances = Chances.of(found, examples=128, whole=10 * WHOLE)
+    assert chances.first.max() < 0.1
+
+
+def test_one_that_much_is_believed_of_is_not_lost_for_a_little_noise():
+    """d is believed to be the best; by the first examples e leads narrowly. Without the belief e is picked."""
+    field = Field({"a": 0.0, "b": 0.1, "d": 0.60, "e": 0.62}, noise=0.5, seed=1)
+    means = {"a": -0.5, "b": -0.5, "d": 1.2, "e": -0.2}
+    believed = {name: Expectation(mean=mean, deviation=0.6) for name, mean in means.items()}
+    without, _ = run(race(field.rows, "15%"), field)
+    informed, _ = run(race(field.rows, "15%", believed), field)
+    assert (without.report.pick, informed.report.pick) == ("e", "d")
+    assert "d" in informed.report.inside
+
+
+def test_steps_of_a_round_begin_with_those_of_the_best_chances():
+    believed = {name: Expectation(mean=mean, deviation=0.8) for name, mean in (("a", 0.0), ("b", 1.0), ("c", 0.5))}
+    first = race(believed, "100%", believed).standing({})
+    assert [reading.checkpoint for reading in first.next] == ["b", "c", "a"]

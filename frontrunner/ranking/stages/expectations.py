@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 from frontrunner.data import DatasetReport
 from frontrunner.hub import CheckpointDescription
 from frontrunner.hub.describing.listing import family_of
-from frontrunner.ranking.stages.race import Expectation
+from frontrunner.ranking.stages.chances import Expectation, Expectations, ScoreReading
 
 if TYPE_CHECKING:
     from frontrunner.evidence import History
 
 
 def expectations_of(
-    candidates: Sequence[CheckpointDescription], report: DatasetReport, history: History | None = None
-) -> dict[str, Expectation]:
-    """What is believed of candidates on a dataset, by id; empty where nothing tells one from another.
+    candidates: Sequence[CheckpointDescription], report: DatasetReport, history: History | None, ordered_by: str
+) -> Expectations:
+    """What is believed of candidates on a dataset; nothing where nothing tells one from another.
 
     Args:
         candidates: their ids are those of the history, with or without what stands before their colon.
         report: of the dataset.
-        history: past results.
+        history: past results, if any; the scores in it teach how far a score is to be trusted.
+        ordered_by: the score that is going to be measured.
     """
     # Evidence is made of rankings, so it is known only once they are.
     from frontrunner.evidence import CheckpointFacts, DatasetFacts, believe, public_facts
@@ -45,4 +46,20 @@ def expectations_of(
         Expectation(mean=float(mean), deviation=float(deviation))
         for mean, deviation in zip(belief.mean, belief.deviation, strict=True)
     ]
-    return {one.id: each for one, each in zip(candidates, found, strict=True)} if len(set(found)) > 1 else {}
+    if len(set(found)) == 1:
+        return Expectations()
+    by_id = {one.id: each for one, each in zip(candidates, found, strict=True)}
+    return Expectations(checkpoints=by_id, reading=_reading(history, ordered_by))
+
+
+def _reading(history: History | None, score: str) -> ScoreReading:
+    """How a score reads results, as a history teaches it; the default where there is none, or no such score in it."""
+    from frontrunner.evidence import HistoryTooSmall, learn_reading
+
+    try:
+        found = learn_reading(history, [score]) if history is not None else None
+    except HistoryTooSmall:
+        found = None
+    if found is None:
+        return ScoreReading()
+    return ScoreReading(rho=float(found.rho[0]), kappa=float(found.kappa[0]), noise=float(found.noise[0, 0]))

@@ -12,15 +12,21 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
 from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.request import StepOutput
-from frontrunner.ranking.stages.chances import Chances, inflation, probabilities_first
+from frontrunner.ranking.stages.chances import (
+    Chances,
+    Expectations,
+    independent_first,
+    inflation,
+    true_spread,
+)
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.stages.report import BudgetReport, Departure, StageReport
 from frontrunner.ranking.stages.verification import VerificationTerms
+from frontrunner.scores import ScoreValue
 from frontrunner.tuning.verification import EPOCHS
 
 # The first round: as many as everybody can read for the first round's share of the budget, within these limits.
@@ -48,15 +54,6 @@ class Reading(NamedTuple):
     examples: int
 
 
-class Expectation(BaseModel):
-    """What is believed of a checkpoint before any pass, as a normal score: 0 is the middle, 1.28 the best tenth."""
-
-    model_config = ConfigDict(frozen=True)
-
-    mean: float
-    deviation: float
-
-
 @dataclass(frozen=True)
 class Standing:
     """How far a race is.
@@ -81,7 +78,7 @@ class Race:
     Attributes:
         budget: what may be spent.
         candidates: every checkpoint that a full ranking would read.
-        expectations: what is believed of them before any pass, by id; of those that are missing nothing is.
+        expectations: what is believed of them before any pass; of those that are missing nothing is.
         whole: examples that a full ranking would read with each.
         classes: of the dataset.
         ordered_by: the score that decides.
@@ -90,7 +87,7 @@ class Race:
 
     budget: Budget
     candidates: tuple[CheckpointDescription, ...]
-    expectations: Mapping[str, Expectation]
+    expectations: Expectations
     whole: int
     classes: int
     ordered_by: str
@@ -128,7 +125,9 @@ class _Run:
         self._inside = [candidate.id for candidate in race.candidates]
         self._chances: dict[str, float] = {}
         self._kept = 1.0
-        self._values: dict[str, float] = {}
+        self._found: dict[str, ScoreValue] = {}
+        self._expected: dict[str, float] = {}
+        self._size, self._scale = 0, 1.0
         self._more: str | None = None
         # The race decides who comes this far; among them adapting decides.
         self._fewest = 1
@@ -176,7 +175,7 @@ class _Run:
         price = {name: self._prices.expected(name, size) for name in self._inside}
         chances = _chances_before(self._race.expectations, self._inside)
         order = sorted(self._inside, key=lambda name: (-chances[name], price[name], name))
-        informed = bool(self._race.expectations)  # equal chances of nobody's knowing are no reason to leave
+        informed = bool(self._race.expectations.checkpoints)  # equal chances of nobody's knowing are no reason to leave
         left = self._improbable(order, chances, "by what is known of it without reading") if informed else []
         order = order[: len(order) - len(left)]
         allowance = self._prices.left * (ROUND_SHARE if size < self._race.whole else 1.0)
@@ -237,16 +236,34 @@ class _Run:
 
     def _order(self, size: int) -> None:
         """Those who are in, by their chances after having read a sample."""
-        read = [self._results[Reading(name, size)] for name in self._inside]
-        found = [output.scores[self._race.ordered_by] for output in read if isinstance(output, StepOutput)]
-        race = self._race
-        wider = inflation(race.ordered_by, size / race.classes)
-        chances = Chances.of(found, examples=size, whole=race.whole, inflation=wider)
+        race, names = self._race, self._inside
+        read = [self._results[Reading(name, size)] for name in names]
+        found = [output.scores[race.ordered_by] for output in read if isinstance(output, StepOutput)]
+        chances = Chances.of(
+            found,
+            examples=size,
+            whole=race.whole,
+            inflation=self._inflation(size),
+            believed=[race.expectations.of(name) for name in names],
+            reading=race.expectations.reading,
+            scale=self._scale * self._growth(size, found) if self._found else None,
+        )
         places = sorted(range(len(found)), key=lambda place: (-chances.first[place], -chances.expected[place]))
-        names = self._inside
         self._chances = {names[place]: float(chances.first[place]) for place in places}
         self._inside = list(self._chances)
-        self._values = {name: score.value for name, score in zip(names, found, strict=True)}
+        self._found, self._size, self._scale = dict(zip(names, found, strict=True)), size, chances.scale
+        self._expected = dict(zip(names, chances.expected.tolist(), strict=True))
+
+    def _growth(self, size: int, found: Sequence[ScoreValue]) -> float:
+        """By how much wider a score spreads with a larger sample: those who are still in differ less than all did."""
+        before = [self._found[name] for name in self._inside]
+        whole = self._race.whole
+        narrow = true_spread(before, examples=self._size, whole=whole, inflation=self._inflation(self._size))
+        wide = true_spread(found, examples=size, whole=whole, inflation=self._inflation(size))
+        return float(np.clip(wide / narrow, 1 / GROWTH, GROWTH)) if narrow else 1.0
+
+    def _inflation(self, size: int) -> float:
+        return inflation(self._race.ordered_by, size / self._race.classes)
 
     def _part(self, size: int, larger: Sequence[int]) -> int | None:
         """Take out those who cannot win and those who cannot be paid for; the sample of the next round, if any.
@@ -300,8 +317,8 @@ class _Run:
         return Departure(checkpoint=name, cause="unaffordable", probability_best=chance, reason=reason)
 
     def _standing(self, following: tuple[Reading, ...]) -> Standing:
-        prices, ordered = self._prices, [name for name in self._inside if name in self._values]
-        pick = max(ordered, key=lambda name: self._values[name], default=None)
+        prices = self._prices
+        pick = max((name for name in self._inside if name in self._found), key=self._expected.__getitem__, default=None)
         report = BudgetReport(
             budget=str(self._race.budget),
             unit=self._race.budget.unit,
@@ -319,15 +336,12 @@ class _Run:
         return Standing(following, self._outcomes, report, prices)
 
 
-def _chances_before(expectations: Mapping[str, Expectation], names: Sequence[str]) -> dict[str, float]:
+def _chances_before(expectations: Expectations, names: Sequence[str]) -> dict[str, float]:
     """Of being first, before any pass."""
-    nothing = Expectation(mean=0.0, deviation=1.0)
-    believed = [expectations.get(name, nothing) for name in names]
+    believed = [expectations.of(name) for name in names]
     if len(set(believed)) == 1:
         return dict.fromkeys(names, 1 / len(names))
-    mean = np.array([each.mean for each in believed])
-    deviation = np.array([each.deviation for each in believed])
-    first = probabilities_first(lambda random, draws: random.normal(mean, deviation, (draws, len(names))), len(names))
+    first = independent_first(*np.array([(each.mean, each.deviation) for each in believed]).T)
     return dict(zip(names, first.tolist(), strict=True))
 
 

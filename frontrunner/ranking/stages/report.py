@@ -81,8 +81,9 @@ class BudgetReport(BaseModel):
     inside: list[str] = Field(description="Checkpoints that are still in, or were at the end, the best first.")
     pick: str | None = Field(description="The one to take; None while nothing is known.")
     probability_best: float = Field(
-        description="That the pick would be first in a ranking without a budget: that the first one was not dropped, "
-        "and is this one. Of a pick that was verified, `verification` says what it is worth."
+        description="That the pick would be first without a budget, by its score of every example and what is known "
+        "without reading: that the first one was not dropped, and is this one. Of a pick that was verified, "
+        "`verification` says what it is worth."
     )
     more: str | None = Field(description="What more budget would buy; None where it would change nothing.")
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pydantic import BaseModel
 
 from frontrunner.data import DatasetReference
 from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
-from frontrunner.ranking import Expectation, Plan, RankingRequest, SourceReference, SourceStore
+from frontrunner.ranking import Expectations, Plan, RankingRequest, SourceReference, SourceStore
 from frontrunner.settings import Settings
 from frontrunner.store import Store
 from frontrunner.tuning import TuningRequest
@@ -54,7 +52,7 @@ class RankingJob(BaseModel):
     skipped: tuple[SkippedCheckpoint, ...]
     queue: str
     then: TuningToFollow | None
-    expectations: dict[str, Expectation] = {}
+    expectations: Expectations = Expectations()
     examples_a_step: int | None = None
 
 
@@ -65,7 +63,7 @@ def ranking_job(
     settings: Settings,
     store: Store,
     then: TuningToFollow | None = None,
-    expectations: Mapping[str, Expectation] | None = None,
+    expectations: Expectations | None = None,
 ) -> NewJob:
     """The job of a ranking.
 
@@ -86,7 +84,7 @@ def ranking_job(
         skipped=plan.skipped,
         queue=settings.forward_queue,
         then=then,
-        expectations=dict(expectations or {}),
+        expectations=expectations or Expectations(),
         examples_a_step=settings.examples_a_step,
     )
     return NewJob("ranking", job, dataset.id)
