@@ -1,8 +1,8 @@
 """A ranking of a thousand checkpoints in Chromium: `python -m benchmarks.pages.charts`.
 
-The page has the figures, style and scripts of a report, served from this machine. Measured are the time from the request
-to the last chart, and, while the ranking changes twenty times a second, how long the longest task blocks the page (the
-browser's own long-task observer, which counts from 50 ms).
+The page has the figures, style and scripts of a report, served from this machine. Measured are the time from the
+request to the last chart, and how long the longest task blocks the page while the ranking changes twenty times a second
+(the browser's own long-task observer, which counts from 50 ms).
 """
 
 from __future__ import annotations
