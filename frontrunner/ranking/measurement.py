@@ -20,6 +20,7 @@ from frontrunner.discrepancy.errors import TooFewPoints
 from frontrunner.errors import FrontrunnerError, ScoreNotApplicable
 from frontrunner.extraction import FeatureCache, FeatureShards, Rows
 from frontrunner.ranking.criteria import DISCREPANCY, OF_DISCREPANCY, PUBLISHED_RISK_BOUND, RISK_BOUND, describe
+from frontrunner.ranking.picture import Confusions, Picture, Points, confusions_of, picture_of, points_of
 from frontrunner.ranking.request import DiscrepancyOutput, Refusal
 from frontrunner.ranking.sources import SourceReference, SourceStore
 from frontrunner.scores import ScoreValue, ScoringInput
@@ -30,6 +31,7 @@ from frontrunner.statistics import FeatureStatistics
 # Rows that the intrinsic dimension is estimated from: its cost is quadratic in them, its spread under 3% by then.
 DIMENSION_ROWS = 2000
 _DIMENSION_VERSION = 1
+_PICTURE_VERSION = 1
 
 
 class Measurement:
@@ -106,6 +108,23 @@ class Measurement:
 
         found = self._once(f"dimensions.{_DIMENSION_VERSION}", measure)
         return found["features"], found["intrinsic"]
+
+    def picture(self, classes: Sequence[str], *, with_confusions: bool) -> Picture:
+        """The features in two dimensions, and what the linear probe confuses.
+
+        Args:
+            classes: names of the dataset's classes, by code.
+            with_confusions: whether the probe is fitted anyway.
+        """
+        points = self._once(f"points.{_PICTURE_VERSION}", lambda: points_of(self.data, DIMENSION_ROWS))
+        confusions = None
+        if with_confusions:
+            confusions = self._once(f"confusions.{_PICTURE_VERSION}", lambda: confusions_of(self.data))
+        return picture_of(
+            Points.model_validate(points),
+            None if confusions is None else Confusions.model_validate(confusions),
+            classes,
+        )
 
     def _score(self, name: str) -> ScoreValue | Refusal:
         data = self.data  # outside of the try: input that no score can be computed on fails the step

@@ -15,6 +15,7 @@ from frontrunner.hub import CheckpointDescription, Constraints, ReadingCost, Rea
 from frontrunner.limits import DEFAULT_MAX_EXAMPLES, Name
 from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.criteria import LOGME, default_scores, describe
+from frontrunner.ranking.picture import Picture
 from frontrunner.ranking.prediction import Adaptation
 from frontrunner.ranking.sources import SourceReference
 from frontrunner.scores import ScoreValue
@@ -225,6 +226,9 @@ class StepOutput(BaseModel):
     discrepancy: DiscrepancyOutput | None = None
     intrinsic_dimension: float | None = Field(
         default=None, description="Levina and Bickel's estimate; None where too few distinct rows were read."
+    )
+    picture: Picture | None = Field(
+        default=None, description="The features in two dimensions; none where a part was read."
     )
     reading_cost: ReadingCost | None = Field(
         default=None, description="What a forward pass took here; None where all features were cached."

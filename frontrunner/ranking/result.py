@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from frontrunner.data.dataset import Modality, Task
 from frontrunner.files import whole_file
 from frontrunner.hub import ReadingCost, ReadingProvenance, SkippedCheckpoint
+from frontrunner.ranking.picture import Picture
 from frontrunner.ranking.prediction import Adaptation, Behind, Prediction
 from frontrunner.ranking.request import DiscrepancyOutput, Refusal
 from frontrunner.ranking.stages.report import BudgetReport, VerificationReport
@@ -98,6 +99,11 @@ class RankedCheckpoint(BaseModel):
     discrepancy: DiscrepancyOutput | None = None
     intrinsic_dimension: float | None = Field(
         default=None, description="Of the cloud of features: coordinates that they really use nearby."
+    )
+    picture: Picture | None = Field(
+        default=None,
+        exclude_if=lambda picture: picture is None,
+        description="Its features in two dimensions and the classes that they confuse; of the first five lines alone.",
     )
     parameters: int
     reading_cost: ReadingCost | None = Field(

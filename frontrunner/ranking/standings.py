@@ -12,6 +12,9 @@ from frontrunner.ranking.request import RankingRequest, StepOutput
 from frontrunner.ranking.result import RankedCheckpoint
 from frontrunner.scores import probability_best, probability_first_beats_second, tied_with_best
 
+# Lines that keep a picture of their features.
+PICTURED = 5
+
 Finished: TypeAlias = tuple[CheckpointDescription, StepOutput]
 
 
@@ -50,6 +53,7 @@ def standings(finished: Sequence[Finished], request: RankingRequest) -> list[Ran
                 probability_best=first[index] if first is not None and index < len(comparable) else None,
                 discrepancy=outcome.discrepancy,
                 intrinsic_dimension=outcome.intrinsic_dimension,
+                picture=outcome.picture if index < PICTURED else None,
                 parameters=description.parameters,
                 reading_cost=outcome.reading_cost or next(iter(description.costs), None),
                 reading=outcome.reading,

@@ -76,12 +76,14 @@ def run_step(
     if (why := refused.get(payload.ordered_by)) is not None:
         raise error_of(why.code, why.reason)
     discrepancy = measurement.discrepancy()
+    picture = measurement.picture(dataset.classes, with_confusions="linear_probe" in values)
     seconds = time.perf_counter() - started
     return StepOutput(
         scores=values,
         not_applicable={name: refusal for name, refusal in refused.items() if name in payload.scores},
         discrepancy=discrepancy,
         intrinsic_dimension=intrinsic_dimension,
+        picture=picture,
         reading_cost=shards.cost,
         reading=shards.provenance,
         examples=shards.examples,

@@ -13,8 +13,8 @@ _DIGITS = 6
 def ranking_data(ranking: Ranking) -> dict[str, Any]:
     """The part of a ranking's JSON that charts draw, under the same names.
 
-    Every line has its rank, scores with intervals, prediction, probability of being the best, parameters and measured
-    cost; numbers are rounded to six digits.
+    Every line has its rank, scores with intervals, prediction, probability of being the best, parameters,
+    measured cost, and a picture of its features where there is one; numbers are rounded to six digits.
     """
     return {
         "id": ranking.id,
@@ -43,6 +43,8 @@ def _line(line: RankedCheckpoint) -> dict[str, Any]:
     if line.reading_cost is not None:
         cost = line.reading_cost
         said["reading_cost"] = {"latency_ms": _rounded(cost.latency_ms), "memory_mb": _rounded(cost.memory_mb)}
+    if line.picture is not None:
+        said["picture"] = line.picture.model_dump(mode="json")
     return said
 
 

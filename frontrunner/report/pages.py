@@ -11,6 +11,7 @@ from frontrunner.report import assets
 from frontrunner.report.data import ranking_data
 from frontrunner.report.inlined import module_map
 from frontrunner.report.templates import shared
+from frontrunner.tables import common_beginning
 from frontrunner.tuning.result import TuningOutput
 
 # Lines in a report's table; its charts show all, and `--csv` writes all.
@@ -23,10 +24,14 @@ def ranking_html(ranking: Ranking) -> str:
     It loads nothing: style, scripts and data are inside, and its own security policy forbids every request.
     """
     columns, data = _columns(ranking), ranking_data(ranking)
+    # What all names begin with is said once, above them.
+    beginning = common_beginning([line.checkpoint for line in ranking.ranking])
     return _rendered(
         "ranking_report.html",
         ranking=ranking,
         data=data,
+        beginning=beginning,
+        answer=ranking.summary.replace(beginning, "") if beginning else ranking.summary,
         columns=columns,
         lines=[_cells(line, columns) for line in ranking.ranking[:LARGEST_TABLE]],
         pictured=any(line.get("picture") for line in data["ranking"]),

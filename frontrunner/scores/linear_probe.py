@@ -48,14 +48,29 @@ def estimate(data: ScoringInput) -> Estimate:
         1.0
     """
     rows = data.rows(LARGEST_SAMPLE)
+    chosen, predicted = data.once(_chosen)
+    leverage = _mean_leverage(predicted.size, data.dimension, chosen)
+    return prediction_quality((predicted != rows.codes).astype(np.float64)[:, None], rows, leverage=leverage)
+
+
+def held_out(data: ScoringInput) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(m,) true and (m,) predicted class of each row that the probe reads, predicted while its fold was held out.
+
+    Raises:
+        ScoreNotApplicable: no rows are at hand.
+    """
+    return np.asarray(data.rows(LARGEST_SAMPLE).codes), data.once(_chosen)[1]
+
+
+def _chosen(data: ScoringInput) -> tuple[float, NDArray[np.int64]]:
+    """The penalty that counts, and the predictions under it."""
+    rows = data.rows(LARGEST_SAMPLE)
     codes = np.asarray(rows.codes)
     folds = stratified_folds(codes, FOLDS)
     predicted = held_out_predictions(_standardised(rows.features), codes, folds, STRENGTHS)
-    correct = dict(zip(STRENGTHS, predicted == codes, strict=True))
     # Of penalties that do equally well, the weakest.
-    chosen = max(STRENGTHS, key=lambda strength: (np.count_nonzero(correct[strength]), strength))
-    leverage = _mean_leverage(codes.size, data.dimension, chosen)
-    return prediction_quality(1.0 - correct[chosen][:, None], rows, leverage=leverage)
+    best = max(range(len(STRENGTHS)), key=lambda place: (np.count_nonzero(predicted[place] == codes), STRENGTHS[place]))
+    return STRENGTHS[best], predicted[best]
 
 
 def _mean_leverage(m: int, dimension: int, strength: float) -> float:

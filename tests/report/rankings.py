@@ -9,6 +9,21 @@ import numpy as np
 from frontrunner.ranking import Ranking
 
 
+def _picture(generator: np.random.Generator) -> dict[str, Any]:
+    labels, places = generator.integers(0, 3, size=90), generator.integers(0, 400, size=(90, 2))
+    return {
+        "points": [[int(300 * label + x), int(y)] for label, (x, y) in zip(labels, places, strict=True)],
+        "explained": [0.4, 0.2],
+        "classes": ["daisy", "</script>", "rose"],
+        "labels": labels.tolist(),
+        "targets": None,
+        "confused": [
+            {"true_class": "daisy", "predicted": "rose", "count": 8, "of": 40},
+            {"true_class": "rose", "predicted": "daisy", "count": 2, "of": 40},
+        ],
+    }
+
+
 def ranking_of(count: int, **more: Any) -> Ranking:
     """A ranking of `count` checkpoints by predicted accuracy, falling from 0.9, each with its own interval and cost."""
     generator = np.random.default_rng(0)
@@ -58,6 +73,7 @@ def ranking_of(count: int, **more: Any) -> Ranking:
                 "pareto_optimal": False,
                 "license": "apache-2.0",
             }
+            | ({"picture": _picture(generator)} if index < 2 else {})
             | more
         )
     return Ranking.model_validate(

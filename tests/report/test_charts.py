@@ -11,7 +11,7 @@ from frontrunner.report.layout import chart_height
 from tests.browser import complaints_of
 from tests.report.rankings import ranking_of
 
-RANKING_CHARTS = ["scores", "chances", "cost", "agreement", "discrepancy"]
+RANKING_CHARTS = ["scores", "chances", "cost", "agreement", "discrepancy", "features", "confused"]
 CURVE = [
     {
         "stage": "training",
@@ -206,4 +206,20 @@ def test_charts_of_a_tuning_and_of_distances_hold_every_number(browser, served):
     page, _ = opened(browser, served(["distances"], DISTANCES), ["distances"])
     assert page.locator(".cell rect").count() == 9
     assert page.locator(".tree path").count() == 3
+    page.close()
+
+
+def test_a_picture_has_a_point_an_example_in_the_colour_of_its_class(browser, served):
+    ranking = ranking_of(3)
+    page, _ = opened(browser, served(["features", "confused"], ranking_data(ranking)), ["features"] * 2)
+    picture = ranking.ranking[0].picture
+    dots = page.locator("[data-chart=features] .value circle")
+    assert dots.count() == 90
+    fills = [dot.get_attribute("fill") for dot in dots.all()]
+    for label in range(3):
+        colours = {fill for fill, of in zip(fills, picture.labels, strict=True) if of == label}
+        assert colours == {f"var(--c{label})"}
+    assert page.locator("[data-chart=features] .chart-key li").all_inner_texts() == ["daisy", "</script>", "rose"]
+    widths = [float(bar.get_attribute("width")) for bar in page.locator("[data-chart=confused] .confusion rect").all()]
+    assert widths[0] / widths[1] == pytest.approx(4, rel=0.01)  # 8 of 40 and 2 of 40
     page.close()

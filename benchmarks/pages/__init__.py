@@ -1,0 +1,1 @@
+"""How fast pages of charts are, in a real browser."""
