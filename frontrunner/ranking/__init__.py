@@ -17,7 +17,7 @@ from frontrunner.ranking.request import (
     StepOutput,
     ranking_payload,
 )
-from frontrunner.ranking.result import RankedCheckpoint, Ranking
+from frontrunner.ranking.result import PairedComparisons, RankedCheckpoint, Ranking
 from frontrunner.ranking.sources import SourceReference, SourceStore
 from frontrunner.ranking.stages import BudgetReport, Expectation, Race, Reading, StageReport, Trial, VerificationReport
 from frontrunner.ranking.stages.expectations import expectations_of
@@ -39,6 +39,7 @@ __all__ = [
     "Budget",
     "BudgetReport",
     "Expectation",
+    "PairedComparisons",
     "Plan",
     "Progressed",
     "Race",

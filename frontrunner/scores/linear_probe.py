@@ -49,7 +49,7 @@ def estimate(data: ScoringInput) -> Estimate:
     """
     rows = data.rows(LARGEST_SAMPLE)
     codes = np.asarray(rows.codes)
-    folds = stratified_folds(codes, FOLDS)
+    folds = stratified_folds(codes, FOLDS, rows.clusters)
     predicted = held_out_predictions(_standardised(rows.features), codes, folds, STRENGTHS)
     correct = dict(zip(STRENGTHS, predicted == codes, strict=True))
     # Of penalties that do equally well, the weakest.
