@@ -1,17 +1,23 @@
 """Run the documentation's notebook and keep what it shows: python -m benchmarks.notebook [docs/tutorial.ipynb]
 
-What libraries write to stderr is left out, as it names folders of the machine.
+What libraries write to stderr is left out, as it names folders of the machine, and the charts of a ranking, whose
+scripts are half a megabyte: the notebook's plot is the picture that stays.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+
+# What is left of a bar.
+_EMPTY = {"text/plain": ""}
+_CHARTS = re.compile(r"<iframe\b.*?</iframe>", re.DOTALL)
 
 
 def main() -> None:
@@ -25,12 +31,10 @@ def main() -> None:
         cell.metadata.pop("execution", None)  # when it ran
         if cell.cell_type == "code":
             cell.outputs = [put for put in cell.outputs if put.get("name") != "stderr" and put.get("data") != _EMPTY]
+            for shown in (put["data"] for put in cell.outputs if "text/html" in put.get("data", {})):
+                shown["text/html"] = _CHARTS.sub("", shown["text/html"])
     notebook.metadata["language_info"] = {"name": "python"}
     nbformat.write(notebook, file)
-
-
-# What is left of a bar.
-_EMPTY = {"text/plain": ""}
 
 
 if __name__ == "__main__":
