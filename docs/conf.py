@@ -10,10 +10,12 @@ from frontrunner.settings import Settings
 
 project = "Frontrunner"
 release = version = frontrunner.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["README.md"]
 html_theme = "furo"
 html_title = f"Frontrunner {release}"
+# Notebooks are shown with the outputs that they hold; a test runs them.
+nb_execution_mode = "off"
 # Links to headings of a page, as the repository's own pages have them.
 myst_heading_anchors = 3
 myst_enable_extensions = ["deflist"]

@@ -1,7 +1,12 @@
-"""Progress on a terminal: a line for the whole run, with the time that is left, and one for what is being done."""
+"""Progress where somebody watches: a line for the whole run, with the time left, and one for what is being done.
+
+On a terminal rich draws the lines over each other. In a notebook they are the text of one output of the cell, which is
+replaced as the run goes on: rich itself would need widgets there, and warn at every step where they are not installed.
+"""
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +21,7 @@ from frontrunner.display import stage_sentence
 from frontrunner.progress import SILENT, Event, Planned, Progress, Silent, Stage
 from frontrunner.ranking.stages import StageReport
 from frontrunner.tables import cut
+from frontrunner.terminal import Terminal
 
 _DOING = {
     Stage.CHECK: "checking",
@@ -27,6 +33,9 @@ _DOING = {
     Stage.EXPORT: "writing",
 }
 _BAR_WIDTH = 16
+# How often a notebook's output is replaced, and its columns.
+_NOTEBOOK_S = 0.3
+_NOTEBOOK_WIDTH = 110
 # A checkpoint that is over sooner was cached: it says nothing of how long others take.
 _CACHED_S = 0.5
 # Of a checkpoint's share in a run: decoding and scores, which cost the same whatever its size.
@@ -139,6 +148,51 @@ class Bars(Silent):
             self._part = None
 
 
+class _NotebookBars(Bars):
+    """`Bars` as the text of one output of a notebook's cell."""
+
+    def __init__(self, bars: rich.progress.Progress) -> None:
+        from IPython.display import display
+
+        super().__init__(bars)
+        self._lines = bars
+        self._shown = display(_Text(""), display_id=True)
+        self._shown_at = 0.0
+
+    def advance(self, stage: Stage, done: int, total: int, *, of: str = "") -> None:
+        """Draw how far it is, a few times a second at most."""
+        super().advance(stage, done, total, of=of)
+        now = time.monotonic()
+        if now - self._shown_at > _NOTEBOOK_S:
+            self._shown_at = now
+            text = io.StringIO()
+            Terminal(file=text, width=_NOTEBOOK_WIDTH, force_jupyter=False, force_terminal=False).print(
+                self._lines.get_renderable()
+            )
+            self._shown.update(_Text(text.getvalue()))
+
+    def event(self, event: Event) -> None:
+        """Print a stage that is over; hear what a run will cost."""
+        if isinstance(event, StageReport):
+            print(stage_sentence(event))
+        else:
+            super().event(event)
+
+    def close(self) -> None:
+        """Show nothing any more."""
+        self._shown.update(_Text(""))
+
+
+class _Text:
+    """What a notebook shows of a text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
 def shares_of(work: Mapping[str, float]) -> dict[str, float]:
     """Each checkpoint's share of a run, by what a forward pass of it takes beside the others; they add up to 1.
 
@@ -156,11 +210,18 @@ def progress_bars(console: Console, *, quiet: bool) -> Iterator[Progress]:
     if quiet or not (console.is_terminal or console.is_jupyter):
         yield SILENT
         return
-    columns = (
+    columns: tuple[str | ProgressColumn, ...] = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=_BAR_WIDTH),
         TextColumn("{task.fields[detail]}", markup=False),
         _Left(),
     )
+    if console.is_jupyter:
+        drawn = _NotebookBars(rich.progress.Progress(*columns, disable=True))
+        try:
+            yield drawn
+        finally:
+            drawn.close()
+        return
     with rich.progress.Progress(*columns, console=console, transient=True) as bars:
         yield Bars(bars)

@@ -82,12 +82,13 @@ def _on_what(ranking: Ranking) -> str:
     """The dataset in a line: its kind, and how much of it was read."""
     data = ranking.dataset
     kinds = {"classification": "class", "multi-label": "label", "regression": "target"}
-    kind = kinds[data.task]
+    kind = "label" if data.train_sentences and data.task == "classification" else kinds[data.task]
     kind += "" if data.classes == 1 else "es" if kind.endswith("s") else "s"
     read = max((line.examples for line in ranking.ranking), default=0)
-    examples = f"{data.train_examples:,} training examples"
+    examples = f"{data.train_examples:,} training {'words' if data.train_sentences else 'examples'}"
     if 0 < read < data.train_examples:
         examples = f"{read:,} of {examples} read"
+    examples += f" in {data.train_sentences:,} sentences" if data.train_sentences else ""
     left_out = f", {data.unreadable} unreadable left out" if data.unreadable else ""
     return f"{data.name}: {data.task}, {data.classes} {kind}, {examples}{left_out}"
 
@@ -284,11 +285,15 @@ def show_report(report: DatasetReport, console: Console) -> None:
 
     say(f"{report.name}: {report.format}, {report.modality}, {report.task}", "bold")
     say(f"read as: {report.read_as}")
-    say(f"{report.train_examples:,} training and {report.test_examples:,} test examples")
+    what = "words" if report.of_words else "examples"
+    say(f"{report.train_examples:,} training and {report.test_examples:,} test {what}")
+    if report.of_words:
+        say(f"in {report.train_sentences:,} training and {report.test_sentences:,} test sentences")
     if report.widths and report.heights:
         say(f"images of {report.widths.median:g} x {report.heights.median:g} pixels (median)")
     if report.lengths:
-        say(f"texts of {report.lengths.median:g} characters (median), {report.lengths.largest:g} at most")
+        what = "sentences" if report.of_words else "texts"
+        say(f"{what} of {report.lengths.median:g} characters (median), {report.lengths.largest:g} at most")
     for entry in report.feature_sets:
         say(f"feature set {entry.name}: {entry.dimension} features")
     for name, span in report.targets.items():

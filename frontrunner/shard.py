@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from frontrunner.statistics import FeatureStatistics
@@ -20,12 +21,14 @@ class Shard:
         labels: (b,) integer class codes or strings, or None.
         targets: (b, K) real targets, or None.
         source_probabilities: (b, C_source) the checkpoint's own predicted distribution, or None.
+        clusters: (b,) number of the cluster that each example was drawn with, or None where each was drawn alone.
     """
 
     features: NDArray[Any]
     labels: NDArray[Any] | None = None
     targets: NDArray[Any] | None = None
     source_probabilities: NDArray[Any] | None = None
+    clusters: NDArray[np.int64] | None = None
 
     def statistics(self) -> FeatureStatistics:
         """The shard's own sums."""

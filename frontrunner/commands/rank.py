@@ -56,6 +56,14 @@ def rank(
     checkpoint: Annotated[
         list[str] | None, typer.Option("--checkpoint", help="Rank only this checkpoint; may be given again.")
     ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            "--variant",
+            help="Read every checkpoint by the mean over its layers, layer=mean, or the best of them, layer=best; "
+            "each as an entry: layer=each. Words by all of their tokens: words=mean.",
+        ),
+    ] = None,
     top: Annotated[int | None, typer.Option("--top", min=1, help="Show only the best K.")] = None,
     columns: Annotated[
         str | None,
@@ -130,6 +138,7 @@ def rank(
             scores=tuple(score) if score else None,
             rank_by=rank_by,
             adaptation=adaptation_of(adaptation),
+            variant=variant,
             baselines=baselines,
             max_examples=max_examples,
             seed=seed,

@@ -7,6 +7,7 @@ from frontrunner.data.dataset import (
     ImageInputs,
     Split,
     TextInputs,
+    WordInputs,
     dataset_id,
 )
 from frontrunner.data.opening import digest_dataset, open_dataset
@@ -23,6 +24,7 @@ __all__ = [
     "ImageInputs",
     "Split",
     "TextInputs",
+    "WordInputs",
     "check_dataset",
     "dataset_id",
     "digest_dataset",

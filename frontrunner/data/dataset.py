@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, TypeAlias
 
@@ -76,11 +77,14 @@ class Split:
         keys: (n,) what each input is read by: a file's path or a row's number.
         labels: (n,) class codes into the dataset's `classes`, or None.
         targets: (n, K) real or 0/1 targets, or None.
+        clusters: (n,) number of the cluster of each example: those of one cluster were drawn together, and are sampled,
+            held out and drawn anew together. Words of one sentence are; None where every example was drawn alone.
     """
 
     keys: tuple[Key, ...]
     labels: NDArray[np.int64] | None = None
     targets: NDArray[np.float64] | None = None
+    clusters: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -91,6 +95,7 @@ class Split:
             tuple(self.keys[index] for index in indices),
             None if self.labels is None else self.labels[indices],
             None if self.targets is None else self.targets[indices],
+            None if self.clusters is None else self.clusters[indices],
         )
 
 
@@ -129,6 +134,44 @@ class TextInputs:
         """The text in UTF-8; of a pair both, a line apart."""
         row = int(key)
         return (self.texts[row] if self.seconds is None else f"{self.texts[row]}\n{self.seconds[row]}").encode()
+
+
+@dataclass(frozen=True)
+class WordInputs:
+    """Words in their sentences, by the number of the word among all.
+
+    Attributes:
+        words: (n,) the words of all sentences, one after the other.
+        starts: (s + 1,) the number of each sentence's first word, and n.
+
+    Example:
+        >>> inputs = WordInputs.of([["Ada", "sleeps"], ["no"]])
+        >>> inputs.place(1), inputs.sentence(0)
+        ((0, 1), ('Ada', 'sleeps'))
+    """
+
+    words: tuple[str, ...]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, sentences: Sequence[Sequence[str]]) -> WordInputs:
+        """The words of sentences."""
+        starts = np.cumsum([0, *map(len, sentences)])
+        return cls(tuple(word for sentence in sentences for word in sentence), starts)
+
+    def place(self, key: Key) -> tuple[int, int]:
+        """The sentence of a word, and its place in it."""
+        sentence = int(np.searchsorted(self.starts, int(key), side="right")) - 1
+        return sentence, int(key) - int(self.starts[sentence])
+
+    def sentence(self, number: int) -> tuple[str, ...]:
+        """The words of a sentence."""
+        return self.words[self.starts[number] : self.starts[number + 1]]
+
+    def read(self, key: Key) -> bytes:
+        """All that decides what is made of a word: its sentence in UTF-8, a word a line, and its place."""
+        sentence, place = self.place(key)
+        return "\n".join((*self.sentence(sentence), str(place))).encode()
 
 
 @dataclass(frozen=True)
@@ -188,7 +231,7 @@ class Dataset:
     Attributes:
         name: what people call it: the file's or folder's name.
         digest: SHA-256 of content and reading options, hexadecimal.
-        format: folder, zip, csv, tsv, json, jsonl, excel, parquet or npz.
+        format: folder, zip, csv, tsv, json, jsonl, excel, parquet, conll or npz.
         classes: class names by code (classification, multi-label), or target names (regression).
         train: the split that rankings use.
         test: the split kept for tuning; may be empty.
@@ -204,7 +247,7 @@ class Dataset:
     classes: tuple[str, ...]
     train: Split
     test: Split
-    inputs: ImageInputs | TextInputs | FeatureInputs
+    inputs: ImageInputs | TextInputs | WordInputs | FeatureInputs
     interpretation: Interpretation = Interpretation()
     owner: str = ""
 
@@ -212,6 +255,11 @@ class Dataset:
     def id(self) -> str:
         """The public id: `ds_` and 128 bits of the digest."""
         return dataset_id(self.digest)
+
+    @property
+    def of_words(self) -> bool:
+        """Whether an example is a word of a sentence."""
+        return isinstance(self.inputs, WordInputs)
 
     def without(self, left_out: NDArray[np.bool_]) -> Dataset:
         """The dataset less some examples: (n,) True for each of those, training examples first."""

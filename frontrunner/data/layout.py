@@ -22,6 +22,7 @@ from frontrunner.data.table_datasets import open_tables
 from frontrunner.data.table_inputs import Images, describes_images, namesakes
 from frontrunner.data.table_parts import TablePart, list_of
 from frontrunner.data.tables import is_table, read_table
+from frontrunner.data.tables.conll import looks_like_conll
 from frontrunner.errors import AmbiguousDataset, EmptyDataset, InvalidDataset
 
 # Tables beside images by the convention of Hugging Face's `datasets`.
@@ -44,6 +45,8 @@ def open_files(name: str, digest: str, format: str, files: Files, options: Datas
         raise EmptyDataset(f"{name} holds no files" + (f"; passed over: {passed_over}" if passed_over else ""))
     images = [path for path in names if is_image(path)]
     tables = [path for path in names if is_table(path) and PurePosixPath(path).name.lower() not in _DESCRIPTIONS]
+    if not images and not tables:
+        tables = [path for path in names if _is_text_file(path) and looks_like_conll(files.read(path))]
     if not images and not tables:
         raise EmptyDataset(f"{name} holds no image and no table, but {_counted(names)}{_advice(names)}")
     dataset, used = _opened(name, digest, format, files, images, tables, options)
@@ -263,6 +266,10 @@ def _counted(names: Sequence[str]) -> str:
     return ", ".join(
         f"{count} {extension} file{'' if count == 1 else 's'}" for extension, count in counts.most_common(8)
     )
+
+
+def _is_text_file(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() == ".txt"
 
 
 def _advice(names: Sequence[str]) -> str:

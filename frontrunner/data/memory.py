@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from frontrunner.data.tables.conll import LABELS, WORDS
 from frontrunner.errors import EmptyDataset, UnlabelledDataset, UnreadableDataset
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ def held_dataset(data: DatasetLike) -> Iterator[Path]:
             label) with a length, or any sequence of such pairs, whose `classes` name the labels where it has them.
 
     Inputs (n, D) of numbers are features; (n, H, W) or (n, H, W, 3) of uint8, PIL images, and tensors (C, H, W) of
-    uint8 or of floats from 0 to 1 are images; strings are texts. Labels (n,) of integers or strings are classes, of
-    floats real targets; (n, K) of 0 and 1 are several labels each, of floats several targets (of features only).
+    uint8 or of floats from 0 to 1 are images; strings are texts, and lists of strings are sentences, with a list of
+    labels each, one for each word. Labels (n,) of integers or strings are classes, of floats real targets; (n, K) of 0
+    and 1 are several labels each, of floats several targets (of features only).
 
     Raises:
         UnreadableDataset: it is none of these, or inputs are of several kinds.
@@ -129,7 +131,10 @@ def _of_pairs(pairs: Iterable[tuple[Any, Any]], classes: Sequence[str], folder: 
             found, value = _input_of(given)
             if found != kind:
                 raise UnreadableDataset(f"example {place} holds {found}, and the first one {kind}")
-            yield value, np.asarray(label) if kind == "features" else _label_of(label, classes)
+            if kind == "words":
+                yield value, [_label_of(each, classes) for each in label]
+            else:
+                yield value, np.asarray(label) if kind == "features" else _label_of(label, classes)
 
     if kind == "features":
         inputs, labels = zip(*rows(), strict=True)
@@ -143,7 +148,8 @@ def _of_pairs(pairs: Iterable[tuple[Any, Any]], classes: Sequence[str], folder: 
         np.savez(folder / "arrays.npz", features=np.stack(inputs), labels=target)
         return folder / "arrays.npz"
     path = folder / f"{kind}.parquet"
-    _write_rows(rows(), "image" if kind == "images" else "text", path)
+    columns = {"images": ("image", "label"), "texts": ("text", "label"), "words": (WORDS, LABELS)}[kind]
+    _write_rows(rows(), columns, path)
     return path
 
 
@@ -152,13 +158,15 @@ def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
     yield from rest
 
 
-def _write_rows(rows: Iterator[tuple[Any, Any]], column: str, path: Path) -> None:
+def _write_rows(rows: Iterator[tuple[Any, Any]], columns: tuple[str, str], path: Path) -> None:
     writer = None
     try:
         while block := list(islice(rows, _PAIRS_AT_ONCE)):
             inputs, labels = zip(*block, strict=True)
             try:
-                table = pa.table({column: list(inputs), "label": list(labels)}, schema=writer and writer.schema)
+                table = pa.table(
+                    dict(zip(columns, map(list, (inputs, labels)), strict=True)), schema=writer and writer.schema
+                )
             except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
                 raise UnreadableDataset(f"labels are of several types: {error}") from error
             writer = writer or pq.ParquetWriter(path, table.schema)
@@ -182,6 +190,8 @@ def _input_of(given: Any) -> tuple[str, Any]:
     """What an input is, and the value that is stored of it."""
     if isinstance(given, str):
         return "texts", str(given)
+    if isinstance(given, list | tuple) and given and all(isinstance(word, str) for word in given):
+        return "words", [str(word) for word in given]
     if hasattr(given, "save") and hasattr(given, "mode"):  # a PIL image
         return "images", _png(given)
     if not (isinstance(given, np.ndarray | Sequence) or hasattr(given, "__array__")):

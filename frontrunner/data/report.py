@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from frontrunner.data.dataset import (
     Split,
     Task,
     TextInputs,
+    WordInputs,
 )
 from frontrunner.data.failures import explained
 from frontrunner.data.images import decode_image, upright_size
@@ -83,6 +85,14 @@ class DatasetReport(BaseModel):
     task: Task
     train_examples: int
     test_examples: int
+    train_sentences: int = Field(
+        default=0,
+        exclude_if=lambda sentences: not sentences,
+        description="Sentences of the training examples, where these are words; left out where they are not.",
+    )
+    test_sentences: int = Field(
+        default=0, exclude_if=lambda sentences: not sentences, description="The same of the test examples."
+    )
     class_count: int = Field(default=0, description="0 for regression.")
     classes: list[ClassCount] = Field(description="Empty for regression; of more than 2,000 the largest.")
     target_count: int = Field(default=0, description="0 for classification.")
@@ -110,6 +120,11 @@ class DatasetReport(BaseModel):
     leaked_duplicates: int = Field(description="Groups with members in both splits: test figures would flatter.")
     single_example_classes: list[str] = Field(description="The first hundred.")
     warnings: list[str]
+
+    @property
+    def of_words(self) -> bool:
+        """Whether an example is a word of a sentence."""
+        return self.train_sentences > 0
 
 
 @dataclass
@@ -156,6 +171,8 @@ def check_dataset(dataset: Dataset, progress: Progress = SILENT) -> DatasetRepor
         task=dataset.task,
         train_examples=len(usable.train),
         test_examples=len(usable.test),
+        train_sentences=_sentences(usable.train),
+        test_sentences=_sentences(usable.test),
         class_count=len(classes),
         classes=_largest(classes),
         target_count=len(dataset.classes) if dataset.task == "regression" else 0,
@@ -163,7 +180,7 @@ def check_dataset(dataset: Dataset, progress: Progress = SILENT) -> DatasetRepor
         bytes=survey.bytes,
         widths=spans[0] if is_image else None,
         heights=spans[1] if is_image else None,
-        lengths=spans[0] if isinstance(dataset.inputs, TextInputs) else None,
+        lengths=spans[0] if isinstance(dataset.inputs, (TextInputs, WordInputs)) else None,
         feature_sets=_feature_sets(dataset),
         read_as=dataset.interpretation.sentence,
         unreadable_count=len(survey.positions),
@@ -185,7 +202,7 @@ def _survey(dataset: Dataset, progress: Progress) -> _Survey:
     total = len(dataset.train) + len(dataset.test)
     done = 0
     for split_name, split in (("train", dataset.train), ("test", dataset.test)):
-        for key in split.keys:
+        for key, shown in _surveyed(split):
             try:
                 with explained(f"{key} of {dataset.name}"):
                     data = dataset.inputs.read(key)
@@ -193,15 +210,31 @@ def _survey(dataset: Dataset, progress: Progress) -> _Survey:
             except FrontrunnerError as error:  # one bad input never ends a check
                 survey.positions.append(done)
                 if len(survey.unreadable) < MAX_LISTED:
-                    survey.unreadable.append(UnreadableFile(key=_short(key), reason=str(_short(error.reason))))
+                    survey.unreadable.append(UnreadableFile(key=_short(shown), reason=str(_short(error.reason))))
             else:
                 survey.bytes += len(data)
-                survey.by_digest.setdefault(hashlib.sha256(data).hexdigest(), []).append((key, split_name))
+                survey.by_digest.setdefault(hashlib.sha256(data).hexdigest(), []).append((shown, split_name))
             done += 1
-            if done % 64 == 0 or done == total:
+            if done % 64 == 0:
                 progress.advance(Stage.CHECK, done, total, of=dataset.name)
                 progress.safe_point()
+    progress.advance(Stage.CHECK, total, total, of=dataset.name)
+    progress.safe_point()
     return survey
+
+
+def _surveyed(split: Split) -> Iterator[tuple[Key, Key]]:
+    """What is read of a split, and what a person calls it: every example, of words one for each sentence."""
+    if split.clusters is None:
+        yield from zip(split.keys, split.keys, strict=True)
+        return
+    sentences, first = np.unique(split.clusters, return_index=True)
+    for sentence, place in zip(sentences.tolist(), first.tolist(), strict=True):
+        yield split.keys[place], sentence
+
+
+def _sentences(split: Split) -> int:
+    return 0 if split.clusters is None else int(np.unique(split.clusters).size)
 
 
 def _size(dataset: Dataset, data: bytes, key: Key) -> tuple[int, ...]:
@@ -211,6 +244,8 @@ def _size(dataset: Dataset, data: bytes, key: Key) -> tuple[int, ...]:
         if not data.strip():
             raise UnreadableDataset(f"row {key} is an empty text")
         return (len(data.decode()),)
+    if isinstance(dataset.inputs, WordInputs):
+        return (len(" ".join(dataset.inputs.sentence(dataset.inputs.place(key)[0]))),)
     for name, matrix in dataset.inputs.sets.items():
         if not np.isfinite(matrix[int(key)]).all():
             raise UnreadableDataset(f"row {key} of '{name}' holds NaN or infinity")
@@ -293,14 +328,15 @@ def _warnings(
     dataset: Dataset, survey: _Survey, groups: int, leaked: int, single: list[str], classes: list[ClassCount]
 ) -> list[str]:
     absent = [c.name for c in classes if not c.train]
-    n = len(dataset.train)
+    n = _sentences(dataset.train) or len(dataset.train)
+    what = "training examples" if dataset.train.clusters is None else "training sentences"
     said = [
         (survey.positions, f"{len(survey.positions)} unreadable inputs are left out"),
         (groups, f"{groups} groups of inputs have the same bytes"),
         (leaked, f"{leaked} of these groups lie in both splits: test figures would flatter"),
         (single, f"{len(single)} classes have one training example"),
         (absent, f"{len(absent)} classes have no training example and are not scored"),
-        (n < FEW_EXAMPLES, f"only {n} training examples: expect wide intervals"),
+        (n < FEW_EXAMPLES, f"only {n} {what}: expect wide intervals"),
     ]
     counted = [(c.name, c.train) for c in classes] if dataset.task == "classification" else []
     found = [sentence for holds, sentence in said if holds]

@@ -13,10 +13,13 @@ def stratified_order(split: Split, seed: int) -> NDArray[np.int64]:
 
     Taking more examples later extends the sample instead of drawing another, so what was computed stays useful. The
     j-th of a class's n_c shuffled examples stands at j / n_c, so any prefix takes ceil(x n_c) of each class; ties are
-    broken by chance. Splits without labels are shuffled.
+    broken by chance. Splits without labels are shuffled, and so are clusters, whose examples follow each other.
     """
     generator = np.random.default_rng(seed)
     n = len(split)
+    if split.clusters is not None:
+        number, clusters = np.unique(split.clusters, return_inverse=True)
+        return np.asarray(np.argsort(generator.permutation(number.size)[clusters], kind="stable"))
     shuffled = generator.permutation(n)
     if split.labels is None:
         return shuffled

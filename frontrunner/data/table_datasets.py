@@ -26,6 +26,7 @@ from frontrunner.data.tables.label_forms import Labels
 from frontrunner.data.tables.labels import read_labels
 from frontrunner.data.tables.roles import Roles, roles_of
 from frontrunner.data.tables.table import Table
+from frontrunner.data.word_datasets import open_words, word_columns
 from frontrunner.errors import EmptyDataset
 
 
@@ -54,6 +55,9 @@ def open_tables(
     if not any(part.table.rows.num_rows for part in parts):
         raise EmptyDataset(f"{name} holds no rows")
     table, part_of = joined(parts, name)
+    words = word_columns(table, name, options)
+    if words is not None:
+        return open_words(name, digest, format, table, parts, part_of, words, options)
     roles = roles_of(
         table, name, options, None if images is None else lambda column: names_images(column, parts, images)
     )

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from frontrunner.data.dataset import ImageInputs, Key, TextInputs
+from frontrunner.data.dataset import ImageInputs, Key, TextInputs, WordInputs
 from frontrunner.extraction.cache import Extracted, FeatureCache, ShardName
 
 # 262,144 rows, those kept last: looking must stay cheap beside what it saves.
@@ -26,8 +26,8 @@ _AT_ONCE = 8
 _DIGEST_BYTES = 16
 
 
-def input_digests(inputs: ImageInputs | TextInputs, keys: Sequence[Key]) -> NDArray[np.uint8]:
-    """(n, 16) the first 128 bits of each input's SHA-256; a pair of texts is no text.
+def input_digests(inputs: ImageInputs | TextInputs | WordInputs, keys: Sequence[Key]) -> NDArray[np.uint8]:
+    """(n, 16) the first 128 bits of each input's SHA-256; neither a pair of texts nor a word is a text.
 
     Raises:
         UnreadableDataset: an input is not there.
@@ -43,6 +43,8 @@ def input_digests(inputs: ImageInputs | TextInputs, keys: Sequence[Key]) -> NDAr
         digest = hashlib.sha256(inputs.read(key))
         if paired:
             digest.update(f"\npair {len(inputs.texts[int(key)])}".encode())  # type: ignore[union-attr]
+        if isinstance(inputs, WordInputs):
+            digest.update(b"\nword")
         found[row] = np.frombuffer(digest.digest()[:_DIGEST_BYTES], dtype=np.uint8)
     return found
 

@@ -20,7 +20,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from frontrunner.data.dataset import Dataset, FeatureInputs, ImageInputs, Key, TextInputs
+from frontrunner.data.dataset import Dataset, FeatureInputs, ImageInputs, Key, TextInputs, WordInputs
 from frontrunner.data.images import DECODING_VERSION
 from frontrunner.extraction.pixel_packs import NAME_BYTES, PixelPacks
 from frontrunner.hub import HubAccess
@@ -93,7 +93,9 @@ def _name(key: Key, shape: str) -> bytes:
     return hashlib.sha256(repr(parts).encode()).digest()[:NAME_BYTES]
 
 
-def stored(dataset: Dataset, access: HubAccess | None) -> ImageInputs | StoredImages | TextInputs | FeatureInputs:
+def stored(
+    dataset: Dataset, access: HubAccess | None
+) -> ImageInputs | StoredImages | TextInputs | WordInputs | FeatureInputs:
     """A dataset's inputs; images with the machine's store behind them, where the settings give it room."""
     settings = get_settings()
     if not isinstance(dataset.inputs, ImageInputs) or not settings.pixels_max_bytes:

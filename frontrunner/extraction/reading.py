@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from frontrunner.allocation import freed_memory_kept
-from frontrunner.data.dataset import Key, TextInputs
+from frontrunner.data.dataset import Key, TextInputs, WordInputs
 from frontrunner.errors import CheckpointError, CheckpointUnreadable
 from frontrunner.extraction.backends import Backend, EagerBackend
 from frontrunner.extraction.cache import Extracted
@@ -79,7 +79,8 @@ class FeatureReader:
         Raises:
             CheckpointError: it cannot be opened; a subclass says why.
         """
-        description = description.reading("text" if isinstance(inputs, TextInputs) else description.modality)
+        of_texts = isinstance(inputs, (TextInputs, WordInputs))
+        description = description.reading("text" if of_texts else description.modality)
         importlib.import_module(description.library)  # its own memory is not the checkpoint's
         memory = PeakMemory()
         return cls(open_checkpoint(description, access, progress=progress), inputs, memory, examples, access)

@@ -146,6 +146,7 @@ class FeatureShards(Sequence[Shard]):
             labels=None if self._sample.labels is None else self._sample.labels[rows],
             targets=None if self._targets is None else self._targets[rows],
             source_probabilities=probabilities if self._with_source_probabilities else None,
+            clusters=None if self._sample.clusters is None else self._sample.clusters[rows],
         )
 
     def sums(self, rows: Rows) -> FeatureStatistics:

@@ -17,7 +17,7 @@ from frontrunner.ranking.request import (
     StepOutput,
     ranking_payload,
 )
-from frontrunner.ranking.result import RankedCheckpoint, Ranking
+from frontrunner.ranking.result import PairedComparisons, RankedCheckpoint, Ranking
 from frontrunner.ranking.sources import SourceReference, SourceStore
 from frontrunner.ranking.stages import (
     BudgetReport,
@@ -50,6 +50,7 @@ __all__ = [
     "BudgetReport",
     "Expectation",
     "Expectations",
+    "PairedComparisons",
     "Plan",
     "Progressed",
     "Race",

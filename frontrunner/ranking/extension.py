@@ -32,6 +32,7 @@ def extension_of(ranking: Ranking, added: Sequence[str] = ()) -> RankingRequest:
         scores=terms.scores or None,
         rank_by=terms.ordered_by if terms.ordered_by in terms.scores else None,
         adaptation=terms.adaptation,
+        variant=terms.variant,
         baselines=terms.baselines,
         max_examples=terms.max_examples,
         seed=terms.seed,

@@ -79,6 +79,7 @@ class Terms(TypedDict, total=False):
     constraints: Constraints
     scores: Sequence[str | Score | ScoreFunction] | None
     adaptation: Adaptation
+    variant: str | None
     rank_by: str | None
     baselines: bool
     max_examples: int
@@ -101,8 +102,8 @@ def rank(
     """Rank checkpoints for a dataset, best first, without a server.
 
     Args:
-        dataset: an image folder, or a zip, CSV, Parquet or npz file; or data in memory: `(inputs, labels)`, a data
-            frame, a `datasets.Dataset`, a torch dataset. See `frontrunner.data.memory.held_dataset`.
+        dataset: an image folder, or a zip, CSV, Parquet, CoNLL or npz file; or data in memory: `(inputs, labels)`, a
+            data frame, a `datasets.Dataset`, a torch dataset. See `frontrunner.data.memory.held_dataset`.
         hub: a folder of checkpoints, or several; by default the configured folders and every other hub at hand.
         request: which checkpoints, which scores, how many examples.
         options: how to read the dataset where its layout leaves a choice.

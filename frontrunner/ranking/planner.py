@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from frontrunner.data import DatasetReport, dataset_id
-from frontrunner.errors import ModalityMismatch, NoCheckpoints
+from frontrunner.errors import ModalityMismatch, NoCheckpoints, UnknownVariant
 from frontrunner.extraction import EXTRACTOR_VERSION
 from frontrunner.hub import Catalogue, CheckpointDescription, SkippedCheckpoint, choose
+from frontrunner.hub.describing.variants import BEST, split_variant, variants
 from frontrunner.ranking.answer import summary
 from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.criteria import describe, measured_names
@@ -30,7 +31,7 @@ from frontrunner.ranking.stages import (
     Trial,
     VerificationStanding,
 )
-from frontrunner.ranking.standings import reordered, standings, with_predictions
+from frontrunner.ranking.standings import best_layers, paired, reordered, standings, with_predictions
 from frontrunner.ranking.verification import terms_of, verification_of, with_pick, with_verification
 from frontrunner.status import Status
 from frontrunner.tuning.verification import VerificationOutput
@@ -68,17 +69,46 @@ def plan(
             "or install checkpoints as packages: pip install 'frontrunner[demo]'"
         )
     fitting = []
+    if request.variant is not None:
+        chosen, others = _read_so(chosen, request.variant)
+        skipped += others
     for described in chosen:
         try:
             candidate = described.reading(dataset.modality)
             if candidate.modality != dataset.modality:
                 raise ModalityMismatch(f"it reads {candidate.modality}, the dataset holds {_plural(dataset.modality)}")
+            if dataset.of_words:
+                candidate = candidate.reading_words()
+            elif candidate.text_pooling is not None and candidate.text_pooling.words is not None:
+                raise ModalityMismatch("it reads words, the dataset holds texts")
             request.constraints.require(candidate)
             fitting.append(candidate)
         except Exception as refusal:  # one odd description costs its own line
             skipped.append(SkippedCheckpoint.because(described.id, refusal))
     steps = sorted(fitting, key=lambda candidate: (candidate.parameters, candidate.id))
     return Plan(tuple(steps), tuple(sorted(skipped, key=lambda entry: entry.checkpoint)))
+
+
+def _read_so(
+    chosen: Sequence[CheckpointDescription], choice: str
+) -> tuple[list[CheckpointDescription], list[SkippedCheckpoint]]:
+    """Every checkpoint that is no variant yet as the variant of it; and those that cannot be read so, with reasons."""
+    found: list[CheckpointDescription] = []
+    skipped = []
+    for described in chosen:
+        try:
+            found += [described] if split_variant(described.id)[1] else variants(described, choice)
+        except UnknownVariant as refusal:
+            skipped.append(SkippedCheckpoint.because(described.id, refusal))
+    return found, skipped
+
+
+def _by_its_best_layer(checkpoint_id: str, request: RankingRequest) -> bool:
+    """Whether a checkpoint, of which this is a variant, is to be ranked by the best of its layers alone."""
+    base, _ = split_variant(checkpoint_id)
+    named = (split_variant(name) for name in request.checkpoints or ())
+    own = [choice for name, choice in named if name == base and choice]
+    return any(BEST in choice for choice in own) if own else BEST in (request.variant or "")
 
 
 def race_of(
@@ -148,12 +178,13 @@ def assemble(
             lines,
             request.ordered_by,
             dataset.task,
-            planned=len(planned.checkpoints),
+            planned=len(planned.checkpoints) - (len(outcomes) - len(failed) - len(lines)),
             failed=len(failed),
             spent=spent,
             verification=None if verified is None else verified.report,
         ),
         provenance=_provenance(request, dataset),
+        paired=paired(lines, outcomes, request.ordered_by),
         budget=spent,
         verification=None if verified is None else verified.report,
     )
@@ -171,6 +202,7 @@ def lines_of(
         for description in planned.checkpoints
         if isinstance(outcome := outcomes.get(description.id), StepOutput)
     ]
+    finished = best_layers(finished, request.ordered_by, lambda name: _by_its_best_layer(name, request))
     lines = standings(finished, request)
     model = model_for(dataset.modality, dataset.task, request.adaptation)
     return lines if model is None else with_predictions(lines, model, dataset.train_examples)
@@ -246,6 +278,7 @@ def _ranked_dataset(report: DatasetReport) -> RankedDataset:
         task=report.task,
         classes=report.class_count or report.target_count,
         train_examples=report.train_examples,
+        train_sentences=report.train_sentences,
         unreadable=report.unreadable_count,
         read_as=report.read_as,
         warnings=report.warnings,
@@ -262,10 +295,11 @@ def _provenance(request: RankingRequest, dataset: DatasetReport) -> Provenance:
         score_versions={name: describe(name).version for name in names},
         ordered_by=request.ordered_by,
         adaptation=request.adaptation,
+        variant=request.variant,
         baselines=request.baselines,
         verify=request.verify,
         split="train",
-        sampling="stratified" if dataset.task == "classification" else "random",
+        sampling="sentences" if dataset.of_words else "stratified" if dataset.task == "classification" else "random",
         seed=request.seed,
         max_examples=request.max_examples,
         libraries={name: found for name in _LIBRARIES if (found := _version(name))},

@@ -12,6 +12,7 @@ from frontrunner.discrepancy import GapKind, NoiseModel, Reference, Space
 from frontrunner.errors import UnknownScore
 from frontrunner.extraction import Rows
 from frontrunner.hub import CheckpointDescription, Constraints, ReadingCost, ReadingProvenance
+from frontrunner.hub.describing.variants import require_choice
 from frontrunner.limits import DEFAULT_MAX_EXAMPLES, Name
 from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.criteria import LOGME, default_scores, describe
@@ -34,6 +35,14 @@ class RankingRequest(BaseModel):
         max_length=MAX_CHECKPOINTS,
         description="Ids of the checkpoints to rank; all known ones of the dataset's modality by default. "
         "`ID#layer=3` and the like name variants of one that reads texts.",
+    )
+    variant: str | None = Field(
+        default=None,
+        max_length=100,
+        exclude_if=lambda variant: variant is None,
+        description="How every checkpoint is read that is not named with a variant: `layer=mean` by the mean over "
+        "its layers, `layer=each` by each of them as an entry, `layer=best` by the one that scores highest; "
+        "`words=mean` or `words=first`, and `pooling=cls`; several with commas between them.",
     )
     constraints: Constraints = Field(default=Constraints(), description="Limits that a checkpoint must keep.")
     scores: tuple[Name, ...] | None = Field(
@@ -75,6 +84,13 @@ class RankingRequest(BaseModel):
         description="At most so many of those that may be the best are adapted for a short while, and measured on "
         "held-out training examples; 0 for none. By default 3 where a budget reaches for it, and none without one.",
     )
+
+    @field_validator("variant")
+    @classmethod
+    def _readable_variant(cls, value: str | None) -> str | None:
+        if value is not None:
+            require_choice(value)
+        return value
 
     @field_validator("budget")
     @classmethod

@@ -34,6 +34,11 @@ class RankedDataset(BaseModel):
     task: Task
     classes: int = Field(description="Classes (or labels, or targets) of the dataset.")
     train_examples: int
+    train_sentences: int = Field(
+        default=0,
+        exclude_if=lambda sentences: not sentences,
+        description="Sentences of the training examples, where these are words; left out where they are not.",
+    )
     unreadable: int = Field(description="Inputs left out because they cannot be read.")
     read_as: str = Field(default="", description="What was read as what, on one line.")
     warnings: list[str] = Field(default=[], description="What its check found suspicious, and what was left out.")
@@ -121,6 +126,31 @@ class RankedCheckpoint(BaseModel):
     license: str | None
 
 
+class PairedComparisons(BaseModel):
+    """How sure it is of every two checkpoints which one scores higher, over draws of the examples.
+
+    Each number is for two checkpoints that were named beforehand. Whoever looks for the best among many finds one that
+    is better by chance; `tied_with_best` allows for it.
+    """
+
+    score: str = Field(description="That orders the ranking.")
+    checkpoints: list[str] = Field(description="Those that read as many examples as the first, best first; 50 at most.")
+    probability: list[list[float | None]] = Field(
+        description="That the checkpoint of the row scores higher than that of the column, by replicates over the same "
+        "examples; null on the diagonal, and where a score has none."
+    )
+
+    def to_pandas(self) -> DataFrame:
+        """A square data frame, rows and columns called after the checkpoints; NaN where nothing is known.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed.
+        """
+        from pandas import DataFrame
+
+        return DataFrame(self.probability, index=self.checkpoints, columns=self.checkpoints, dtype=float)
+
+
 class Provenance(BaseModel):
     """What it takes to get the same numbers again."""
 
@@ -130,10 +160,13 @@ class Provenance(BaseModel):
     score_versions: dict[str, int] = Field(description="Everything that was computed.")
     ordered_by: str
     adaptation: Adaptation = Field(default="full", description="For which accuracy is predicted.")
+    variant: str | None = Field(
+        default=None, exclude_if=lambda variant: variant is None, description="How every checkpoint was read."
+    )
     baselines: bool = Field(default=True, description="Whether the baselines were asked for.")
     verify: int | None = Field(default=None, description="As it was asked for.")
     split: Literal["train"]
-    sampling: Literal["stratified", "random"]
+    sampling: Literal["stratified", "random", "sentences"]
     seed: int
     max_examples: int
     libraries: dict[str, str]
@@ -168,6 +201,11 @@ class Ranking(JobResult):
     skipped: list[SkippedCheckpoint]
     summary: str = Field(description="The answer in a sentence or two.")
     provenance: Provenance
+    paired: PairedComparisons | None = Field(
+        default=None,
+        exclude_if=lambda paired: paired is None,
+        description="Every two checkpoints compared; left out while there are not two.",
+    )
     outlook: Outlook | None = Field(
         default=None,
         exclude_if=lambda outlook: outlook is None,
@@ -190,6 +228,11 @@ class Ranking(JobResult):
         pick = self.budget.pick if self.budget is not None else None
         return next((line for line in self.ranking if pick in (None, line.checkpoint)), None)
 
+    def __repr__(self) -> str:
+        """What it is of: all of it would fill screens."""
+        first = f", first {self.ranking[0].checkpoint}" if self.ranking else ""
+        return f"<Ranking of {self.dataset.name}, {self.status.value}: {len(self.ranking)} checkpoints{first}>"
+
     def explain(self, width: int = 100) -> str:
         """What the command line prints: the table, what was left out and why, and the answer in a sentence.
 
@@ -200,7 +243,7 @@ class Ranking(JobResult):
         from frontrunner.terminal import Terminal
 
         text = io.StringIO()
-        show_ranking(self, Terminal(file=text, width=width, force_jupyter=False))
+        show_ranking(self, Terminal(file=text, width=width, force_jupyter=False, force_terminal=False))
         return text.getvalue()
 
     def rows(self) -> list[dict[str, Any]]:

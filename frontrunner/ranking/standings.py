@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from frontrunner.hub import CheckpointDescription
+from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
+from frontrunner.hub.describing.variants import split_variant
 from frontrunner.ranking.criteria import DISCREPANCY
 from frontrunner.ranking.prediction import AccuracyModel, facts_of
 from frontrunner.ranking.request import RankingRequest, StepOutput
-from frontrunner.ranking.result import RankedCheckpoint
-from frontrunner.scores import probability_best, probability_first_beats_second, tied_with_best
+from frontrunner.ranking.result import PairedComparisons, RankedCheckpoint
+from frontrunner.scores import (
+    paired_probabilities,
+    probability_best,
+    probability_first_beats_second,
+    tied_with_best,
+)
 
 # Lines that keep a picture of their features.
 PICTURED = 5
+# Lines that are compared two by two: some 20 kB of an answer.
+_PAIRED = 50
+_LAYER = re.compile(r"layer=\d")
 
 Finished: TypeAlias = tuple[CheckpointDescription, StepOutput]
 
@@ -67,6 +77,52 @@ def standings(finished: Sequence[Finished], request: RankingRequest) -> list[Ran
             )
         )
     return lines
+
+
+def best_layers(finished: Sequence[Finished], by: str, chosen: Callable[[str], bool]) -> list[Finished]:
+    """Of the layers of a checkpoint, read as one variant each, that of the highest score; others stay as they are.
+
+    The best of many is a little better by chance: a layer that is named beforehand has no such advantage.
+
+    Args:
+        finished: what was measured.
+        by: the score.
+        chosen: whether of the checkpoint with this id only the best layer is kept.
+    """
+    best: dict[str, Finished] = {}
+    for entry in finished:
+        name, choice = split_variant(entry[0].id)
+        key = name if _LAYER.match(choice) and chosen(entry[0].id) else entry[0].id
+        if key not in best or _standing(entry, by) > _standing(best[key], by):
+            best[key] = entry
+    return list(best.values())
+
+
+def _standing(entry: Finished, by: str) -> tuple[int, float]:
+    score = entry[1].scores.get(by)
+    return entry[1].examples, float("-inf") if score is None else score.value
+
+
+def paired(
+    lines: Sequence[RankedCheckpoint], outcomes: Mapping[str, StepOutput | SkippedCheckpoint], by: str
+) -> PairedComparisons | None:
+    """The first lines compared two by two; None where fewer than two read as many examples as the first.
+
+    Args:
+        lines: of a ranking, best first.
+        outcomes: of its steps, by checkpoint id.
+        by: the score that orders the ranking.
+    """
+    read = {line.checkpoint: outcomes[line.checkpoint] for line in lines if line.examples == lines[0].examples}
+    scores = {name: found.scores[by] for name, found in read.items() if isinstance(found, StepOutput)}
+    names = list(scores)[:_PAIRED]
+    if len(names) < 2:
+        return None
+    rounded = [
+        [None if value is None else round(value, 4) for value in row]
+        for row in paired_probabilities([scores[name] for name in names])
+    ]
+    return PairedComparisons(score=by, checkpoints=names, probability=rounded)
 
 
 def with_predictions(lines: Sequence[RankedCheckpoint], model: AccuracyModel, examples: int) -> list[RankedCheckpoint]:

@@ -3,6 +3,7 @@
 from frontrunner.scores.intervals import (
     INTERVALS_VERSION,
     jackknife_over_shards,
+    paired_probabilities,
     probability_best,
     probability_first_beats_second,
     tied_with_best,
@@ -50,6 +51,7 @@ __all__ = [
     "logme_from_statistics",
     "maximise_evidence",
     "names",
+    "paired_probabilities",
     "posterior",
     "posterior_mean",
     "probability_best",

@@ -70,7 +70,7 @@ def replicates(value: float, influence: Influence, data: ScoringInput) -> Floats
         between = (np.bincount(codes, weights=changes) / counts)[codes]
         if data.draw == "within_classes":
             changes = (changes - between) * np.sqrt(counts / np.maximum(counts - 1, 1))[codes]
-        elif not influence.whole:
+        elif not influence.whole and data.clusters is None:
             # A stratified sample has the class shares of all n rows, so these vary less than those of m drawn rows.
             changes -= between * (1 - sqrt(m / data.n))
     groups = data.groups[index]

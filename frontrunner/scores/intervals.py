@@ -106,6 +106,25 @@ def probability_first_beats_second(first: ScoreValue, second: ScoreValue) -> flo
     return float(stdtr(freedom, lead / error))
 
 
+def paired_probabilities(scores: Sequence[ScoreValue]) -> list[list[float | None]]:
+    """(m, m) `probability_first_beats_second` of each of m checkpoints, by row, and each other one, by column.
+
+    None on the diagonal, and where either has no replicates. A pair and its reverse add up to 1.
+
+    Example:
+        >>> a = ScoreValue(value=0.9, replicates=(0.89, 0.90, 0.91))
+        >>> b = ScoreValue(value=0.7, replicates=(0.69, 0.70, 0.71))
+        >>> paired_probabilities([a, b])
+        [[None, 1.0], [0.0, None]]
+    """
+    found: list[list[float | None]] = [[None] * len(scores) for _ in scores]
+    for row, first in enumerate(scores):
+        for column in range(row + 1, len(scores)):
+            found[row][column] = ahead = probability_first_beats_second(first, scores[column])
+            found[column][row] = None if ahead is None else 1 - ahead
+    return found
+
+
 def tied_with_best(scores: Sequence[ScoreValue]) -> list[bool]:
     """Which of m checkpoints the examples cannot tell apart from the one of the highest score, itself among them.
 

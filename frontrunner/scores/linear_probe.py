@@ -66,7 +66,7 @@ def _chosen(data: ScoringInput) -> tuple[float, NDArray[np.int64]]:
     """The penalty that counts, and the predictions under it."""
     rows = data.rows(LARGEST_SAMPLE)
     codes = np.asarray(rows.codes)
-    folds = stratified_folds(codes, FOLDS)
+    folds = stratified_folds(codes, FOLDS, rows.clusters)
     predicted = held_out_predictions(_standardised(rows.features), codes, folds, STRENGTHS)
     # Of penalties that do equally well, the weakest.
     best = max(range(len(STRENGTHS)), key=lambda place: (np.count_nonzero(predicted[place] == codes), STRENGTHS[place]))

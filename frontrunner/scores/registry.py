@@ -208,6 +208,7 @@ def score(
     labels: ArrayLike,
     *,
     source_probabilities: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
     interval: Literal[False] = False,
 ) -> float: ...
 @overload
@@ -217,6 +218,7 @@ def score(
     labels: ArrayLike,
     *,
     source_probabilities: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
     interval: Literal[True],
 ) -> ScoreValue: ...
 def score(
@@ -225,6 +227,7 @@ def score(
     labels: ArrayLike,
     *,
     source_probabilities: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
     interval: bool = False,
 ) -> float | ScoreValue:
     """One score of features (n, D) against labels; higher is better.
@@ -234,6 +237,8 @@ def score(
         features: (n, D) real numbers.
         labels: integers or strings (n,) are classes, floats (n,) or (n, K) real targets.
         source_probabilities: (n, C_source) the checkpoint's own predictions, for LEEP, NCE and these cross-fitted.
+        clusters: (n,) integers: rows of one cluster were drawn together, as the words of a sentence are. They are held
+            out together, and the interval is over draws of clusters.
         interval: whether to answer with a `ScoreValue`, which has the 95% interval over draws of the examples.
 
     Raises:
@@ -250,25 +255,37 @@ def score(
         True
     """
     wanted = describe(name)
-    shard = shard_of(features, labels, source_probabilities)
+    shard = shard_of(features, labels, source_probabilities, clusters)
     data = ScoringInput(shard.statistics(), [shard])
     estimate = _estimate(wanted, data)
     return _with_interval(wanted, estimate, data) if interval else estimate.value
 
 
-def shard_of(features: ArrayLike, labels: ArrayLike, source_probabilities: ArrayLike | None = None) -> Shard:
+def shard_of(
+    features: ArrayLike,
+    labels: ArrayLike,
+    source_probabilities: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
+) -> Shard:
     """Features (n, D) and labels as a single shard; the type of `labels` tells classes from real targets.
 
     Args:
         features: (n, D) real numbers.
         labels: integers or strings (n,) are classes, floats (n,) or (n, K) real targets.
         source_probabilities: (n, C_source) the checkpoint's own predictions.
+        clusters: (n,) integers: rows of one cluster were drawn together.
+
+    Raises:
+        InvalidFeatures: the clusters are not one whole number a row.
     """
     matrix, targets = np.asarray(features), np.asarray(labels)
     probabilities = None if source_probabilities is None else np.asarray(source_probabilities)
+    drawn = None if clusters is None else np.asarray(clusters)
+    if drawn is not None and (drawn.shape != matrix.shape[:1] or drawn.dtype.kind not in "iu"):
+        raise InvalidFeatures(f"clusters are {drawn.shape} of {drawn.dtype}; expected an integer for each of the rows")
     if targets.dtype.kind == "f":
-        return Shard(matrix, targets=targets, source_probabilities=probabilities)
-    return Shard(matrix, labels=targets, source_probabilities=probabilities)
+        return Shard(matrix, targets=targets, source_probabilities=probabilities, clusters=drawn)
+    return Shard(matrix, labels=targets, source_probabilities=probabilities, clusters=drawn)
 
 
 def statistics_of(features: ArrayLike, labels: ArrayLike) -> FeatureStatistics:

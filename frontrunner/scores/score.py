@@ -68,6 +68,7 @@ class ScoreValue(BaseModel):
     # `probability_first_beats_second` needs them. Lines of a ranking have none, so neither has the public schema.
     replicates: SkipJsonSchema[tuple[float, ...]] = Field(
         default=(),
+        repr=False,
         exclude_if=lambda replicates: not replicates,
         description="The value without each group of examples, a group at a time.",
     )

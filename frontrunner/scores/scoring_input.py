@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from frontrunner.errors import IncompatibleStatistics, InvalidFeatures, NothingToSeparate, ScoreNotApplicable
 from frontrunner.inputs import as_probabilities, as_target_matrix, encode_labels
-from frontrunner.scores.sampling import GROUPS, Draw, random_groups, stratified_sample
+from frontrunner.scores.sampling import GROUPS, Draw, cluster_sample, random_groups, stratified_sample
 from frontrunner.shard import Shard
 from frontrunner.statistics import FeatureStatistics, Floats
 
@@ -36,12 +36,14 @@ class Rows:
         features: (m, D) float64.
         codes: (m,) class of each, 0 .. C - 1 over the classes that occur; None for real targets.
         outputs: (m, C) one-hot labels or real targets, float64.
+        clusters: (m,) the cluster that each was drawn with; None where each was drawn alone.
     """
 
     index: NDArray[np.int64]
     features: Floats
     codes: NDArray[np.int64] | None
     outputs: Floats
+    clusters: NDArray[np.int64] | None = None
 
 
 class ScoringInput:
@@ -118,17 +120,33 @@ class ScoringInput:
         return codes
 
     @cached_property
-    def groups(self) -> NDArray[np.int64]:
-        """(n,) the group that each example is left out with."""
-        return random_groups(self.n)
+    def clusters(self) -> NDArray[np.int64] | None:
+        """(n,) the cluster that each example was drawn with; None where each was drawn alone.
 
-    @property
+        Raises:
+            IncompatibleStatistics: some shards say so and others do not.
+        """
+        found = [shard.clusters for shard in self.shards if shard.clusters is not None]
+        if not found:
+            return None
+        clusters = np.concatenate(found)
+        self._require_all(clusters.size)
+        return clusters
+
+    @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """(n,) the group that each example is left out with, and its whole cluster with it."""
+        return random_groups(self.n, clusters=self.clusters)
+
+    @cached_property
     def group_count(self) -> int:
         """Number of groups."""
-        return min(GROUPS, self.n)
+        return min(GROUPS, self.n if self.clusters is None else np.unique(self.clusters).size)
 
     def rows(self, largest: int) -> Rows:
         """All rows, or a stratified, seeded sample of `largest` of them. Calls for the same number share one copy.
+
+        Of rows in clusters the sample is of whole clusters, and so of somewhat fewer rows.
 
         Raises:
             ScoreNotApplicable: no rows are at hand.
@@ -136,7 +154,11 @@ class ScoringInput:
         self._require_rows()
         size = min(largest, self.n)
         if size not in self._rows:
-            self._rows[size] = self._read(stratified_sample(self.codes, self.n, size))
+            self._rows[size] = self._read(
+                stratified_sample(self.codes, self.n, size)
+                if self.clusters is None
+                else cluster_sample(self.clusters, self.codes, size)
+            )
         return self._rows[size]
 
     def fitted_rows(self, largest: int) -> Rows:
@@ -190,7 +212,7 @@ class ScoringInput:
         self._require_all(start)
         codes = None if self.codes is None else self.codes[index]
         outputs = targets if codes is None else np.eye(self.class_count)[codes]
-        return Rows(index, features, codes, outputs)
+        return Rows(index, features, codes, outputs, None if self.clusters is None else self.clusters[index])
 
     def _require_rows(self) -> None:
         if not self.has_rows:

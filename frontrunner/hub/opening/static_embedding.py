@@ -18,6 +18,7 @@ from frontrunner.hub.opening.checkpoint import Checkpoint, ForwardOutput
 from frontrunner.hub.opening.text_head import read_head
 from frontrunner.hub.opening.text_pooling import open_steps, pool
 from frontrunner.hub.opening.texts import TextPreparation
+from frontrunner.hub.opening.words import WordBatch, WordPreparation, word_dimension
 
 _TOKENIZER_FILE = "tokenizer.json"
 # Longer texts are cut: each token costs an addition, but a batch holds them all.
@@ -61,10 +62,17 @@ def open_static_embedding(description: CheckpointDescription, folder: Path, enco
         features = nn.functional.normalize(features) if pooling.normalised else features
         return ForwardOutput(features, None if module.head is None else module.head(features))
 
-    preparation = TextPreparation(tokenizer, _MAX_TOKENS, prompt=encoder.prompt, special_tokens=False)
+    def words(batch: WordBatch) -> ForwardOutput:
+        return ForwardOutput(batch.rows(module.embedding(batch.tokens["input_ids"])), None)
+
+    made = WordPreparation if pooling.words else TextPreparation
+    preparation = made(tokenizer, _MAX_TOKENS, prompt=encoder.prompt, special_tokens=False)
     with torch.inference_mode():
         dimension = int(forward(preparation.together(["a word"], None)).features.shape[1])
     module.head = read_head(folder, dimension)
+    if isinstance(preparation, WordPreparation):
+        preparation.read_by = pooling.words or preparation.read_by
+        return Checkpoint(description, module, preparation, words, word_dimension(words, preparation))
     return Checkpoint(description, module, preparation, forward, dimension)
 
 

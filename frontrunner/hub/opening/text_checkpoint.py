@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from frontrunner.hub.opening.text_pooling import open_steps, pool
 from frontrunner.hub.opening.text_tokenizer import PADDED_TO_THE_END, open_tokenizer
 from frontrunner.hub.opening.texts import TextPreparation
 from frontrunner.hub.opening.transformers_loading import LOCAL, transformers_errors
+from frontrunner.hub.opening.words import WordBatch, WordPreparation, word_dimension
 
 _POOLER = "pooler"
 _PROBE = ("a word", "a few more words of a text")
@@ -62,7 +63,7 @@ def _checkpoint(
         keep_layers(description.id, module, config, pooling.layer)
     for stated in (config, getattr(config, "text_config", config), getattr(module, "config", config)):
         stated.use_cache = False  # keys and values of a text that nobody continues
-    preparation = TextPreparation(
+    preparation = (WordPreparation if pooling.words else TextPreparation)(
         tokenizer,
         max_tokens(folder / encoder.folder, config, tokenizer, module, encoder),
         prompt=encoder.prompt,
@@ -76,11 +77,15 @@ def _checkpoint(
     dimension = int(forward(preparation.together(_PROBE, None)).features.shape[1])
     forward.head = read_head(folder, dimension)
     notes += choose_batching(forward, preparation, config)
+    reading: Callable[[Any], ForwardOutput] = forward
+    if isinstance(preparation, WordPreparation):
+        preparation.read_by = pooling.words or preparation.read_by
+        reading, dimension = forward.words, word_dimension(forward.words, preparation)
     return Checkpoint(
         description=description,
         module=module,
         preparation=preparation,
-        forward=forward,
+        forward=reading,
         feature_dimension=dimension,
         provenance=ReadingProvenance(notes=notes),
     )
@@ -135,12 +140,28 @@ class TextForward:
             features = nn.functional.normalize(features)
         return ForwardOutput(features, None if self.head is None else self.head.to(features.device)(features))
 
+    def words(self, batch: WordBatch) -> ForwardOutput:
+        """Hidden states of words; what the checkpoint's pipeline does with pooled texts is not done with them."""
+        forget_earlier_texts(self._module)
+        return ForwardOutput(batch.rows(self._hidden(self._output(batch.tokens))), None)
+
     def _pooled(self, tokens: Mapping[str, Tensor]) -> Tensor:
-        read = self._module.get_text_features if self._dual else self._module
-        output = read(**self._given(tokens), **({"output_hidden_states": True} if self._layer is not None else {}))
+        output = self._output(tokens)
         if self.pooling == _POOLER:
             return torch.as_tensor(output.pooler_output if hasattr(output, "pooler_output") else output)
-        hidden = output.last_hidden_state
+        hidden = self._hidden(output)
+        mask = tokens["attention_mask"]
+        if mask.shape[1] != hidden.shape[1]:  # it reads through places of its own, which are fewer than the tokens
+            mask = torch.ones(hidden.shape[:2], dtype=mask.dtype, device=mask.device)
+        return pool(hidden, mask, self.pooling, self.skipped)
+
+    def _output(self, tokens: Mapping[str, Tensor]) -> Any:
+        read = self._module.get_text_features if self._dual else self._module
+        return read(**self._given(tokens), **({"output_hidden_states": True} if self._layer is not None else {}))
+
+    def _hidden(self, output: Any) -> Tensor:
+        """(b, t, D) of the layer that is read."""
+        hidden: Tensor = output.last_hidden_state
         if self._layer is not None:
             states = output.hidden_states
             if states is None or (isinstance(self._layer, int) and len(states) != self._layer + 1):
@@ -148,10 +169,7 @@ class TextForward:
             if self._layer == "mean":
                 # The first hidden state is the embedding's, before any layer. Some layers fill texts up to blocks.
                 hidden = torch.stack([state[:, : hidden.shape[1]] for state in states[1:]]).mean(dim=0)
-        mask = tokens["attention_mask"]
-        if mask.shape[1] != hidden.shape[1]:  # it reads through places of its own, which are fewer than the tokens
-            mask = torch.ones(hidden.shape[:2], dtype=mask.dtype, device=mask.device)
-        return pool(hidden, mask, self.pooling, self.skipped)
+        return hidden
 
     def _given(self, tokens: Mapping[str, Tensor]) -> dict[str, Tensor]:
         names = self._accepted - (set() if self.takes_mask else {"attention_mask"})

@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from frontrunner.data.dataset import Key, TextInputs
-from frontrunner.errors import ModalityMismatch
+from frontrunner.errors import CheckpointUnreadable, ModalityMismatch
 from frontrunner.hub.opening.checkpoint import Batch, Inputs
 
 # Tokens of one batch, padding counted: what fills a matrix product and still fits near the caches of a CPU.
@@ -35,6 +35,7 @@ class TextPreparation:
         special_tokens: the tokenizer adds those that begin and end a text.
 
     Attributes:
+        prompt: what is put before every text.
         truncated: texts so far that were longer than the checkpoint reads, where its tokenizer tells.
         one_at_a_time: every batch holds one text.
         equal_lengths: every batch holds texts of one length: padding would change their features.
@@ -52,7 +53,7 @@ class TextPreparation:
     ) -> None:
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
-        self._prompt = prompt
+        self.prompt = prompt
         self._lower_case = lower_case
         self.to_the_end = to_the_end
         self._special_tokens = special_tokens
@@ -68,14 +69,14 @@ class TextPreparation:
     @property
     def prompt_tokens(self) -> int:
         """Tokens at the beginning of every text that are the prompt's, and of the tokenizer's own before it."""
-        if not self._prompt:
+        if not self.prompt:
             return 0
         ids = self._encoded([""], None)[0]["input_ids"][0]
         return len(ids) - (ids[-1] in self._tokenizer.all_special_ids)
 
     def together(self, firsts: Sequence[str], seconds: Sequence[str] | None) -> Any:
         """These texts, or pairs, as one batch in their order, padded to the longest."""
-        return self._padded(self._encoded(firsts, seconds)[0])
+        return self.padded(self._encoded(firsts, seconds)[0])
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files."""
@@ -90,18 +91,56 @@ class TextPreparation:
         seconds = None if inputs.seconds is None else [inputs.seconds[row] for row in rows]
         encoded, truncated = self._encoded(firsts, seconds)
         self.truncated += truncated
-        lengths = [self._max_tokens if self.to_the_end else len(ids) for ids in encoded["input_ids"]]
-        budget = TOKENS_ON_CPU if device.type == "cpu" else TOKENS_ON_GPU
-        budget = 0 if self.one_at_a_time else budget
-        share = 0.0 if self.equal_lengths else PADDING_SHARE
-        for positions in length_batches(lengths, budget, share):
+        for positions in self.in_batches([len(ids) for ids in encoded["input_ids"]], device):
             yield Batch(
-                positions, self._padded({name: [rows[at] for at in positions] for name, rows in encoded.items()})
+                positions, self.padded({name: [rows[at] for at in positions] for name, rows in encoded.items()})
             )
+
+    def in_batches(self, lengths: Sequence[int], device: torch.device) -> Iterator[list[int]]:
+        """Indices of texts of these lengths in tokens, those of a batch together, the longest first."""
+        if self.to_the_end:
+            lengths = [self._max_tokens] * len(lengths)
+        budget = TOKENS_ON_CPU if device.type == "cpu" else TOKENS_ON_GPU
+        share = 0.0 if self.equal_lengths else PADDING_SHARE
+        return length_batches(lengths, 0 if self.one_at_a_time else budget, share)
+
+    @property
+    def pads_before(self) -> bool:
+        """Whether texts are filled up on the left."""
+        return bool(self.to_the_end and self._tokenizer.padding_side == "left")
+
+    def with_characters(self, text: str, *, whole: bool) -> tuple[dict[str, list[int]], list[tuple[int, int]]]:
+        """A text's tokens behind the prompt, and the first and one past the last of the characters of each.
+
+        Tokens that are none of the text's stand for no character: both ends are 0.
+
+        Args:
+            text: one text.
+            whole: however long it is; else cut to what the checkpoint reads.
+
+        Raises:
+            CheckpointUnreadable: the tokenizer does not tell.
+        """
+        if not self._tokenizer.is_fast:
+            raise CheckpointUnreadable("its tokenizer does not tell which characters its tokens stand for")
+        encoded = self._tokenizer(
+            self.prompt + text,
+            truncation=not whole,
+            max_length=None if whole else self._max_tokens,
+            return_attention_mask=True,
+            return_offsets_mapping=True,
+            add_special_tokens=self._special_tokens,
+            verbose=False,
+        )
+        spans = [(int(begins), int(ends)) for begins, ends in encoded.pop("offset_mapping")]
+        length = len(encoded["input_ids"])
+        if not length:
+            return {"input_ids": [self._empty_id()], "attention_mask": [1]}, [(0, 0)]
+        return {name: list(values) for name, values in encoded.items() if len(values) == length}, spans
 
     def _encoded(self, firsts: Sequence[str], seconds: Sequence[str] | None) -> tuple[dict[str, list[list[int]]], int]:
         """Every text's tokens, what goes with them number by number, and how many texts were cut."""
-        texts = [self._prompt + text for text in firsts]
+        texts = [self.prompt + text for text in firsts]
         pairs = None if seconds is None else list(seconds)
         if self._lower_case:
             texts, pairs = [text.lower() for text in texts], pairs and [text.lower() for text in pairs]
@@ -130,15 +169,15 @@ class TextPreparation:
         named = (known.bos_token_id, known.cls_token_id, known.eos_token_id, known.pad_token_id)
         return next((token for token in named if token is not None), 0)
 
-    def _padded(self, encoded: dict[str, list[list[int]]]) -> Any:
+    def padded(self, encoded: dict[str, list[list[int]]]) -> Any:
+        """Texts of several lengths as one batch."""
         longest = self._max_tokens if self.to_the_end else max(map(len, encoded["input_ids"]))
         fillers = {"input_ids": self._padding_id(), "token_type_ids": self._tokenizer.pad_token_type_id}
-        before = self.to_the_end and self._tokenizer.padding_side == "left"
         padded = {}
         for name, rows in encoded.items():
             fills = [[fillers.get(name, 0)] * (longest - len(row)) for row in rows]
             padded[name] = torch.tensor(
-                [fill + row if before else row + fill for row, fill in zip(rows, fills, strict=True)]
+                [fill + row if self.pads_before else row + fill for row, fill in zip(rows, fills, strict=True)]
             )
         return transformers.BatchEncoding(padded)
 
