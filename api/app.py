@@ -42,6 +42,7 @@ from frontrunner.settings import Settings, get_settings
 from frontrunner.store import open_store
 from jobs.notification import celery_app
 from jobs.sealing import Seal
+from jobs.secret import service_secret
 from models import Database
 
 # Headers that pages of other sites may read, where the settings let them in.
@@ -82,6 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             seal=Seal.of(settings),
             catalogue_watch=CatalogueWatch(database, settings),
             checks=CheckPool(settings.check_concurrency),
+            sessions=Sessions(service_secret(settings), settings.session_s),
         )
         app.state.frontrunner = state
         _spare_what_stays()

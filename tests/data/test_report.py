@@ -108,7 +108,7 @@ def isolated(path, **limits):
 
 
 def test_a_check_in_its_own_process_says_the_same(colours):
-    assert isolated(colours) == check_dataset(open_dataset(colours, name="upload"))
+    assert isolated(colours) == check_dataset(open_dataset(colours, name="upload"), previews=MAX_PREVIEWS)
 
 
 def test_a_check_in_its_own_process_keeps_the_error_class(zip_of):
