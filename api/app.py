@@ -27,6 +27,9 @@ from api.jobs import events
 from api.jobs.shown import Shown
 from api.jobs.watcher import Watcher
 from api.metrics import Jobs, Requests
+from api.pages.errors import ProblemPages
+from api.pages.routes import ROUTERS as PAGES
+from api.pages.sessions import Sessions
 from api.quota import endpoints as quota
 from api.rankings import endpoints as rankings
 from api.rates import Rates
@@ -114,6 +117,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
     app.add_middleware(Door, hosts=settings.allowed_hosts, origins=settings.cors_origins)
     app.add_middleware(AnswerDefects)
+    app.add_middleware(ProblemPages)
     app.add_middleware(AnswerHeaders)
     app.add_middleware(Requests, registry=registry)
     app.add_middleware(NameRequests)
@@ -123,4 +127,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         metrics, documentation,
     ):  # fmt: skip
         app.include_router(resource.router)
+    for router in PAGES:
+        app.include_router(router)
     return app

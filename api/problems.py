@@ -22,6 +22,7 @@ from api.state import OF_REQUEST, State
 from frontrunner import errors
 from frontrunner.errors import FrontrunnerError
 from jobs.errors import JobConflict, JobNotFound
+from jobs.keys import KeyNotFound
 from jobs.quotas import QuotaExceeded
 
 MEDIA_TYPE = "application/problem+json"
@@ -72,6 +73,7 @@ _STATUS: dict[type[FrontrunnerError], int] = {
     JobNotFound: 404,
     errors.CheckpointNotFound: 422,
     errors.DatasetNotFound: 404,
+    KeyNotFound: 404,
     errors.DatasetTooLarge: 413,
     errors.UnsupportedDataset: 415,
     errors.InternalError: 500,

@@ -39,14 +39,21 @@ def ranking_request(form: FormData) -> RankingRequest:
     return RankingRequest.model_validate(asked | ({"constraints": limits} if limits else {}))
 
 
-def fields_of(form: FormData) -> dict[str, str]:
+class Fields(dict[str, str]):
+    """What is said of each field; of those that nothing is said of, nothing."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+def fields_of(form: FormData) -> Fields:
     """What was filled in, by field; of several values the last one."""
-    return {name: value.strip() for name, value in form.items() if isinstance(value, str)}
+    return Fields({name: value.strip() for name, value in form.items() if isinstance(value, str)})
 
 
-def problems_of(invalid: ValidationError) -> dict[str, str]:
+def problems_of(invalid: ValidationError) -> Fields:
     """What is wrong, by the field that it was filled into."""
-    found: dict[str, str] = {}
+    found = Fields()
     for error in invalid.errors():
         place = [str(part) for part in error["loc"] if isinstance(part, str)]
         name = place[1] if len(place) > 1 and place[0] == "constraints" else (place or [""])[0]

@@ -1,9 +1,8 @@
-"""`/datasets`: what was uploaded, what its check found and what to do about it, and the ranking that is asked for on it."""
+"""`/datasets`: what was uploaded, what its check found, what to do about it, and the form that asks for a ranking."""
 
 from __future__ import annotations
 
 import base64
-from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Response
 from pydantic import ValidationError
@@ -15,11 +14,11 @@ from api.datasets.service import accept_dataset, dataset_options, get_dataset, l
 from api.jobs.resource import job_resources
 from api.jobs.submission import Submission
 from api.pages.advice import findings_of
-from api.pages.asking import fields_of, problems_of, ranking_request
+from api.pages.asking import Fields, fields_of, problems_of, ranking_request
 from api.pages.forecast import forecast_of
 from api.pages.rendering import go, page
 from api.pages.visits import ReadVisit, Visit, WriteVisit
-from api.paging import Created, CreatedDependency, Cursor
+from api.paging import CreatedDependency, Cursor
 from api.problems import NotFound, status_of
 from api.rankings.service import job_of_ranking
 from api.uploads import Upload
@@ -116,7 +115,7 @@ def _dataset(
     *,
     status: int = 200,
     refusal: FrontrunnerError | None = None,
-    problems: dict[str, str] | None = None,
+    problems: Fields | None = None,
 ) -> Response:
     report = report_of(dataset)
     latest = (
@@ -138,7 +137,7 @@ def _dataset(
         classes=sorted(report.classes, key=lambda found: -found.train),
         jobs=jobs,
         refusal=refusal,
-        problems=problems or {},
+        problems=problems or Fields(),
         filled=fields_of(visit.form),
         options=dataset.options,
     )

@@ -1,4 +1,4 @@
-"""`/assets`: styles and scripts, each at an address that changes with its content, so that browsers keep it for ever."""
+"""`/assets`: styles and scripts, each at an address that changes with its content, so that browsers may keep it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from frontrunner.report import assets
 
 router = APIRouter(prefix="/assets", include_in_schema=False)
 
-_OWN = {"pages.css": "text/css; charset=utf-8", "pages.js": "text/javascript; charset=utf-8"}
+_SCRIPT, _STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
+_OWN = {"pages.css": _STYLE, "pages.js": _SCRIPT, "zip.js": _SCRIPT}
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 

@@ -11,7 +11,7 @@ from api.jobs.resource import job_resources
 from api.pages.rendering import go, page
 from api.pages.sessions import CSRF_FIELD
 from api.pages.visits import ReadVisit, UploadVisit, Visit, require_own_form
-from api.paging import Created
+from api.paging import ANY_TIME
 from api.problems import status_of
 from frontrunner.errors import FrontrunnerError
 from jobs import lifecycle
@@ -19,9 +19,8 @@ from models import JobRow
 
 router = APIRouter(include_in_schema=False)
 
-# What a browser waits for after an upload is the check, which bounds itself.
+# Jobs and datasets beside the form.
 _SHOWN = 5
-_ANY_TIME = Created(None, None)
 
 
 @router.get("/")
@@ -50,7 +49,7 @@ async def upload(visit: UploadVisit) -> Response:
 def _home(visit: Visit, refusal: FrontrunnerError | None = None) -> Response:
     latest = select(JobRow).options(*lifecycle.WITHOUT_JSON).order_by(JobRow.id.desc()).limit(_SHOWN)
     with visit.state.database.read_transaction() as session:
-        datasets = list_datasets(session, _ANY_TIME, _SHOWN, None)[:_SHOWN]
+        datasets = list_datasets(session, ANY_TIME, _SHOWN, None)[:_SHOWN]
         jobs = job_resources(session, list(session.scalars(latest)))
     return page(
         visit,

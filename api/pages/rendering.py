@@ -1,4 +1,4 @@
-"""From a template to an answer: what every page has in common, and the headers that let browsers run our files alone."""
+"""From a template to an answer: what every page has in common, and headers that let browsers run our files alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from fastapi import Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader
 
+from api.jobs.resource import JobResource
 from api.pages import files
 from api.pages.sessions import CSRF_FIELD, keep_visitor
 from api.pages.visits import Visit
@@ -26,7 +27,7 @@ _POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
-        f"style-src 'self' '{assets.STYLE_HASH}'",
+        f"style-src 'self' {assets.STYLE_HASH}",
         "img-src 'self' data: blob:",
         "connect-src 'self'",
         "form-action 'self'",
@@ -44,6 +45,8 @@ _TONES = {
     Status.CANCELLED: "warn",
     Status.QUEUED: "",
 }
+# Where jobs of a kind have a page of their own.
+_PATHS = {"ranking": "rankings", "tuning": "tunings"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ NAVIGATION = (
 def environment() -> Environment:
     """The templates of pages, beside those that reports share with them."""
     made = shared_environment(PackageLoader("api.pages"))
-    made.filters |= {"instant": _instant, "tone": _tone, "plural": _plural}
+    made.filters |= {"instant": _instant, "job_path": job_path, "plural": _plural, "tone": _tone}
     made.globals |= {
         "version": __version__,
         "asset": lambda name: f"/assets/{assets.version()}/{name}",
@@ -79,7 +82,7 @@ def environment() -> Environment:
     return made
 
 
-def page(visit: Visit, name: str, *, status: int = 200, **said: Any) -> HTMLResponse:
+def page(visit: Visit, name: str, /, *, status: int = 200, **said: Any) -> HTMLResponse:
     """A page, or a part of one, as the answer to a visit.
 
     Args:
@@ -98,6 +101,11 @@ def page(visit: Visit, name: str, *, status: int = 200, **said: Any) -> HTMLResp
 def go(path: str) -> Response:
     """The answer to a form that changed something: look here for what came of it."""
     return RedirectResponse(path, 303)
+
+
+def job_path(job: JobResource) -> str:
+    """Where people look at a job."""
+    return f"/{_PATHS.get(job.kind, 'jobs')}/{job.id}"
 
 
 def _entries(visit: Visit) -> Sequence[Entry]:

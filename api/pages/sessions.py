@@ -1,8 +1,9 @@
 """Who sits at a browser: a signed cookie that names a key, and a token that every form of ours carries.
 
-The cookie holds the key's id and never the key. It is good while the key is, and until it expires: each request looks the
-key up again, so that revoking it ends the session within the seconds that any key is remembered. What a form carries is
-made from a second cookie that no other site can read: a page elsewhere that makes a browser send a form cannot know it.
+The cookie holds the key's id and never the key. It is good while the key is, and until it expires: each request looks
+the key up again, so that revoking it ends the session within the seconds that any key is remembered. What a form
+carries is made from a second cookie that no other site can read: a page elsewhere that makes a browser send a form
+cannot know it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A few training examples of a dataset, small enough to lie in its report: what was read as what is seen at a glance."""
+"""A few examples of a dataset, small enough to lie in its report: what was read as what is seen at a glance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from frontrunner.data.dataset import Dataset, ImageInputs, Key, TextInputs
+from frontrunner.data.dataset import Dataset, ImageInputs, Key, Split, TextInputs
 from frontrunner.data.images import decode_image
 
 # What a check keeps.
@@ -42,7 +42,16 @@ def previews_of(dataset: Dataset, limit: int = MAX_PREVIEWS) -> list[Preview]:
     """
     if not isinstance(dataset.inputs, ImageInputs | TextInputs):
         return []
-    return [_preview(dataset, index) for index in itertools.islice(_in_turn(dataset), limit)]
+    return [preview_of(dataset, dataset.train, index) for index in itertools.islice(_in_turn(dataset), limit)]
+
+
+def preview_of(dataset: Dataset, split: Split, index: int) -> Preview:
+    """One example of a split, of images or texts."""
+    key, label = split.keys[index], _label(dataset, split, index)[:_CHARACTERS]
+    if isinstance(dataset.inputs, ImageInputs):
+        return Preview(key=key, label=label, image=_thumbnail(dataset.inputs.read(key), str(key)))
+    text = dataset.inputs.read(key).decode()
+    return Preview(key=key, label=label, text=text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]}…")
 
 
 def _in_turn(dataset: Dataset) -> list[int]:
@@ -56,20 +65,12 @@ def _in_turn(dataset: Dataset) -> list[int]:
     return [int(index) for index in order[np.lexsort((sorted_labels, place))]]
 
 
-def _preview(dataset: Dataset, index: int) -> Preview:
-    key, label = dataset.train.keys[index], _label(dataset, index)[:_CHARACTERS]
-    if isinstance(dataset.inputs, ImageInputs):
-        return Preview(key=key, label=label, image=_thumbnail(dataset.inputs.read(key), str(key)))
-    text = dataset.inputs.read(key).decode()
-    return Preview(key=key, label=label, text=text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]}…")
-
-
-def _label(dataset: Dataset, index: int) -> str:
-    if dataset.train.labels is not None:
-        return dataset.classes[int(dataset.train.labels[index])]
-    if dataset.train.targets is None:
+def _label(dataset: Dataset, split: Split, index: int) -> str:
+    if split.labels is not None:
+        return dataset.classes[int(split.labels[index])]
+    if split.targets is None:
         return ""
-    row = dataset.train.targets[index]
+    row = split.targets[index]
     if dataset.task == "multi-label":
         said = [name for name, holds in zip(dataset.classes, row, strict=True) if holds]
     else:
