@@ -21,7 +21,7 @@ from api.addresses import is_loopback
 from api.oidc import TokenIssuer
 from api.remembered import Remembered
 from frontrunner.settings import Settings
-from jobs.keys import PREFIX, USED_EVERY_S, Principal, Scope, has_keys, id_of, note_use, principal_of
+from jobs.keys import PREFIX, USED_EVERY_S, Principal, Scope, has_keys, id_of, note_use, principal_of, principal_of_id
 from jobs.quotas import Limits, limits_of
 from jobs.secret import service_secret
 from models import Database
@@ -90,6 +90,16 @@ class Access:
             self._note_use(id_of(key))
         return found
 
+    async def signed_in(self, key_id: str) -> Principal:
+        """Who sits at a browser that has shown the key with this id.
+
+        Raises:
+            KeyInvalid: the key is good no more, and the session with it.
+        """
+        found = await self._principals.get(key_id, lambda: self._find_id(key_id), KNOWN_FOR_S)
+        self._note_use(key_id)
+        return found
+
     async def limits(self, principal: Principal) -> Limits:
         """What its tenant may use."""
         tenant = principal.tenant
@@ -101,6 +111,12 @@ class Access:
         found: Principal | None = self._read(principal_of, self._secret, key)
         if found is None:
             raise KeyInvalid("the key is unknown, revoked or expired; make another with 'frontrunner keys create'")
+        return found
+
+    def _find_id(self, key_id: str) -> Principal:
+        found: Principal | None = self._read(principal_of_id, key_id)
+        if found is None:
+            raise KeyInvalid("the key that you signed in with is revoked or expired; sign in with another")
         return found
 
     def _has_keys(self) -> bool:

@@ -17,6 +17,12 @@ class KeyInvalid(FrontrunnerError):
     code = "key_invalid"
 
 
+class FormForeign(FrontrunnerError):
+    """The form does not come from a page of this session."""
+
+    code = "form_foreign"
+
+
 class ScopeMissing(FrontrunnerError):
     """The key does not allow this."""
 

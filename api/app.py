@@ -27,6 +27,9 @@ from api.jobs import events
 from api.jobs.shown import Shown
 from api.jobs.watcher import Watcher
 from api.metrics import Jobs, Requests
+from api.pages.errors import ProblemPages
+from api.pages.routes import ROUTERS as PAGES
+from api.pages.sessions import Sessions
 from api.quota import endpoints as quota
 from api.rankings import endpoints as rankings
 from api.rates import Rates
@@ -42,6 +45,7 @@ from frontrunner.settings import Settings, get_settings
 from frontrunner.store import open_store
 from jobs.notification import celery_app
 from jobs.sealing import Seal
+from jobs.secret import service_secret
 from models import Database
 
 # Headers that pages of other sites may read, where the settings let them in.
@@ -82,6 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             seal=Seal.of(settings),
             catalogue_watch=CatalogueWatch(database, settings),
             checks=CheckPool(settings.check_concurrency),
+            sessions=Sessions(service_secret(settings), settings.session_s),
         )
         app.state.frontrunner = state
         _spare_what_stays()
@@ -112,6 +117,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
     app.add_middleware(Door, hosts=settings.allowed_hosts, origins=settings.cors_origins)
     app.add_middleware(AnswerDefects)
+    app.add_middleware(ProblemPages)
     app.add_middleware(AnswerHeaders)
     app.add_middleware(Requests, registry=registry)
     app.add_middleware(NameRequests)
@@ -121,4 +127,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         metrics, documentation,
     ):  # fmt: skip
         app.include_router(resource.router)
+    for router in PAGES:
+        app.include_router(router)
     return app

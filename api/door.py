@@ -25,7 +25,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 # Values of `Sec-Fetch-Site` of requests that no stranger's page has sent.
 _OWN_SITE = frozenset({"same-origin", "none"})
 # Files come here, counted against a limit of their own; every other body is a small JSON document.
-_UPLOADS = frozenset({"/v1/datasets", "/v1/recommendations"})
+_UPLOADS = frozenset({"/v1/datasets", "/v1/recommendations", "/datasets"})
 _PROBES = frozenset({"/livez", "/readyz"})
 MAX_JSON_BYTES = 4 << 20
 # A body whose next piece takes longer, or that comes slower than this once it had time to begin, is cut off.

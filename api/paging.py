@@ -41,6 +41,9 @@ class Created:
         return query
 
 
+ANY_TIME = Created(None, None)
+
+
 async def _created(
     created_since: Annotated[datetime | None, Query(description="Created then or later.")] = None,
     created_until: Annotated[datetime | None, Query(description="Created before.")] = None,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, OperationalError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from api.access_errors import KeyInvalid, KeyMissing, KeysRequired, KeysUnavailable, ScopeMissing
+from api.access_errors import FormForeign, KeyInvalid, KeyMissing, KeysRequired, KeysUnavailable, ScopeMissing
 from api.datasets.checking import RETRY_AFTER_S, ChecksBusy
 from api.document import reference
 from api.rates import RateLimited
@@ -22,6 +22,7 @@ from api.state import OF_REQUEST, State
 from frontrunner import errors
 from frontrunner.errors import FrontrunnerError
 from jobs.errors import JobConflict, JobNotFound
+from jobs.keys import KeyNotFound
 from jobs.quotas import QuotaExceeded
 
 MEDIA_TYPE = "application/problem+json"
@@ -63,6 +64,7 @@ _STATUS: dict[type[FrontrunnerError], int] = {
     KeyMissing: 401,
     KeyInvalid: 401,
     ScopeMissing: 403,
+    FormForeign: 403,
     KeysRequired: 403,
     KeysUnavailable: 503,
     RateLimited: 429,
@@ -71,6 +73,7 @@ _STATUS: dict[type[FrontrunnerError], int] = {
     JobNotFound: 404,
     errors.CheckpointNotFound: 422,
     errors.DatasetNotFound: 404,
+    KeyNotFound: 404,
     errors.DatasetTooLarge: 413,
     errors.UnsupportedDataset: 415,
     errors.InternalError: 500,
@@ -118,7 +121,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(FrontrunnerError)
     async def _input_error(request: Request, error: FrontrunnerError) -> JSONResponse:
-        status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+        status = status_of(error)
         answer = problem(status, error.code, type(error).__doc__ or error.code, error.reason)
         if status == 401:
             answer.headers["WWW-Authenticate"] = "Bearer"
@@ -156,6 +159,11 @@ def install(app: FastAPI) -> None:
         answer = problem(503, "database_unavailable", "The database is away.", "nothing was changed; try again soon")
         answer.headers["Retry-After"] = "1"
         return answer
+
+
+def status_of(error: FrontrunnerError) -> int:
+    """The status of the answer that says this error."""
+    return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
 
 
 def _retry_after_s(error: FrontrunnerError) -> int | None:

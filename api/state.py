@@ -19,6 +19,7 @@ from api.headers import ALLOWANCE
 from api.incoming import Incoming
 from api.jobs.shown import Shown
 from api.jobs.watcher import Watcher
+from api.pages.sessions import Sessions
 from api.rates import UNLIMITED, Allowance, RateLimited, Rates
 from api.requests import correlation_id
 from frontrunner.hub import Catalogue, HubAccess, with_named
@@ -70,6 +71,7 @@ class State:
     incoming: Incoming
     seal: Seal
     catalogue_watch: CatalogueWatch
+    sessions: Sessions
     principal: Principal = ANYBODY
     allowance: Allowance = UNLIMITED
     operation: str = ""
@@ -133,12 +135,25 @@ async def _state(
     scopes: SecurityScopes,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> State:
-    """The one way to rows: who asks is known, allowed to, and sees their own."""
+    """Of a request of the API: it carries its key."""
     state: State = request.app.state.frontrunner
-    address = (request.scope.get("server") or ("", None))[0]
     key = None if credentials is None else credentials.credentials
-    principal = await state.access.principal(key, address)
-    state = state.of(principal, request)
+    return await admit(request, await state.access.principal(key, own_address(request)), *map(Scope, scopes.scopes))
+
+
+def own_address(request: Request) -> str:
+    """The address of ours that a request came to."""
+    return str((request.scope.get("server") or ("", None))[0])
+
+
+async def admit(request: Request, principal: Principal, *scopes: Scope) -> State:
+    """The one way to rows: who asks is known, allowed to, and sees their own.
+
+    Raises:
+        RateLimited: the tenant has sent as many requests as it may.
+        ScopeMissing: this is not allowed.
+    """
+    state: State = request.app.state.frontrunner.of(principal, request)
     request.scope[OF_REQUEST] = state
     try:
         allowance = await state.rates.take(principal.tenant, (await state.access.limits(principal)).requests)
@@ -146,7 +161,7 @@ async def _state(
         request.scope[ALLOWANCE] = refusal.allowance
         raise
     request.scope[ALLOWANCE] = allowance
-    require(principal, *map(Scope, scopes.scopes))
+    require(principal, *scopes)
     return replace(state, allowance=allowance)
 
 

@@ -121,6 +121,7 @@ class Settings(BaseSettings):
     quota_compute_s: float = Field(default=0.0, ge=0, description="Seconds of a tenant's steps in any hour.")
     quota_requests: int = Field(default=60_000, ge=0, description="Requests of a tenant in a minute.")
 
+    session_s: int = Field(default=12 * 3600, ge=60, description="A browser stays signed in for so long.")
     idempotency_key_s: float = Field(default=24 * 3600.0, gt=0, description="An Idempotency-Key is kept this long.")
 
     concurrency: int = Field(default=1, ge=1, description="Steps that one worker runs at a time.")

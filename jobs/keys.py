@@ -159,7 +159,13 @@ def principal_of(session: Session, secret: bytes, key: str) -> Principal | None:
     row = session.scalar(select(KeyRow).where(KeyRow.id == form[1], *_good()))
     if row is None or not hmac.compare_digest(row.digest, _digest(secret, key)):
         return None
-    return Principal(row.tenant, frozenset(Scope(name) for name in row.scopes.split()), f"key:{row.id}")
+    return _holder(row)
+
+
+def principal_of_id(session: Session, key_id: str) -> Principal | None:
+    """Who holds the key with this id, which was shown before; None where it is good no more."""
+    row = session.scalar(select(KeyRow).where(KeyRow.id == key_id, *_good()))
+    return None if row is None else _holder(row)
 
 
 def id_of(key: str) -> str:
@@ -171,6 +177,10 @@ def note_use(session: Session, key_id: str) -> None:
     """Remember that a key was used."""
     is_old = KeyRow.last_used_at.is_(None) | (KeyRow.last_used_at < database_now() - USED_EVERY_S)
     session.execute(update(KeyRow).where(KeyRow.id == key_id, is_old).values(last_used_at=database_now()))
+
+
+def _holder(row: KeyRow) -> Principal:
+    return Principal(row.tenant, frozenset(Scope(name) for name in row.scopes.split()), f"key:{row.id}")
 
 
 def _good() -> tuple[ColumnElement[bool], ...]:

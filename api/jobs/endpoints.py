@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.jobs.conditional import NOT_MODIFIED, ConditionalGetDependency
 from api.jobs.resource import JobResource, job_resource, job_resources
+from api.jobs.service import JobFilter, cancel, delete, list_jobs, retry
 from api.paging import CreatedDependency, Cursor, Limit, Page
 from api.problems import RESPONSES
 from api.state import StateDependency, WriteStateDependency
 from frontrunner.status import Status
-from jobs import lifecycle
-from jobs.notification import notify_workers
-from jobs.quotas import Limits, locked_limits, require_room_for_jobs
 from models import JobRow
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=RESPONSES)
@@ -33,21 +30,9 @@ def read_jobs(
     cursor: Cursor = None,
 ) -> Page[JobResource]:
     """List jobs, newest first."""
-    query = (
-        created.narrow(select(JobRow).options(*lifecycle.WITHOUT_JSON), JobRow.created_at)
-        .order_by(JobRow.id.desc())
-        .limit(limit + 1)
-    )
-    if status:
-        query = query.where(JobRow.status.in_(status))
-    if kind is not None:
-        query = query.where(JobRow.kind == kind)
-    if dataset is not None:
-        query = query.where(JobRow.dataset_id == dataset)
-    if cursor:
-        query = query.where(JobRow.id < cursor)
+    wanted = JobFilter(tuple(status or ()), kind, dataset, created)
     with state.database.read_transaction() as session:
-        rows = list(session.scalars(query))
+        rows = list_jobs(session, wanted, limit, cursor)
         items = job_resources(session, rows[:limit])
     return Page(items=items, next=items[-1].id if len(rows) > limit else None)
 
@@ -61,32 +46,19 @@ async def read_job(job_id: str, conditional: ConditionalGetDependency) -> Respon
 @router.post("/{job_id}/cancel", operation_id="cancelJob", status_code=202)
 def cancel_job(job_id: str, state: WriteStateDependency) -> JobResource:
     """Ask a job to stop. Steps that wait end now, running ones within a beat; a job that is over stays as it is."""
-    with state.database.write_transaction() as session:
-        job = lifecycle.cancel_job(session, job_id)
-        state.note(session, job_id)
-        return job_resource(session, job)
+    return cancel(state, job_id)
 
 
 @router.post("/{job_id}/retry", operation_id="retryJob", status_code=202)
 def retry_job(job_id: str, state: WriteStateDependency) -> JobResource:
     """Queue every step again that failed, was lost or cancelled; accepted results are kept."""
-    with state.database.write_transaction() as session:
-        limits = locked_limits(session, state.principal.tenant, Limits.of(state.settings))
-        job = lifecycle.retry_job(session, job_id)
-        require_room_for_jobs(session, state.principal.tenant, limits)
-        state.note(session, job_id)
-        resource = job_resource(session, job)
-        queues = lifecycle.queues_of(session, job_id)
-    notify_workers(state.broker, queues)
-    return resource
+    return retry(state, job_id)
 
 
 @router.delete("/{job_id}", operation_id="deleteJob", status_code=204)
 def delete_job(job_id: str, state: WriteStateDependency) -> None:
     """Forget a job that is over, and its result. Cached features stay."""
-    with state.database.write_transaction() as session:
-        lifecycle.delete_job(session, job_id)
-        state.note(session, job_id)
+    delete(state, job_id)
 
 
 def _show(session: Session, job: JobRow) -> bytes:

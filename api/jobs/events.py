@@ -40,7 +40,12 @@ async def watch_job(
     ] = 0,
 ) -> AsyncIterator[ServerSentEvent]:
     """Stream the job's events, older ones first, until it is over."""
-    seen = last_event_id
+    async for event in events_of_job(state, job_id, last_event_id):
+        yield event
+
+
+async def events_of_job(state: State, job_id: str, seen: int) -> AsyncIterator[ServerSentEvent]:
+    """What happens to a job after event `seen`, until it is over."""
     while True:
         version, is_over, rows = await run_in_threadpool(_after, state, job_id, seen)
         for row in rows:

@@ -12,6 +12,7 @@ from api.state import State
 from frontrunner.errors import NothingRanked, SourceUnfit, TuningError
 from frontrunner.hub import FeatureSets, HubAccess, catalogue_of, with_curated, with_named
 from frontrunner.ranking import (
+    Plan,
     Ranking,
     RankingRequest,
     expectations_of,
@@ -56,28 +57,39 @@ def job_of_ranking(
         CheckpointNotFound: the request names an unknown one.
         NothingRanked: no known checkpoint can read this dataset.
     """
-    settings = state.settings
     report = report_of(dataset)
     if then is not None:
         require_tunable(report, then.request.method)
+    planned = planned_ranking(state, dataset, request)
     request = request.on(report.modality, report.task)
-    reference = dataset_reference(dataset)
-    if report.modality == "features":
-        catalogue = catalogue_of([FeatureSets(report)])
-    elif request.checkpoints is not None:
-        catalogue = with_named(state.catalogue(), request.checkpoints, HubAccess.of(settings))
-    else:
-        access = HubAccess.of(settings)
-        catalogue = with_curated(state.catalogue(), report.modality, request.constraints, access)
-    planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
-    if not planned.checkpoints:
-        raise NothingRanked(nothing_ranked_reason(planned.skipped))
     expectations = None
     if request.budget is not None:
         with state.database.read_transaction() as session:
             history = prevailing_history(session)
         expectations = expectations_of(planned.checkpoints, report, history, request.ordered_by)
-    return ranking_job(request, reference, planned, settings, state.store, then, expectations)
+    reference = dataset_reference(dataset)
+    return ranking_job(request, reference, planned, state.settings, state.store, then, expectations)
+
+
+def planned_ranking(state: State, dataset: DatasetRow, request: RankingRequest) -> Plan:
+    """Which checkpoints a ranking would read, and which it would leave out at once.
+
+    Raises:
+        NoCheckpoints, CheckpointNotFound, NothingRanked: as `job_of_ranking`.
+    """
+    report = report_of(dataset)
+    request = request.on(report.modality, report.task)
+    if report.modality == "features":
+        catalogue = catalogue_of([FeatureSets(report)])
+    elif request.checkpoints is not None:
+        catalogue = with_named(state.catalogue(), request.checkpoints, HubAccess.of(state.settings))
+    else:
+        access = HubAccess.of(state.settings)
+        catalogue = with_curated(state.catalogue(), report.modality, request.constraints, access)
+    planned = plan(request, report, catalogue.checkpoints, catalogue.skipped)
+    if not planned.checkpoints:
+        raise NothingRanked(nothing_ranked_reason(planned.skipped))
+    return planned
 
 
 def extension_job(state: State, ranking_id: str, added: Sequence[str]) -> NewJob:

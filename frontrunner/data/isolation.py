@@ -20,6 +20,7 @@ from frontrunner.confinement import confine, limit_resources
 from frontrunner.data.dataset import DatasetOptions
 from frontrunner.data.failures import explained
 from frontrunner.data.opening import open_dataset
+from frontrunner.data.previews import MAX_PREVIEWS
 from frontrunner.data.report import DatasetReport, check_dataset
 from frontrunner.errors import DatasetTooLarge, FrontrunnerError, InternalError, UnreadableDataset, error_of
 from frontrunner.processes import module_command
@@ -121,7 +122,7 @@ def answer_to(work: dict[str, Any]) -> str:
             dataset = open_dataset(
                 Path(work["path"]), DatasetOptions(**work["options"]), digest=work["digest"], name=work["name"]
             )
-            return check_dataset(dataset).model_dump_json()
+            return check_dataset(dataset, previews=MAX_PREVIEWS).model_dump_json()
     except FrontrunnerError as error:
         return json.dumps({"code": error.code, "reason": error.reason})
     except MemoryError:

@@ -26,6 +26,7 @@ from frontrunner.data.dataset import (
 from frontrunner.data.failures import explained
 from frontrunner.data.images import decode_image, upright_size
 from frontrunner.data.positions import positions_text
+from frontrunner.data.previews import Preview, previews_of
 from frontrunner.data.suspicions import FEW_EXAMPLES, suspicions
 from frontrunner.errors import EmptyDataset, FrontrunnerError, OneClassDataset, UnreadableDataset
 from frontrunner.progress import SILENT, Progress, Stage
@@ -120,6 +121,11 @@ class DatasetReport(BaseModel):
     leaked_duplicates: int = Field(description="Groups with members in both splits: test figures would flatter.")
     single_example_classes: list[str] = Field(description="The first hundred.")
     warnings: list[str]
+    previews: list[Preview] = Field(
+        default=[],
+        exclude_if=lambda previews: not previews,
+        description="A few training examples, of every class in turn; only where a service has checked.",
+    )
 
     @property
     def of_words(self) -> bool:
@@ -138,8 +144,13 @@ class _Survey:
     by_digest: dict[str, list[tuple[Key, str]]] = field(default_factory=dict)
 
 
-def check_dataset(dataset: Dataset, progress: Progress = SILENT) -> DatasetReport:
+def check_dataset(dataset: Dataset, progress: Progress = SILENT, previews: int = 0) -> DatasetReport:
     """Read every input once and say what is there.
+
+    Args:
+        dataset: to be read.
+        progress: hears of inputs that were read.
+        previews: how many examples the report is to show.
 
     Raises:
         EmptyDataset: no readable example is left in the training split.
@@ -194,6 +205,7 @@ def check_dataset(dataset: Dataset, progress: Progress = SILENT) -> DatasetRepor
         warnings=[
             str(_short(said)) for said in _warnings(usable, survey, len(groups), leaked, single, classes)[:MAX_LISTED]
         ],
+        previews=previews_of(usable, previews) if previews else [],
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from frontrunner.tuning.result import Interval, Metrics
+from frontrunner.tuning.result import Interval, Metrics, ReliabilityBin
 
 # Normal quantile of 97.5%.
 _Z = 1.959963984540054
@@ -31,7 +31,47 @@ def measure(logits: Tensor, labels: Tensor, classes: Sequence[str], split: Liter
         calibration_error=calibration_error(confidence.numpy(), correct.numpy()),
         classes=tuple(classes),
         confusion=confusion.tolist(),
+        reliability=reliability(confidence.numpy(), correct.numpy()),
     )
+
+
+def surest_mistakes(logits: Tensor, labels: Tensor, limit: int) -> list[tuple[int, int, float]]:
+    """(index, predicted class code, its probability) of wrong answers, the surest first.
+
+    Args:
+        logits: (n, C).
+        labels: (n,) class codes.
+        limit: at most this many.
+
+    Example:
+        >>> import torch
+        >>> found = surest_mistakes(torch.tensor([[9.0, 0.0], [0.0, 2.0], [0.0, 1.0]]), torch.tensor([0, 0, 0]), 5)
+        >>> [(index, code) for index, code, _ in found]
+        [(1, 1), (2, 1)]
+    """
+    confidence, predicted = logits.double().softmax(dim=1).max(dim=1)
+    wrong = (predicted != labels).nonzero()[:, 0].tolist()
+    wrong.sort(key=lambda index: -float(confidence[index]))
+    return [(index, int(predicted[index]), float(confidence[index])) for index in wrong[:limit]]
+
+
+def reliability(confidence: NDArray[np.floating], correct: NDArray[np.bool_]) -> list[ReliabilityBin]:
+    """How often answers of each confidence are right: the bins of `calibration_error` that hold examples.
+
+    Example:
+        >>> [found] = reliability(np.array([0.9, 0.9, 0.9, 0.9]), np.array([True, True, False, False]))
+        >>> found.accuracy, found.examples
+        (0.5, 4)
+    """
+    bins = _bin_of(confidence)
+    counts = np.bincount(bins, minlength=_BINS)
+    means = np.bincount(bins, weights=confidence, minlength=_BINS)
+    right = np.bincount(bins, weights=correct, minlength=_BINS)
+    return [
+        ReliabilityBin(confidence=means[k] / counts[k], accuracy=right[k] / counts[k], examples=int(counts[k]))
+        for k in range(_BINS)
+        if counts[k]
+    ]
 
 
 def wilson(successes: int, trials: int) -> Interval:
@@ -60,6 +100,9 @@ def calibration_error(confidence: NDArray[np.floating], correct: NDArray[np.bool
         >>> calibration_error(np.array([0.9, 0.9, 0.9, 0.9]), np.array([True, True, False, False]))
         0.4
     """
-    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    gaps = np.bincount(bins, weights=correct - confidence, minlength=_BINS)
+    gaps = np.bincount(_bin_of(confidence), weights=correct - confidence, minlength=_BINS)
     return float(np.round(np.abs(gaps).sum() / len(confidence), 12))
+
+
+def _bin_of(confidence: NDArray[np.floating]) -> NDArray[np.int64]:
+    return np.minimum((confidence * _BINS).astype(np.int64), _BINS - 1)

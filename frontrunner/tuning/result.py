@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
+from frontrunner.data.previews import Preview
 from frontrunner.discrepancy import GapKind
 from frontrunner.progress import Event
 from frontrunner.status import JobResult
@@ -37,6 +38,21 @@ class Interval(BaseModel):
     high: float
 
 
+class ReliabilityBin(BaseModel):
+    """Answers of about one confidence, and how many of them were right."""
+
+    confidence: float = Field(description="Mean of the answers in it.")
+    accuracy: float
+    examples: int
+
+
+class WrongExample(Preview):
+    """An example that the tuned model gets wrong; `label` is the true class."""
+
+    predicted: str
+    confidence: float = Field(description="Probability that it gave to the class it predicted.")
+
+
 class Metrics(BaseModel):
     """What a tuned model does on one split."""
 
@@ -47,6 +63,9 @@ class Metrics(BaseModel):
     calibration_error: float = Field(description="Expected calibration error over 15 equal bins of confidence.")
     classes: tuple[str, ...]
     confusion: list[list[int]] = Field(description="Rows: true class; columns: predicted class.")
+    reliability: list[ReliabilityBin] = Field(
+        default=[], description="The bins of `calibration_error` that hold examples, by confidence."
+    )
 
 
 class Onnx(BaseModel):
@@ -136,6 +155,13 @@ class TuningOutput(BaseModel):
     parameters: int = Field(description="Weights that were trained.")
     held_norms: int = Field(description="Normalisation layers whose statistics were kept; see docs/tuning.md.")
     metrics: Metrics
+    wrong: list[WrongExample] = Field(
+        default=[], description="What it gets wrong on the same split, the surest mistakes first; at most sixteen."
+    )
+    teacher_weights: dict[str, float] = Field(
+        default={},
+        description="How much each teacher counts, by id, where the method weighs them as a whole.",
+    )
     generalisation: GeneralisationOutput | None = Field(
         description="Bounds on the gap; None where the result is not one plain model."
     )

@@ -20,11 +20,11 @@ from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.examples.preparation import Prepared, prepare
 from frontrunner.tuning.export.files import WEIGHTS_FILE, write_cards, write_models
 from frontrunner.tuning.generalisation import bounds
-from frontrunner.tuning.measurement import measure
+from frontrunner.tuning.measurement import measure, surest_mistakes
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.options import MethodOptions, optimiser_of, rates_of
 from frontrunner.tuning.request import TuningPayload
-from frontrunner.tuning.result import GeneralisationOutput, Metrics, TuningOutput
+from frontrunner.tuning.result import GeneralisationOutput, Metrics, TuningOutput, WrongExample
 from frontrunner.tuning.training.budget import affordable_epochs
 from frontrunner.tuning.training.loop import Schedule, TrainingData, answers, train
 from frontrunner.tuning.training.memory import SMALLEST, comfortable_batch, micro_batch
@@ -33,6 +33,8 @@ from frontrunner.tuning.training.state import Reached, StateFolder
 from frontrunner.tuning.training.sweep import best_rate, sweep, trial
 
 OUTPUT_FILE = "output.json"
+# Of examples that the tuned model gets wrong.
+_MISTAKES_SHOWN = 16
 _ENDINGS = {
     "completed": "all epochs were trained",
     "stopped_early": "validation did not improve any more",
@@ -59,8 +61,17 @@ class Fitted:
 
     def metrics(self) -> Metrics:
         """On the test split, or on the validation split where there is none."""
-        report = self.data.report
-        return measure(answers(self.method, report), report.labels, self.data.classes, self.data.report_split)
+        return self.measured()[0]
+
+    def measured(self, mistakes: int = 0) -> tuple[Metrics, list[WrongExample]]:
+        """The metrics, and at most so many of the examples that are wrong, the surest mistakes first."""
+        report, classes = self.data.report, self.data.classes
+        logits = answers(self.method, report)
+        wrong = [
+            WrongExample(**dict(self.data.preview(index)), predicted=classes[code], confidence=confidence)
+            for index, code, confidence in surest_mistakes(logits, report.labels, mistakes)
+        ]
+        return measure(logits, report.labels, classes, self.data.report_split), wrong
 
 
 def run_tuning(payload: TuningPayload, progress: Progress = SILENT, *, access: HubAccess | None = None) -> TuningOutput:
@@ -183,7 +194,7 @@ def _probe(data: TrainingData) -> Batch:
 def _report(payload: TuningPayload, fitted: Fitted, progress: Progress) -> TuningOutput:
     """Measure on the test split and write every file but the output."""
     data, method, schedule, reached = fitted.data.data, fitted.method, fitted.schedule, fitted.reached
-    metrics = fitted.metrics()
+    metrics, wrong = fitted.measured(_MISTAKES_SHOWN)
     progress.safe_point()
     exported = write_models(payload, fitted.data, method, fitted.context.access, progress)
     generalisation = _generalisation(fitted, metrics.accuracy.value)
@@ -206,6 +217,8 @@ def _report(payload: TuningPayload, fitted: Fitted, progress: Progress) -> Tunin
         parameters=sum(weight.numel() for weight in method.parameters()),
         held_norms=method.held_norms,
         metrics=metrics,
+        wrong=wrong,
+        teacher_weights=dict(method.teacher_weights),
         generalisation=generalisation,
         curve=reached.curve,
         seconds=reached.seconds,

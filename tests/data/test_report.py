@@ -12,6 +12,7 @@ from frontrunner.data import check_dataset, digest_dataset, open_dataset
 from frontrunner.data.dataset import DatasetOptions
 from frontrunner.data.isolation import check_isolated
 from frontrunner.data.positions import positions_text, read_positions
+from frontrunner.data.previews import MAX_PREVIEWS
 from frontrunner.data.reference import DatasetReference
 from frontrunner.data.suspicions import suspicions
 from tests.conftest import class_images, encode
@@ -108,7 +109,7 @@ def isolated(path, **limits):
 
 
 def test_a_check_in_its_own_process_says_the_same(colours):
-    assert isolated(colours) == check_dataset(open_dataset(colours, name="upload"))
+    assert isolated(colours) == check_dataset(open_dataset(colours, name="upload"), previews=MAX_PREVIEWS)
 
 
 def test_a_check_in_its_own_process_keeps_the_error_class(zip_of):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from frontrunner.data import Dataset, DatasetReference, ImageInputs, Split
 from frontrunner.data.dataset import TextInputs
+from frontrunner.data.previews import Preview, preview_of
 from frontrunner.errors import InvalidDataset, ModalityMismatch, SourceUnfit
 from frontrunner.progress import SILENT, Progress
 from frontrunner.tuning.examples.examples import Examples, labelled_texts
@@ -30,12 +33,14 @@ class Prepared:
         report: what the tuned model is measured on.
         report_split: where these come from.
         classes: names by code.
+        preview: one of the examples that are reported on, as a person sees it, by its position.
     """
 
     data: TrainingData
     report: Examples
     report_split: Literal["test", "validation"]
     classes: tuple[str, ...]
+    preview: Callable[[int], Preview]
 
 
 def prepare(payload: TuningPayload, progress: Progress = SILENT, shared: Path | None = None) -> Prepared:
@@ -85,9 +90,11 @@ def prepare(payload: TuningPayload, progress: Progress = SILENT, shared: Path | 
         unlabelled = read(target, target.train.take(np.sort(every)), "unlabelled")
     data = TrainingData(training, validation, unlabelled)
     if has_test:
-        return Prepared(data, read(target, target.test, "test"), "test", target.classes)
+        preview = partial(preview_of, target, target.test)
+        return Prepared(data, read(target, target.test, "test"), "test", target.classes, preview)
     assert validation is not None  # noqa: S101 - refused above
-    return Prepared(data, validation, "validation", target.classes)
+    preview = partial(preview_of, labelled, labelled.train.take(held))
+    return Prepared(data, validation, "validation", target.classes, preview)
 
 
 def _open(reference: DatasetReference, payload: TuningPayload) -> Dataset:

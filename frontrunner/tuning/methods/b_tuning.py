@@ -37,11 +37,9 @@ def b_tuning(context: TuningContext[BTuningOptions]) -> Method:
         )
     features_of = {teacher.digest: context.extract(teacher).features for teacher in context.teachers}
     models = {digest: _model(features, context) for digest, features in features_of.items()}
-    target = teachers_prediction(
-        [models[digest].evidence.score for digest in features_of],
-        [models[digest].predict_mean(features) for digest, features in features_of.items()],
-        options.temperature,
-    )
+    scores = [models[digest].evidence.score for digest in features_of]
+    predictions = [models[digest].predict_mean(features) for digest, features in features_of.items()]
+    target = teachers_prediction(scores, predictions, options.temperature)
     wanted = torch.from_numpy(target).float()
     strength = context.classes if options.strength is None else options.strength
     weights = _Weights(_student_mean(context, models))
@@ -51,14 +49,21 @@ def b_tuning(context: TuningContext[BTuningOptions]) -> Method:
         distance = nn.functional.mse_loss(features @ weights.mean, wanted[batch.rows].to(logits.device))
         return Outcome({"task": cross_entropy(logits, batch.labels), "bayes": strength * distance}, logits)
 
-    return Method(student, rates(student), loss, student, plain(student), frozen=[weights])
+    by_digest = dict(zip(features_of, teachers_shares(scores, options.temperature).tolist(), strict=True))
+    counts = {teacher.id: by_digest[teacher.digest] for teacher in context.teachers}
+    return Method(student, rates(student), loss, student, plain(student), frozen=[weights], teacher_weights=counts)
+
+
+def teachers_shares(scores: list[float], temperature: float) -> Floats:
+    """(K,) pi = softmax(scores / temperature)."""
+    scaled = np.array(scores) / temperature
+    shares = np.exp(scaled - scaled.max())
+    return np.asarray(shares / shares.sum())
 
 
 def teachers_prediction(scores: list[float], predictions: list[Floats], temperature: float) -> Floats:
-    """(n, C) sum_k pi_k phi_k m_k with pi = softmax(scores / temperature), from each teacher's (n, C) phi_k m_k."""
-    scaled = np.array(scores) / temperature
-    shares = np.exp(scaled - scaled.max())
-    return np.asarray(np.tensordot(shares / shares.sum(), np.stack(predictions), axes=1))
+    """(n, C) sum_k pi_k phi_k m_k, from each teacher's (n, C) phi_k m_k."""
+    return np.asarray(np.tensordot(teachers_shares(scores, temperature), np.stack(predictions), axes=1))
 
 
 class _Weights(nn.Module):

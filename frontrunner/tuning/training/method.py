@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -68,6 +68,7 @@ class Method:
         classify: views of b examples to logits (b, C), in evaluation mode.
         models: the plain models in it, by folder name; none where it is no plain model.
         frozen: modules that the loss reads and nobody trains.
+        teacher_weights: how much each teacher counts, by checkpoint id, where they are weighed as a whole.
     """
 
     module: nn.Module
@@ -76,6 +77,7 @@ class Method:
     classify: Callable[[Views], Tensor]
     models: Callable[[], dict[str, Classifier]]
     frozen: Sequence[nn.Module] = field(default=())
+    teacher_weights: Mapping[str, float] = field(default_factory=dict)
 
     def parameters(self) -> list[nn.Parameter]:
         """The weights that are trained."""
