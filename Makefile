@@ -5,15 +5,18 @@ BIN := $(VENV)/bin
 # Installed once per change of what is to be installed.
 STAMP := $(VENV)/.installed
 
-.PHONY: api-diff assets demo docs openapi test lint format install mutants audit clean
+.PHONY: api-diff assets demo docs openapi test pipelines lint format install mutants audit clean
 
 demo: install  ## rank three ImageNet checkpoints on scikit-learn's digits
 	$(BIN)/frontrunner demo
 
 # Tests that start servers and workers look at the clock: they run alone. The others share the processors, a file each.
 test: install lint  ## every check and every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not acceptance" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not acceptance and not pipelines" -n 2 --dist loadfile
 	$(BIN)/python -m pytest -m acceptance
+
+pipelines: install  ## orchestrators, each in an environment of its own below build/pipelines, with the examples for them
+	$(BIN)/python -m pytest -m pipelines tests/pipelines
 
 lint: install  ## style, types, arrows between the rooms
 	$(BIN)/ruff check .

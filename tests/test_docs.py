@@ -40,7 +40,7 @@ def test_every_page_is_in_the_site(site):
     for folder in (DOCS, DOCS / "pipelines"):
         pages = {path.stem for path in folder.glob("*.md")}
         assert pages <= {path.stem for path in (site / folder.relative_to(DOCS)).glob("*.html")}
-        listed = set(re.findall(r"^(\w+)$", (folder / "index.md").read_text(), re.M))
+        listed = set(re.findall(r"^([\w-]+)$", (folder / "index.md").read_text(), re.M))
         assert pages - {"index"} <= listed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -52,3 +53,28 @@ def test_the_gate_closes_on_data_that_nothing_can_learn(tmp_path):
     done = choose(path, tmp_path / "home")
     assert done.returncode == 1, done.stderr
     assert not json.loads(done.stdout)["beats_guessing"]
+
+
+def example(name, *arguments, home):
+    return subprocess.run(
+        [sys.executable, ROOT / "examples" / "pipelines" / name, *arguments],
+        env=os.environ | {"FRONTRUNNER_HOME": str(home), "FRONTRUNNER_PACKAGES": "false"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_winner_opens_in_timm_with_a_head_for_the_datasets_classes(colours, hub, tmp_path):
+    done = example("use_timm.py", colours, "--hub", hub, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"local:(resnet|vit): test_\1 answers \(2, 4\)\n", done.stdout), done.stdout
+
+
+def test_the_winner_opens_in_sentence_transformers(text_hub, tmp_path):
+    rows = [(f"{word} card {index % 3}", word) for index in range(20) for word in ("lost", "late")]
+    table = tmp_path / "texts.csv"
+    table.write_text("text,label\n" + "".join(f"my {text} please,{label}\n" for text, label in rows))
+    done = example("use_sentence_transformers.py", table, "--hub", text_hub, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"local:(encoder|decoder): 32 dimensions, 1.000 right", done.stdout), done.stdout

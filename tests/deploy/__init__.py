@@ -1,0 +1,1 @@
+"""Files that deploy the service: the chart, the dashboard, the alert rules."""

@@ -1,0 +1,54 @@
+"""Orchestrators in virtual environments of their own: they contradict each other, and some of them our own pins.
+
+Each holds one tool and our base installation from this checkout, as a user of the client has it: no torch, no service.
+`constraints/TOOL.txt` pins what it was tried with. They lie in `build/pipelines/` and are made anew when that changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+TOOLS = {
+    "airflow": ("apache-airflow-core", "apache-airflow-providers-standard"),
+    "dagster": ("dagster",),
+    "dvc": ("dvc",),
+    "prefect": ("prefect",),
+}
+CONSTRAINTS = Path(__file__).with_name("constraints")
+
+
+def programs_of(tool: str) -> Path:
+    """The folder of programs of the tool's environment; installed on first use."""
+    folder = ROOT / "build" / "pipelines" / tool
+    pins = CONSTRAINTS / f"{tool}.txt"
+    wanted = hashlib.sha256(pins.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode()).hexdigest()
+    stamp = folder / "installed"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        venv.create(folder, with_pip=True)
+        install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--constraint", pins]
+        subprocess.run([*install, *TOOLS[tool], "--editable", ROOT], check=True)
+        stamp.write_text(wanted)
+    return folder / "bin"
+
+
+def run(tool: str, command: list[str | Path], cwd: Path, **variables: object) -> str:
+    """What a program of the tool's environment prints; a failure shows all that it said."""
+    programs = programs_of(tool)
+    inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    environment = inherited | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    environment |= {name: str(value) for name, value in variables.items()}
+    program = programs / command[0]
+    done = subprocess.run([program, *command[1:]], cwd=cwd, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.stderr.write(done.stdout[-6000:] + done.stderr[-6000:])
+        raise AssertionError(f"{tool}: {command} ended with {done.returncode}")
+    return done.stdout
