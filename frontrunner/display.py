@@ -122,7 +122,8 @@ def stage_sentence(stage: StageReport) -> str:
     what = {
         "shortlist": "shortlist",
         "race": f"{stage.examples:,} examples each, {stage.seconds:.0f} s",
-        "verify": f"adapted for {stage.epochs} epochs on {stage.examples:,} examples, {stage.seconds:.0f} s",
+        "verify": f"adapted {'anew ' * bool(stage.again)}for {stage.epochs} epochs on {stage.examples:,} examples, "
+        f"{stage.seconds:.0f} s",
     }[stage.stage]
     said = f"{what}: {stayed} of {stage.entered} stay"
     shown = [f"{each.checkpoint} ({each.cause})" for each in stage.left[:_LEFT_SHOWN]]

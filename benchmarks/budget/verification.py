@@ -32,6 +32,7 @@ from frontrunner.evidence.runs import Protocol
 from frontrunner.evidence.tables import Table
 from frontrunner.ranking.prediction import AccuracyModel
 from frontrunner.ranking.stages import Leader, Trial, VerificationTerms, verify
+from frontrunner.ranking.stages.belief import measured_logit
 from frontrunner.ranking.stages.verification import MOST
 from frontrunner.tuning.options import FinetuneOptions
 from frontrunner.tuning.result import Interval
@@ -156,7 +157,7 @@ def table_of(known: dict[str, Predicted], runs: list[VerifiedRun], truth: Truth)
         "| dataset | without | verified | points lost | verified | processor seconds |",
         "|---|---|---|---|---|---|",
     ]
-    lost = []
+    lost, off = [], []
     for dataset, seen in known.items():
         own = {run.checkpoint: run for run in runs if run.dataset == dataset}
         unverified, verified = picks(seen, own, MOST)
@@ -166,6 +167,7 @@ def table_of(known: dict[str, Predicted], runs: list[VerifiedRun], truth: Truth)
         best = max(reached.values())
         found = [100 * (best - reached[name]) for name in (unverified, verified)]
         lost.append(found)
+        off.append(_off(own, reached))
         shown = [name.removeprefix("local:") for name in (unverified, verified)]
         took = sum(run.processor_s for run in own.values())
         lines.append(f"| {dataset} | {' | '.join(shown)} | {found[0]:.1f} | {found[1]:.1f} | {took:.0f} |")
@@ -174,9 +176,44 @@ def table_of(known: dict[str, Predicted], runs: list[VerifiedRun], truth: Truth)
     lines += [
         f"| **mean of {len(lost)}** | | | **{mean[0]:.2f}** | **{mean[1]:.2f}** | |",
         "",
-        f"Gained: {mean[0] - mean[1]:.2f} ± {error:.2f} points.",
+        (
+            f"Gained: {mean[0] - mean[1]:.2f} ± {error:.2f} points. Differences within three are off by "
+            f"{np.sqrt(np.mean(np.concatenate(off))):.2f} in the logit, root mean square."
+        ),
+        "",
+        limits(known, truth),
     ]
     return "\n".join(lines)
+
+
+def _off(runs: dict[str, VerifiedRun], reached: dict[str, float]) -> np.ndarray:
+    """Squares of what differences of the measured are off by, as if from their own mean over all checkpoints."""
+    first, last = (
+        np.array([measured_logit(run.output(epochs))[0] for run in runs.values()]) for epochs in (_FIRST, EPOCHS)
+    )
+    off = (first + last) / 2 - logit([reached[name] for name in runs])
+    return np.asarray((off - off.mean()) ** 2 * len(off) / (len(off) - 1))
+
+
+def limits(known: dict[str, Predicted], truth: Truth) -> str:
+    """What verifications that are as good as the truth's own runs would reach: each seed of it judged by the other."""
+    unverified, verified, best_of_three, best_of_all = [], [], [], []
+    for dataset, seen in known.items():
+        names, both = truth.accuracies[dataset]
+        three = [seen.checkpoints[place] for place in np.argsort(-seen.probability_best)[:MOST]]
+        for run, judge in (both.T[[0, 1]], both.T[[1, 0]]):
+            said, reached = dict(zip(names, run, strict=True)), dict(zip(names, judge, strict=True))
+            best = max(reached.values())
+            unverified.append(best - reached[seen.checkpoints[int(np.argmax(seen.accuracy))]])
+            verified.append(best - reached[max(three, key=lambda name: said[name])])
+            best_of_three.append(best - max(reached[name] for name in three))
+            best_of_all.append(best - reached[max(said, key=lambda name: said[name])])
+    lost = [f"{100 * np.mean(each):.2f}" for each in (verified, unverified, best_of_all, best_of_three)]
+    return (
+        f"Had a run of the ground truth been the verification, judged by the one with the other seed: {lost[0]} points "
+        f"lost, where the unverified pick loses {lost[1]}, the best of all 13 by one run {lost[2]}, and whoever knew "
+        f"the best of the three {lost[3]}."
+    )
 
 
 def main() -> None:

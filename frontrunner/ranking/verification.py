@@ -52,10 +52,27 @@ def terms_of(
 
 
 def step_payload(
-    request: RankingRequest, dataset: DatasetReference, checkpoint: CheckpointDescription, epochs: int
+    request: RankingRequest,
+    dataset: DatasetReference,
+    described: Mapping[str, CheckpointDescription],
+    step: Trial,
+    left: Sequence[str] = (),
 ) -> VerificationPayload:
-    """The work of adapting one checkpoint until so many epochs are over."""
-    return verification_payload(method_of(request.adaptation), dataset, checkpoint, epochs, seed=request.seed)
+    """The work of adapting one checkpoint.
+
+    Args:
+        request: what was asked for.
+        dataset: to what.
+        described: checkpoints by id.
+        step: which one, and how far.
+        left: ids of those that are not trained any further.
+    """
+    method, seed = method_of(request.adaptation), (request.seed + step.again) % 2**32
+
+    def of(name: str) -> VerificationPayload:
+        return verification_payload(method, dataset, described[name], step.epochs, seed=seed)
+
+    return of(step.checkpoint).model_copy(update={"left": tuple(of(name).tuning.name for name in left)})
 
 
 def verification_of(

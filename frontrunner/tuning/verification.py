@@ -41,12 +41,14 @@ class VerificationPayload(BaseModel):
     Attributes:
         tuning: trains it; its folder is that of all verifications on the same examples, None in a job.
         epochs: after which it is measured, at most those of the tuning; the learning rate falls over all of those.
+        left: names of verifications on the same examples that are not going on, whose state is removed.
     """
 
     model_config = ConfigDict(frozen=True)
 
     tuning: TuningPayload
     epochs: int = Field(ge=1)
+    left: tuple[str, ...] = ()
 
     @property
     def checkpoint(self) -> CheckpointDescription:
@@ -162,6 +164,8 @@ def run_verification(
     """
     from frontrunner.tuning.run import fit
 
+    for name in payload.left:
+        forget(payload.folder / name)
     folder = payload.tuning.work_dir
     kept = folder / f"verified-{payload.epochs}.json"
     if kept.is_file():

@@ -9,8 +9,8 @@ from scipy.special import expit, logit
 from frontrunner.hub import SkippedCheckpoint
 from frontrunner.ranking import Budget, RankingRequest
 from frontrunner.ranking.stages import Leader, Trial, VerificationTerms, verify
+from frontrunner.ranking.stages.belief import OWN_SHARE, RUN_ERROR, Belief, believed, measured_logit, measurements
 from frontrunner.ranking.stages.prices import Prices
-from frontrunner.ranking.stages.verification import RUN_ERROR, Belief, measured_logit
 from frontrunner.ranking.verification import terms_of
 from frontrunner.tuning.options import FinetuneOptions
 from frontrunner.tuning.result import Interval
@@ -75,32 +75,83 @@ def test_what_is_believed_is_the_normal_posterior_of_predictions_and_measurement
     """Against plain algebra with information matrices, and a common level of which next to nothing is known."""
     random = np.random.default_rng(seed)
     expected, within = random.normal(size=4), 0.2
-    reached = {0: 0.7, 2: 0.85}
-    found = Belief.of(expected, within, {place: measured_logit(output(value)) for place, value in reached.items()})
+    seen = {0: (1.1, 0.03), 2: (1.7, 0.05)}
+    found = Belief.of(expected, within, seen, common=0.02)
     precision = np.linalg.inv(within * np.eye(4) + 25.0)
-    seen, information = np.zeros(4), np.zeros((4, 4))
-    for place, value in reached.items():
-        share = (320 * value + 0.5) / 321
-        variance = 1 / (320 * share * (1 - share)) + RUN_ERROR**2
-        information[place, place], seen[place] = 1 / variance, logit(share) / variance
-    covariance = np.linalg.inv(precision + information)
-    mean = covariance @ (precision @ expected + seen)
+    picked = np.eye(4)[list(seen)]
+    weight = picked.T @ np.linalg.inv(np.diag([0.03, 0.05]) + 0.02)
+    covariance = np.linalg.inv(precision + weight @ picked)
+    mean = covariance @ (precision @ expected + weight @ np.array([1.1, 1.7]))
     np.testing.assert_allclose(found.mean, mean, atol=1e-8)
     np.testing.assert_allclose(found.deviation, np.sqrt(np.diag(covariance)), atol=1e-8)
 
 
 def test_few_held_out_examples_hardly_move_what_was_predicted_and_many_do():
-    expected = np.array([logit(0.8), logit(0.7)])
+    predicted = [Leader("a", 0.6, float(logit(0.8))), Leader("b", 0.4, float(logit(0.7)))]
 
-    def measured(n):
-        return {place: measured_logit(output(share, held_out=n)) for place, share in enumerate((0.6, 0.7))}
+    def after(n):
+        found = {name: output(share, held_out=n) for name, share in (("a", 0.6), ("b", 0.7))}
+        return believed(0.2, predicted, measurements({}, found, []))
 
-    few = Belief.of(expected, 0.2, measured(10))
-    many = Belief.of(expected, 0.2, measured(100_000))
-    assert few.mean[0] > few.mean[1]
-    assert many.mean[0] < many.mean[1]
+    few, many = after(10), after(100_000)
+    assert few["a"][0] > few["b"][0]
+    assert many["a"][0] < many["b"][0]
     # A run's own error keeps even those from being believed outright.
-    assert 0.6 < expit(many.mean[0]) < expit(many.mean[1]) < 0.7
+    assert 0.6 < expit(many["a"][0]) < expit(many["b"][0]) < 0.7
+
+
+def test_both_measurements_of_a_run_count_as_if_everybody_had_gained_as_much():
+    """By hand: a and b gained 0.3 in the mean between the epochs; c left after the first ones."""
+    first = {name: output(share, 2) for name, share in (("a", 0.6), ("b", 0.7), ("c", 0.5))}
+    last = {name: output(share) for name, share in (("a", 0.7), ("b", 0.72))}
+    logits = {name: measured_logit(each)[0] for name, each in first.items()}
+    ends = {name: measured_logit(each)[0] for name, each in last.items()}
+    gained = np.mean([ends["a"] - logits["a"], ends["b"] - logits["b"]])
+    found = measurements(first, last, [])
+    assert found["a"].logit == pytest.approx((logits["a"] + gained + ends["a"]) / 2)
+    assert found["b"].logit == pytest.approx((logits["b"] + gained + ends["b"]) / 2)
+    assert found["c"].logit == pytest.approx(logits["c"] + gained)
+    # Of another seed the difference counts: its examples are others.
+    again = measurements(first, last, [{"a": output(0.9, 2), "b": output(0.9, 2)}])
+    level = (found["a"].logit + found["b"].logit) / 2
+    assert again["a"].logit == pytest.approx((found["a"].logit + level) / 2)
+    assert [again[name].runs for name in "abc"] == [2, 2, 1]
+
+
+def test_what_examples_do_to_all_alike_tells_nobody_apart():
+    leaders_alike = [Leader("a", 0.5, 1.0), Leader("b", 0.5, 1.0)]
+    found = measurements({}, {"a": output(0.75), "b": output(0.80)}, [])
+    apart = found["b"].logit - found["a"].logit
+    variance = 2 * (OWN_SHARE * np.mean([found[name].variance for name in "ab"]) + RUN_ERROR**2)
+    belief = believed(0.2, leaders_alike, found)
+    assert belief["b"][0] - belief["a"][0] == pytest.approx(apart * 0.4 / (0.4 + variance), rel=1e-3)
+
+
+def test_one_whose_training_diverged_leaves_and_is_not_trained_on():
+    gone = output(0.5, 2).model_copy(update={"ended": "diverged"})
+    results = {Trial("a", 2): gone, Trial("b", 2): output(0.7, 2), Trial("c", 2): output(0.6, 2)}
+    standing = verify(terms(), leaders(0.4, 0.3, 0.2, 0.1), results)
+    assert standing.next == (Trial("b", 6), Trial("c", 6))
+    (left,) = standing.report.stages[0].left
+    assert (left.checkpoint, left.cause, left.reason) == ("a", "failed", "its training diverged after 2 epochs")
+
+
+def test_where_money_is_left_those_that_are_alike_run_with_further_seeds():
+    def prices(images: int) -> Prices:
+        return Prices(Budget.parse(f"{images} images"), [described(name) for name in NAMES], 1000)
+
+    alike = {"a": 0.7, "b": 0.7, "c": 0.3}
+    spent = 3 * 8 * EPOCH + 2 * 4 * EPOCH
+    standing, results = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike, prices(spent + 2 * 8 * EPOCH + 100))
+    assert {trial for trial in results if trial.again} == {Trial("a", 2, 1), Trial("b", 2, 1)}
+    assert sum(stage.spent for stage in standing.report.stages) == spent + 2 * 8 * EPOCH
+    assert [stage.again for stage in standing.report.stages] == [0, 0, 1]
+    _, rich = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike, prices(100 * spent))
+    assert {trial.again for trial in rich} == {0, 1, 2}
+    _, clear = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike | {"a": 0.99}, prices(100 * spent))
+    assert {trial.again for trial in clear} == {0}
+    _, unbounded = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike)
+    assert {trial.again for trial in unbounded} == {0}  # without a budget nothing is left of one
 
 
 def test_without_predictions_what_was_measured_decides_and_the_unmeasured_keep_their_share():
@@ -134,7 +185,7 @@ def test_as_many_are_adapted_as_the_budget_reaches_for_and_that_is_charged():
     # Three were swept and trained for two epochs, two of them for four more.
     assert sum(stage.spent for stage in standing.report.stages) == 3 * 8 * EPOCH + 2 * 4 * EPOCH
     standing, results = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), reached, poor)
-    assert set(results) == {Trial("a", 6), Trial("b", 6)}
+    assert set(results) == {Trial(name, epochs) for name in "ab" for epochs in (2, 6)}
     assert sum(stage.spent for stage in standing.report.stages) == 2 * ALL
     standing, results = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), reached, none)
     assert not results

@@ -54,9 +54,11 @@ def test_the_first_few_are_adapted_and_measured_on_what_was_held_out(pictures, h
     ranking = rank(pictures, hub=hub, settings=settings, request=REQUEST, progress=listener)
     report = ranking.verification
     assert report is not None
-    (stage,) = report.stages
-    assert (stage.stage, stage.entered, stage.epochs, stage.examples) == ("verify", 2, 6, 45)
-    assert stage in listener.told
+    first, last = report.stages
+    assert [(stage.stage, stage.entered, stage.epochs, stage.examples) for stage in (first, last)] == [
+        ("verify", 2, 2, 45), ("verify", 2, 6, 45),
+    ]  # fmt: skip
+    assert [event for event in listener.told if event.type == "stage"] == [first, last]
     for line in ranking.ranking:
         assert line.verified is not None
         assert (line.verified.train_examples, line.verified.held_out) == (45, 45)
@@ -120,8 +122,28 @@ def test_a_budget_that_reaches_adapts_and_one_that_does_not_says_so(pictures, hu
     assert rich.verification is not None
     assert rich.budget is not None
     assert rich.budget.pick == rich.verification.pick == rich.ranking[0].checkpoint
-    assert rich.budget.spent == 2 * 90 + 2 * (3 * 6 + 6) * (4 * 45)
+    # What is left goes to another seed, unless it is clear who is the best.
+    again = sum(stage.again > 0 for stage in rich.verification.stages)
+    assert rich.budget.spent == 2 * 90 + 2 * (3 * 6 + 6) * (4 * 45) + again * 2 * (3 * 6 + 2) * (4 * 45)
     assert poor.verification is not None
     assert poor.verification.pick is None
     assert "is left" in poor.verification.reason
     assert all(line.verified is None for line in poor.ranking)
+
+
+def test_the_state_of_those_who_left_is_removed_when_the_others_go_on(pictures, hub, settings, monkeypatch):
+    from frontrunner.ranking import local
+
+    kept = []
+
+    def run_verification(payload, *arguments, **named):
+        found = verification.run_verification(payload, *arguments, **named)
+        states = [path for path in payload.folder.rglob("*") if path.is_file() and path.suffix not in (".json", ".npy")]
+        kept.append((payload.epochs, len({path.parent for path in states})))
+        return found
+
+    monkeypatch.setattr(local, "run_verification", run_verification)
+    names = ("local:resnet", "local:mobilenet", "local:vit")
+    rank(pictures, hub=hub, settings=settings, request=RankingRequest(verify=3, checkpoints=names))
+    # One trains at a time: the third one's state goes as the second stage begins, each of the others' with its end.
+    assert kept == [(2, 1), (2, 2), (2, 3), (6, 1), (6, 0)]

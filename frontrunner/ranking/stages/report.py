@@ -38,6 +38,7 @@ class StageReport(Event):
         description="That every checkpoint has read by its end, or was trained on; 0 in the shortlist."
     )
     epochs: int = Field(default=0, description="That are over by its end where checkpoints were adapted.")
+    again: int = Field(default=0, description="With which of further seeds; 0 with the first one.")
     entered: int = Field(description="Checkpoints that were in when it began.")
     waiting: list[str] = Field(description="Those that are still to be read in it.")
     left: list[Departure] = Field(description="Those that left at its end.")

@@ -1,8 +1,7 @@
 """The last stage of a ranking: the few that could be the best are adapted for a short while, and measured. Pure.
 
 Who is verified, for how long, and what is believed then is worked out anew from the results so far, each time, as a
-race is. What was measured joins what was predicted by their errors: of an accuracy on n held-out examples, and of a
-single run of training, whose seed moves it too.
+race is.
 """
 
 from __future__ import annotations
@@ -12,13 +11,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from frontrunner.hub import SkippedCheckpoint
+from frontrunner.ranking.stages.belief import Leader, believed, measurements
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.stages.report import Departure, StageReport, VerificationReport
-from frontrunner.scores.intervals import share_of_firsts
-from frontrunner.statistics import Floats
 from frontrunner.tuning.options import MethodOptions
 from frontrunner.tuning.verification import EPOCHS, VerificationOutput, passes
 
@@ -26,21 +24,22 @@ from frontrunner.tuning.verification import EPOCHS, VerificationOutput, passes
 MOST = 3
 # Of three, two go on after so many epochs.
 _FIRST_EPOCHS, _GO_ON = 2, 2
+# Where a budget has some left, those two run for the first epochs with so many other seeds.
+_MOST_AGAIN = 2
 # Where nobody asked for a number, those are verified that together are the best with this probability.
 ENOUGH = 0.95
-# Standard deviation of the logit of one run's accuracy about the mean of runs: root mean square over the pack, where
-# every checkpoint was adapted with two seeds (benchmarks/ranking_quality/truth.csv).
-RUN_ERROR = 0.3
-# Variance of a logit of which nothing is known.
-_UNKNOWN = 25.0
-_DRAWS = 4000
 
 
 class Trial(NamedTuple):
-    """A step: a checkpoint is adapted until so many epochs are over; those before are not trained again."""
+    """A step: a checkpoint is adapted until so many epochs are over; those before are not trained again.
+
+    Attributes:
+        again: 0 for the first run, and counts those that follow with other seeds.
+    """
 
     checkpoint: str
     epochs: int
+    again: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,62 +69,6 @@ class VerificationTerms:
     def passes(self, before: int, after: int) -> int:
         """Examples that go through a checkpoint between two epochs."""
         return passes(self.method, self.modality, self.examples, before, after)
-
-
-class Leader(NamedTuple):
-    """What a ranking says of a checkpoint: the probability that it is the best, and the logit that is predicted."""
-
-    checkpoint: str
-    probability_best: float
-    expected: float | None
-
-
-@dataclass(frozen=True)
-class Belief:
-    """What is believed of the logits of m checkpoints' accuracies.
-
-    Attributes:
-        mean: (m,).
-        deviation: (m,) standard deviations.
-        first: (m,) probability of each to be the highest.
-    """
-
-    mean: Floats
-    deviation: Floats
-    first: Floats
-
-    @classmethod
-    def of(cls, expected: Floats, within: float, measured: Mapping[int, tuple[float, float]], seed: int = 0) -> Belief:
-        """Predictions, of which a common level is unknown, and what was measured of some.
-
-        Args:
-            expected: (m,) predicted logits.
-            within: variance about them.
-            measured: logits and their variances, by place.
-            seed: of the draws behind `first`.
-        """
-        m, places = len(expected), list(measured)
-        values, noise = np.array([measured[place] for place in places]).T
-        # Covariances of everybody with those that were measured; all (m, m) of them are never needed.
-        shared = np.full((m, len(places)), _UNKNOWN)
-        shared[places, range(len(places))] += within
-        gain = np.linalg.solve(shared[places] + np.diag(noise), shared.T).T
-        mean = expected + gain @ (values - expected[places])
-        variance = within + _UNKNOWN - (gain * shared).sum(axis=1)
-        # A draw of what was believed before, moved by what it lacks to the values that were measured (Matheron's rule).
-        generator = np.random.default_rng(seed)
-        drawn = expected + np.sqrt(within) * generator.normal(size=(_DRAWS, m))
-        drawn += np.sqrt(_UNKNOWN) * generator.normal(size=(_DRAWS, 1))
-        seen = drawn[:, places] + np.sqrt(noise) * generator.normal(size=(_DRAWS, len(places)))
-        drawn += (values - seen) @ gain.T
-        return cls(mean, np.sqrt(variance), share_of_firsts(drawn))
-
-
-def measured_logit(output: VerificationOutput) -> tuple[float, float]:
-    """The logit of a measured accuracy, and its variance."""
-    n = output.held_out
-    share = (output.accuracy.value * n + 0.5) / (n + 1)
-    return float(logit(share)), 1 / (n * share * (1 - share)) + RUN_ERROR**2
 
 
 @dataclass(frozen=True)
@@ -170,7 +113,7 @@ def verify(
     stages: list[StageReport] = []
     before, inside = 0, chosen
     first: dict[str, VerificationOutput] = {}
-    for epochs in (_FIRST_EPOCHS, EPOCHS) if len(chosen) > _GO_ON else (EPOCHS,):
+    for epochs in (_FIRST_EPOCHS, EPOCHS):
         stage, found = _rung(terms, inside, results, prices, before, epochs)
         stages.append(stage)
         if stage.waiting:
@@ -180,7 +123,8 @@ def verify(
             return VerificationStanding(
                 (), report.model_copy(update={"stages": stages, "reason": "none of them could be adapted"})
             )
-        belief = _believed(terms, leaders, _measurements(first, found))
+        first = {name: each for name, each in first.items() if name not in {gone.checkpoint for gone in stage.left}}
+        belief = believed(terms.within, leaders, measurements(first, found, []))
         first = first or found
         order = sorted(found, key=lambda name: -belief[name][0])
         kept = order if epochs == EPOCHS else order[:_GO_ON]
@@ -195,6 +139,12 @@ def verify(
         ]
         stages[-1] = stage.model_copy(update={"left": [*stage.left, *gone]})
         before, inside = epochs, kept
+    repeated, more, waiting = _again(terms, leaders, inside, results, prices, first, found)
+    stages += more
+    if waiting:
+        return VerificationStanding(tuple(waiting), report.model_copy(update={"stages": stages}))
+    belief = believed(terms.within, leaders, measurements(first, found, repeated))
+    inside = sorted(inside, key=lambda name: -belief[name][0])
     accuracy = {
         name: tuple(float(each) for each in expit(belief[name][0] + np.array([-1.645, 0.0, 1.645]) * belief[name][1]))
         for name in inside
@@ -230,6 +180,40 @@ def _chosen(terms: VerificationTerms, leaders: Sequence[Leader], prices: Prices 
     return chosen[:affordable], None
 
 
+def _again(
+    terms: VerificationTerms,
+    leaders: Sequence[Leader],
+    inside: Sequence[str],
+    results: Mapping[Trial, VerificationOutput | SkippedCheckpoint],
+    prices: Prices | None,
+    first: Mapping[str, VerificationOutput],
+    found: Mapping[str, VerificationOutput],
+) -> tuple[list[dict[str, VerificationOutput]], list[StageReport], list[Trial]]:
+    """The first epochs with other seeds, as long as it is not clear who is the best and the budget reaches.
+
+    Returns:
+        What was measured with each seed, of all who are in; the stages; the steps to do now.
+    """
+    repeated: list[dict[str, VerificationOutput]] = []
+    stages: list[StageReport] = []
+    for again in range(1, _MOST_AGAIN + 1):
+        best = max(each[2] for each in believed(terms.within, leaders, measurements(first, found, repeated)).values())
+        if prices is None or len(inside) < 2 or best >= ENOUGH:
+            break
+        begun = any(Trial(name, _FIRST_EPOCHS, again) in results for name in inside)
+        wanted = sum(prices.training(name, terms.passes(0, _FIRST_EPOCHS)) for name in inside)
+        if not begun and wanted > prices.left:
+            break
+        stage, measured = _rung(terms, inside, results, prices, 0, _FIRST_EPOCHS, again)
+        stages.append(stage)
+        if stage.waiting:
+            return repeated, stages, [Trial(name, _FIRST_EPOCHS, again) for name in stage.waiting]
+        if len(measured) < len(inside):
+            break  # of one alone another seed says nothing
+        repeated.append(measured)
+    return repeated, stages, []
+
+
 def _rung(
     terms: VerificationTerms,
     inside: Sequence[str],
@@ -237,13 +221,14 @@ def _rung(
     prices: Prices | None,
     before: int,
     epochs: int,
+    again: int = 0,
 ) -> tuple[StageReport, dict[str, VerificationOutput]]:
     """Everybody who is in trains until so many epochs are over: the stage, and what was measured."""
     found: dict[str, VerificationOutput] = {}
     left: list[Departure] = []
     spent = 0.0
     for name in inside:
-        result = results.get(Trial(name, epochs))
+        result = results.get(Trial(name, epochs, again))
         if result is None:
             continue
         if prices is not None:
@@ -251,50 +236,21 @@ def _rung(
             spent += prices.charge_training(name, terms.passes(before, epochs), output)
         if isinstance(result, SkippedCheckpoint):
             left.append(Departure(checkpoint=name, cause="failed", probability_best=0.0, reason=result.reason))
+        elif result.ended == "diverged":
+            reason = f"its training diverged after {result.epochs} epochs"
+            left.append(Departure(checkpoint=name, cause="failed", probability_best=0.0, reason=reason))
         else:
             found[name] = result
     stage = StageReport(
         stage="verify",
         examples=max((each.train_examples for each in found.values()), default=0),
         epochs=epochs,
+        again=again,
         entered=len(inside),
-        waiting=[name for name in inside if Trial(name, epochs) not in results],
+        waiting=[name for name in inside if Trial(name, epochs, again) not in results],
         left=left,
         spent=spent,
         seconds=sum(each.seconds for each in found.values()),
         forward_examples=0,
     )
     return stage, found
-
-
-def _measurements(
-    first: Mapping[str, VerificationOutput], last: Mapping[str, VerificationOutput]
-) -> dict[str, tuple[float, float]]:
-    """Logits and variances: those who left after the first epochs would have gained as much as the others have."""
-    found = {name: measured_logit(output) for name, output in last.items()}
-    gained = [found[name][0] - measured_logit(first[name])[0] for name in found if name in first]
-    for name in first:
-        if name not in found and gained:
-            early, variance = measured_logit(first[name])
-            found[name] = early + float(np.mean(gained)), variance
-    return found
-
-
-def _believed(
-    terms: VerificationTerms, leaders: Sequence[Leader], found: Mapping[str, tuple[float, float]]
-) -> dict[str, tuple[float, float, float]]:
-    """Mean and deviation of a logit, and probability of being the best, by id.
-
-    Without predictions only of the measured; the best is another one as probably as the ranking said.
-    """
-    predicted = terms.within is not None and all(each.expected is not None for each in leaders)
-    names = [each.checkpoint for each in leaders if predicted or each.checkpoint in found]
-    expected = np.array([each.expected if predicted else 0.0 for each in leaders if each.checkpoint in names])
-    within = terms.within if predicted and terms.within is not None else _UNKNOWN
-    place = {name: index for index, name in enumerate(names)}
-    belief = Belief.of(expected, within, {place[name]: measured for name, measured in found.items()})
-    share = 1.0 if predicted else sum(each.probability_best for each in leaders if each.checkpoint in found)
-    return {
-        name: (float(mean), float(deviation), float(share * first))
-        for name, mean, deviation, first in zip(names, belief.mean, belief.deviation, belief.first, strict=True)
-    }

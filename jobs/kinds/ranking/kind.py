@@ -67,8 +67,9 @@ class RankingKind(JobKind[RankingJob, RankingStep, RankingStepOutput]):
             return self._steps(job, read, are_read=True)
         if job.is_in_hand:
             return ()
-        if following := _progressed(job).next:
-            return self._steps(job, following)
+        reached = _progressed(job)
+        if reached.next:
+            return self._steps(job, reached.next, left=reached.trained_no_further)
         ranking = self.result(job)
         if any(isinstance(result, StepOutput) for result in _results(job).values()):
             return ranking
@@ -133,18 +134,31 @@ class RankingKind(JobKind[RankingJob, RankingStep, RankingStepOutput]):
         return {}
 
     def _steps(
-        self, job: RankingState, following: Sequence[Reading | Trial], *, are_read: bool = False
+        self,
+        job: RankingState,
+        following: Sequence[Reading | Trial],
+        *,
+        are_read: bool = False,
+        left: Sequence[str] = (),
     ) -> list[NewStep[RankingStep]]:
-        """The step that scores each reading, or those that read its parts first; the step that adapts."""
+        """The step that scores each reading, or those that read its parts first; the step that adapts.
+
+        Args:
+            job: whose.
+            following: what to do.
+            are_read: whether all parts of them are.
+            left: checkpoints that were adapted for some epochs, and go on no further.
+        """
         asked = job.request
         candidates = {found.checkpoint.id: found for found in asked.candidates}
+        described = {name: found.checkpoint for name, found in candidates.items()}
         steps = []
         for step in following:
             found = candidates[step.checkpoint]
             work: RankingPayload | VerificationPayload
             parts: tuple[Rows, ...] = ()
             if isinstance(step, Trial):
-                work = step_payload(asked.request, asked.dataset, found.checkpoint, step.epochs)
+                work = step_payload(asked.request, asked.dataset, described, step, left)
                 examples = min(work.tuning.request.max_examples, job.report.train_examples) * step.epochs
             else:
                 examples = min(step.examples, job.report.train_examples)

@@ -13,7 +13,7 @@ from jobs.kinds.kind import JobState, StepState
 from jobs.kinds.ranking.request import RankingJob
 
 # What comes after the id in the name of a step that adapts.
-_TRIAL = re.compile(r"(.+)@(\d+)epochs")
+_TRIAL = re.compile(r"(.+)@(\d+)epochs(?:\+(\d+))?")
 
 
 class RankingStep(RootModel[RankingPayload | VerificationPayload]):
@@ -29,9 +29,12 @@ RankingState: TypeAlias = JobState[RankingJob, RankingStep, RankingStepOutput]
 
 
 def name_of(step: Reading | Trial, *, in_rounds: bool) -> str:
-    """What a step is called: `ID@6epochs` where a checkpoint is adapted, `ID@64` in a race, else its id."""
+    """What a step is called: `ID@6epochs` where a checkpoint is adapted, `ID@64` in a race, else its id.
+
+    `ID@2epochs+1` is adapted once more, with another seed.
+    """
     if isinstance(step, Trial):
-        return f"{step.checkpoint}@{step.epochs}epochs"
+        return f"{step.checkpoint}@{step.epochs}epochs{f'+{step.again}' if step.again else ''}"
     return f"{step.checkpoint}@{step.examples}" if in_rounds else step.checkpoint
 
 
@@ -39,7 +42,7 @@ def step_of(name: str, job: RankingState) -> Reading | Trial:
     """What the step `name` is about, a part of a reading left aside."""
     asked = job.request.request
     if (trial := _TRIAL.fullmatch(name)) is not None:
-        return Trial(trial[1], int(trial[2]))
+        return Trial(trial[1], int(trial[2]), int(trial[3] or 0))
     if asked.budget is None:
         return Reading(name, asked.max_examples)
     checkpoint, _, examples = name.rpartition("@")

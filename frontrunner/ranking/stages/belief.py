@@ -1,0 +1,159 @@
+"""What is believed of checkpoints once some of them were adapted for a while: predictions and measurements joined.
+
+Both are logits of accuracies, and each counts by its errors: that of an accuracy on n held-out examples, which all have
+in common, and that of a single run of training, whose seed moves it too. After the first epochs a run says more of what
+another will reach than after the last one, when small differences are left: the mean of both counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import logit
+
+from frontrunner.scores.intervals import share_of_firsts
+from frontrunner.statistics import Floats
+from frontrunner.tuning.verification import VerificationOutput
+
+# Differences of what was measured are off by 0.16 in the logit from those of the ground truth, root mean square over
+# the pack (`python -m benchmarks.budget.verification`). Of the variance of an accuracy on n examples so much is a
+# checkpoint's own, as the examples are the same; the rest of the 0.16 is the run's.
+OWN_SHARE, RUN_ERROR = 0.5, 0.1
+# Variance of a logit of which nothing is known.
+_UNKNOWN = 25.0
+_DRAWS = 4000
+
+
+class Leader(NamedTuple):
+    """What a ranking says of a checkpoint: the probability that it is the best, and the logit that is predicted."""
+
+    checkpoint: str
+    probability_best: float
+    expected: float | None
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What is believed of the logits of m checkpoints' accuracies.
+
+    Attributes:
+        mean: (m,).
+        deviation: (m,) standard deviations.
+        first: (m,) probability of each to be the highest.
+    """
+
+    mean: Floats
+    deviation: Floats
+    first: Floats
+
+    @classmethod
+    def of(
+        cls,
+        expected: Floats,
+        within: float,
+        measured: Mapping[int, tuple[float, float]],
+        common: float = 0.0,
+        seed: int = 0,
+    ) -> Belief:
+        """Predictions, of which a common level is unknown, and what was measured of some.
+
+        Args:
+            expected: (m,) predicted logits.
+            within: variance about them.
+            measured: logits and the variances that each has alone, by place.
+            common: variance that all measurements have in common.
+            seed: of the draws behind `first`.
+        """
+        m, places = len(expected), list(measured)
+        values, noise = np.array([measured[place] for place in places]).T
+        # Covariances of everybody with those that were measured; all (m, m) of them are never needed.
+        shared = np.full((m, len(places)), _UNKNOWN)
+        shared[places, range(len(places))] += within
+        gain = np.linalg.solve(shared[places] + np.diag(noise) + common, shared.T).T
+        mean = expected + gain @ (values - expected[places])
+        variance = within + _UNKNOWN - (gain * shared).sum(axis=1)
+        # A draw of what was believed before, moved by what it lacks to the values that were measured (Matheron's rule).
+        generator = np.random.default_rng(seed)
+        drawn = expected + np.sqrt(within) * generator.normal(size=(_DRAWS, m))
+        drawn += np.sqrt(_UNKNOWN) * generator.normal(size=(_DRAWS, 1))
+        seen = drawn[:, places] + np.sqrt(noise) * generator.normal(size=(_DRAWS, len(places)))
+        seen += np.sqrt(common) * generator.normal(size=(_DRAWS, 1))
+        drawn += (values - seen) @ gain.T
+        return cls(mean, np.sqrt(variance), share_of_firsts(drawn))
+
+
+def measured_logit(output: VerificationOutput) -> tuple[float, float]:
+    """The logit of a measured accuracy, and its variance by the choice of the examples."""
+    n = output.held_out
+    share = (output.accuracy.value * n + 0.5) / (n + 1)
+    return float(logit(share)), 1 / (n * share * (1 - share))
+
+
+class Measured(NamedTuple):
+    """The logit of an accuracy, its variance by the choice of the examples, and how many runs it is the mean of."""
+
+    logit: float
+    variance: float
+    runs: int
+
+
+def measurements(
+    first: Mapping[str, VerificationOutput],
+    last: Mapping[str, VerificationOutput],
+    repeated: Sequence[Mapping[str, VerificationOutput]],
+) -> dict[str, Measured]:
+    """What was measured of everybody, as after the last epochs.
+
+    From the first epochs to the last ones everybody would have gained as much, were it not for chance. Other seeds have
+    other examples, so of their runs the differences count.
+    """
+    found = {name: measured_logit(output) for name, output in last.items()}
+    before = {name: measured_logit(output) for name, output in first.items()}
+    gained = float(np.mean([found[name][0] - before[name][0] for name in found if name in before] or [0.0]))
+    for name, (early, variance) in before.items():
+        witnesses = [early + gained, *([found[name][0]] if name in found else [])]
+        found[name] = float(np.mean(witnesses)), variance
+    measured = {name: Measured(value, variance, 1) for name, (value, variance) in found.items()}
+    if not repeated:
+        return measured
+    for name in repeated[0]:
+        level = float(np.mean([found[other][0] for other in repeated[0]]))
+        others = []
+        for each in repeated:
+            logits = {other: measured_logit(output)[0] for other, output in each.items()}
+            others.append(level + logits[name] - float(np.mean(list(logits.values()))))
+        measured[name] = Measured(float(np.mean([found[name][0], *others])), found[name][1], 1 + len(others))
+    return measured
+
+
+def believed(
+    within: float | None, leaders: Sequence[Leader], found: Mapping[str, Measured]
+) -> dict[str, tuple[float, float, float]]:
+    """Mean and deviation of a logit, and probability of being the best, by id.
+
+    Without predictions only of the measured; the best is another one as probably as the ranking said.
+
+    Args:
+        within: variance of the logit of a checkpoint's accuracy about its prediction; None where none is predicted.
+        leaders: everybody who is comparable.
+        found: what was measured, by id.
+    """
+    predicted = within is not None and all(each.expected is not None for each in leaders)
+    names = [each.checkpoint for each in leaders if predicted or each.checkpoint in found]
+    expected = np.array([each.expected if predicted else 0.0 for each in leaders if each.checkpoint in names])
+    variance = within if predicted and within is not None else _UNKNOWN
+    place = {name: index for index, name in enumerate(names)}
+    alone = {
+        place[name]: (each.logit, (OWN_SHARE * each.variance + RUN_ERROR**2) / each.runs)
+        for name, each in found.items()
+    }
+    common = (1 - OWN_SHARE) * float(np.mean([each.variance for each in found.values()]))
+    belief = Belief.of(expected, variance, alone, common)
+    share = 1.0 if predicted else sum(each.probability_best for each in leaders if each.checkpoint in found)
+    return {
+        name: (float(mean), float(deviation), float(share * first))
+        for name, mean, deviation, first in zip(names, belief.mean, belief.deviation, belief.first, strict=True)
+    }
