@@ -18,7 +18,7 @@ from rich.table import Column
 from rich.text import Text
 
 from frontrunner.display import stage_sentence
-from frontrunner.progress import SILENT, Event, Planned, Progress, Silent, Stage
+from frontrunner.progress import SILENT, Event, Planned, Progress, Silent, Spent, Stage
 from frontrunner.ranking.stages import StageReport
 from frontrunner.tables import cut
 from frontrunner.terminal import Terminal
@@ -43,7 +43,7 @@ _SAME_FOR_ALL = 0.2
 
 
 class _Left(ProgressColumn):
-    """Time that went by, and the time left at the pace so far."""
+    """Time that went by, and the time left at the pace so far; of a budget, until it is spent."""
 
     max_refresh = 0.5
 
@@ -88,7 +88,9 @@ class Bars(Silent):
         self._part: tuple[tuple[Stage, str], TaskID] | None = None
         self._shares: dict[str, float] = {}
         self._over: dict[str, float] = {}
+        self._spent: float | None = None
         self._begun = time.monotonic()
+        self._is_cached = False
         self._images: dict[str, int] = {}
         self._count = ""
 
@@ -102,6 +104,9 @@ class Bars(Silent):
             return
         self._images[of] = done
         self._draw(stage, done, total, of)
+        if self._spent is not None:  # a step of a race reads a part of what its checkpoint may read
+            self._bars.update(self._whole, detail=self._said())
+            return
         share = self._shares.get(of, 0.0) * done / max(total, 1)
         self._bars.update(self._whole, completed=sum(self._over.values()) + share, detail=self._said())
 
@@ -109,28 +114,45 @@ class Bars(Silent):
         """Print a stage that is over above the bars; hear what a run will cost."""
         if isinstance(event, Planned):
             self._shares = shares_of(event.work)
+        if isinstance(event, Spent):
+            self._charged(min(event.share, 1.0))
         if isinstance(event, StageReport):
             self._bars.console.print(stage_sentence(event), highlight=False, markup=False)
+
+    def _charged(self, share: float) -> None:
+        gained, self._spent = share - (self._spent or 0.0), share
+        if self._whole is not None:
+            if self._is_cached:
+                self._start_later(gained)
+            self._bars.update(self._whole, completed=share, detail=self._said())
+
+    def _start_later(self, gained: float) -> None:
+        """What took no time says nothing of the pace."""
+        task = next(task for task in self._bars.tasks if task.id == self._whole)
+        task.fields["start_at"] += gained
 
     def _ranked(self, done: int, total: int, of: str) -> None:
         self._clear()
         self._count = f"{done}/{total} checkpoints"
+        now = time.monotonic()
+        self._is_cached, self._begun = now - self._begun < _CACHED_S, now
         if self._whole is None:
             self._whole = self._bars.add_task(_DOING[Stage.RANK], total=1.0, timed=True, start_at=0.0, detail="")
         elif of:
-            now, share = time.monotonic(), self._shares.get(of, 0.0)
-            if now - self._begun < _CACHED_S:
-                task = next(task for task in self._bars.tasks if task.id == self._whole)
-                task.fields["start_at"] += share
-            self._over[of] = share
-        self._begun = time.monotonic()
+            share = self._over[of] = self._shares.get(of, 0.0)
+            if self._is_cached and self._spent is None:
+                self._start_later(share)
+        if self._spent is not None:
+            self._bars.update(self._whole, completed=self._spent, detail=self._said())
+            return
         planned = len(self._shares) == total
         completed = sum(self._over.values()) if planned else done / max(total, 1)
         self._bars.update(self._whole, completed=1.0 if done == total else completed, detail=self._said())
 
     def _said(self) -> str:
         images = sum(self._images.values())
-        return self._count + (f", {images:,} examples" if images else "")
+        spent = "" if self._spent is None else f", {self._spent:.0%} of the budget"
+        return self._count + spent + (f", {images:,} examples" if images and not spent else "")
 
     def _draw(self, stage: Stage, done: int, total: int, of: str) -> None:
         if self._part is None or self._part[0] != (stage, of):
@@ -173,6 +195,8 @@ class _NotebookBars(Bars):
 
     def event(self, event: Event) -> None:
         """Print a stage that is over; hear what a run will cost."""
+        if isinstance(event, Spent):
+            self._charged(min(event.share, 1.0))
         if isinstance(event, StageReport):
             print(stage_sentence(event))
         else:

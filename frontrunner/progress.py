@@ -44,6 +44,14 @@ class Planned(Event):
     )
 
 
+class Spent(Event):
+    """How much of a ranking's budget is spent, as it goes."""
+
+    type: ClassVar[str] = "spent"
+
+    share: float = Field(description="Of the budget, 0 to 1 or a little more; the ranking may end before it is 1.")
+
+
 class Progress(Protocol):
     """Hears how work goes. Calls are cheap, and may come after every batch."""
 

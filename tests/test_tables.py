@@ -11,10 +11,11 @@ import sys
 
 import pytest
 from rich.console import Console
+from rich.progress import Progress as RichProgress
 
-from frontrunner.bars import Bars
+from frontrunner.bars import Bars, _Left
 from frontrunner.display import show_jobs, show_ranking
-from frontrunner.progress import Planned, Stage
+from frontrunner.progress import Planned, Spent, Stage
 from frontrunner.ranking.result import Ranking
 from frontrunner.tables import Column, columns_that_fit, common_beginning, cut, folded, print_table
 from tests.ranking.test_answer import ranked
@@ -159,3 +160,24 @@ def test_version_short_help_and_completion():
     assert run("--version").stdout == "frontrunner 0.1.0\n"
     assert "Rank checkpoints for DATASET" in run("rank", "-h").stdout
     assert "--install-completion" in run("--help").stdout
+
+
+def test_the_bar_of_a_race_shows_what_is_spent_and_the_time_until_all_of_it_is(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("frontrunner.bars.time.monotonic", lambda: now[0])
+    recorded = RichProgress(get_time=lambda: now[0], auto_refresh=False, console=Console(file=io.StringIO()))
+    bars = Bars(recorded)
+    bars.event(Planned(work={"a": 1.0, "b": 3.0}))
+    bars.advance(Stage.RANK, 0, 2)
+    bars.event(Spent(share=0.0))
+    now[0] = 10.0
+    bars.advance(Stage.RANK, 1, 2, of="a")
+    bars.event(Spent(share=0.2))
+    bars.advance(Stage.READ, 64, 128, of="b")
+    whole = recorded.tasks[0]
+    assert whole.completed == 0.2
+    assert "1/2 checkpoints, 20% of the budget" in whole.fields["detail"]
+    assert str(_Left().render(whole)) == "0:10, 40 s left"
+    # A round that is over is not the end of the run.
+    bars.advance(Stage.RANK, 2, 2, of="b")
+    assert whole.completed == 0.2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,7 @@ from frontrunner.hub import (
     with_named,
 )
 from frontrunner.limits import DEFAULT_MAX_EXAMPLES
-from frontrunner.progress import SILENT, Guarded, Planned, Progress, Stage
+from frontrunner.progress import SILENT, Guarded, Planned, Progress, Spent, Stage
 from frontrunner.ranking.budget import Budget
 from frontrunner.ranking.costs import keep_cost, with_costs, with_first_costs
 from frontrunner.ranking.planner import Plan, Progressed, assemble, plan, progressed
@@ -171,6 +172,7 @@ def _rank(
     settings: Settings,
 ) -> Ranking:
     opened, report = open_checked(dataset, options, settings, progress)
+    began = time.monotonic()
     require_reading(report.modality)
     request = request.on(report.modality, report.task)
 
@@ -222,7 +224,8 @@ def _rank(
     expectations = Expectations()
     if request.budget is not None:
         expectations = expectations_of(planned.checkpoints, report, history, request.ordered_by)
-    reached = _run(lambda results: progressed(request, report, priced, expectations, results), done, progress)
+    gone = time.monotonic() - began
+    reached = _run(lambda results: progressed(request, report, priced, expectations, results, gone), done, progress)
     for folder in shared:
         forget(folder)
     ranking = assemble(
@@ -250,7 +253,7 @@ def _run(
     do: Callable[[Reading | Trial, Sequence[str]], Outcome],
     progress: Progress,
 ) -> Progressed:
-    """Do a step at a time until a ranking is over; stages are told of as they end."""
+    """Do a step at a time until a ranking is over; stages are told of as they end, and what is spent as it goes."""
     results: dict[Reading | Trial, Outcome] = {}
     told: list[StageReport] = []
     while True:
@@ -261,6 +264,8 @@ def _run(
                 break
             progress.event(stage)
             told.append(stage)
+        if reached.spent is not None:
+            progress.event(Spent(share=reached.spent.spent / reached.spent.limit))
         if not reached.next:
             return reached
         step = reached.next[0]

@@ -116,6 +116,7 @@ def race_of(
     dataset: DatasetReport,
     candidates: Sequence[CheckpointDescription],
     expectations: Expectations,
+    gone: float = 0.0,
 ) -> Race | None:
     """The race that a budget asks for; None where every checkpoint reads everything.
 
@@ -124,6 +125,7 @@ def race_of(
         dataset: its check.
         candidates: what a ranking without a budget would read.
         expectations: what is believed of them before any pass.
+        gone: seconds that went by before the first step.
     """
     if request.budget is None:
         return None
@@ -137,6 +139,7 @@ def race_of(
         classes,
         request.ordered_by,
         terms_of(request, dataset, candidates),
+        gone,
     )
 
 
@@ -243,6 +246,7 @@ def progressed(
     planned: Plan,
     expectations: Expectations,
     results: Mapping[Reading | Trial, StepOutput | VerificationOutput | SkippedCheckpoint],
+    gone: float = 0.0,
 ) -> Progressed:
     """How far a ranking is with these results, and what is to be done next: the whole of its planning.
 
@@ -252,12 +256,13 @@ def progressed(
         planned: what is read and what is not.
         expectations: what is believed before any pass, for a budget.
         results: of the steps that are over.
+        gone: seconds that went by before the first step, where one process does all of the work.
     """
     readings = {step: found for step, found in results.items() if isinstance(step, Reading)}
     read = {step: found for step, found in readings.items() if not isinstance(found, VerificationOutput)}
     trials = {step: found for step, found in results.items() if isinstance(step, Trial)}
     tried = {step: found for step, found in trials.items() if not isinstance(found, StepOutput)}
-    race = race_of(request, dataset, planned.checkpoints, expectations)
+    race = race_of(request, dataset, planned.checkpoints, expectations, gone)
     prices = None
     following: tuple[Reading, ...]
     outcomes: Mapping[str, StepOutput | SkippedCheckpoint]

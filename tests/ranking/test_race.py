@@ -205,10 +205,10 @@ def test_once_two_steps_are_measured_their_speed_is_expected_of_the_others():
         cost = ReadingCost(device="cpu", latency_ms=10.0, memory_mb=1.0)
         # Half a second to open, and 20 ms an example, of which the forward pass is half.
         measured = output.model_copy(update={"seconds": output.seconds + 0.5, "reading_cost": cost})
-        prices.charge(name, examples, measured)
+        prices.charge(name, 0, examples, measured)
     assert prices.spent == pytest.approx(2.5 + 6.5)
-    assert prices.expected("a", 200) == pytest.approx(0.5 + 4.0)
-    assert 0.5 + 8.0 < prices.expected("c", 200) < 0.5 + 12.0  # three times the weights
+    assert prices.expected("a", 0, 200) == pytest.approx(0.5 + 4.0)
+    assert 0.5 + 8.0 < prices.expected("c", 0, 200) < 0.5 + 12.0  # three times the weights
 
 
 def test_chances_are_those_of_many_draws_of_the_rest():
@@ -278,3 +278,55 @@ def test_steps_of_a_round_begin_with_those_of_the_best_chances():
     believed = {name: Expectation(mean=mean, deviation=0.8) for name, mean in (("a", 0.0), ("b", 1.0), ("c", 0.5))}
     first = race(believed, "100%", believed).standing({})
     assert [reading.checkpoint for reading in first.next] == ["b", "c", "a"]
+
+
+def test_scores_are_expected_to_take_what_they_took_of_all_examples_and_the_start_is_charged():
+    prices = Prices(Budget.parse("100s"), [described("a"), described("b")], WHOLE, gone=1.5)
+    assert prices.spent == 1.5
+    for before, after in ((0, 100), (100, 300)):
+        output = Field({"a": 0.0}, seconds=0.01).read(Reading("a", after - before))
+        scoring = 0.02 * after
+        measured = output.model_copy(
+            update={
+                "seconds": 0.5 + output.seconds + scoring,
+                "scoring_seconds": scoring,
+                "reading_cost": ReadingCost(device="cpu", latency_ms=10.0, memory_mb=1.0),
+            }
+        )
+        prices.charge("a", before, after, measured)
+    assert prices.expected("a", 300, 400) == pytest.approx(0.5 + 0.01 * 100 + 0.02 * 400)
+    assert prices.expected("b", 0, 300) == pytest.approx(0.5 + 0.01 * 300 + 0.02 * 300)
+
+
+class Slow(Field):
+    """What is measured on a machine: opening takes half a second, and scores are computed anew of all examples."""
+
+    def step(self, reading: Reading, before: int) -> StepOutput:
+        read = self.read(reading)
+        passes = reading.examples - before
+        scoring = 0.1 + 0.004 * reading.examples
+        return read.model_copy(
+            update={
+                "seconds": 0.5 + 0.012 * passes + scoring,
+                "scoring_seconds": scoring,
+                "forward_examples": passes,
+                "reading_cost": ReadingCost(device="cpu", latency_ms=10.0, memory_mb=1.0),
+            }
+        )
+
+
+@pytest.mark.parametrize("limit", [20, 35, 50, 80])
+@pytest.mark.parametrize("close", [1, 20])
+def test_a_budget_in_seconds_holds_within_a_tenth(limit, close):
+    field = Slow({name: mean / close for name, mean in MEANS.items()})
+    of = race(MEANS, f"{limit}s")
+    results: dict[Reading, StepOutput] = {}
+    while (standing := of.standing(results)).next:
+        reading = standing.next[0]
+        before = max((done.examples for done in results if done.checkpoint == reading.checkpoint), default=0)
+        results[reading] = field.step(reading, before)
+    took = sum(output.seconds for output in results.values())
+    assert took == pytest.approx(standing.report.spent)
+    assert took <= 1.1 * limit
+    if standing.report.more is not None:  # otherwise the race was over before the money was
+        assert took >= 0.8 * limit

@@ -37,6 +37,7 @@ class Prices:
         budget: gives the unit.
         candidates: everything that a full ranking would read.
         whole: examples that a full ranking would read with each.
+        gone: seconds that went by before the first step, such as for finding checkpoints.
 
     Attributes:
         limit: the budget, in its unit.
@@ -44,15 +45,19 @@ class Prices:
         reserved: of it, for adapting those who are left at the end.
     """
 
-    def __init__(self, budget: Budget, candidates: Sequence[CheckpointDescription], whole: int) -> None:
+    def __init__(
+        self, budget: Budget, candidates: Sequence[CheckpointDescription], whole: int, gone: float = 0.0
+    ) -> None:
         self.budget = budget
-        self.spent = self.reserved = 0.0
+        self.spent = gone if budget.unit == "seconds" else 0.0
+        self.reserved = 0.0
         self.limit = budget.amount
         self._ms = milliseconds(candidates)
         self._whole = whole
         self._full_ms = sum(self._ms.values()) * whole
         self._known: dict[str, float] = {}
         self._observed: list[tuple[float, float]] = []
+        self._scored: dict[str, tuple[int, float]] = {}
         self._slower, self._opening_s, self._pace = 1.0, _OPENING_S, 1.0
         self._trained: list[float] = []
 
@@ -66,50 +71,64 @@ class Prices:
         """Whether expectations rest on more than sizes; those of examples and shares need nothing else."""
         return self.budget.unit != "seconds" or bool(self._observed)
 
-    def expected(self, checkpoint: str, examples: int) -> float:
-        """Of reading so many further examples."""
+    def expected(self, checkpoint: str, before: int, after: int) -> float:
+        """Of a sample of `after` examples, of which `before` were read earlier; scores are those of all of them."""
         if self.budget.unit == "examples":
-            return float(examples)
+            return float(after - before)
         if self.budget.unit == "share":
-            return self._ms[checkpoint] * examples / self._full_ms
-        ms = self._known.get(checkpoint, self._ms[checkpoint] * self._slower)
-        return self._opening_s + self._pace * ms * examples / 1000
+            return self._ms[checkpoint] * (after - before) / self._full_ms
+        return (
+            self._opening_s
+            + self._pace * self._passes_s(checkpoint, after - before)
+            + self._scores_s(checkpoint, after)
+        )
+
+    def _passes_s(self, checkpoint: str, passes: int) -> float:
+        return self._known.get(checkpoint, self._ms[checkpoint] * self._slower) * passes / 1000
+
+    def _scores_s(self, checkpoint: str, examples: int) -> float:
+        """In proportion to the examples, from what they took last, of this checkpoint or of the others."""
+        if not self._scored:
+            return 0.0
+        own = self._scored.get(checkpoint)
+        last = [own] if own is not None else list(self._scored.values())
+        return float(np.median([seconds * max(1.0, examples / known) for known, seconds in last]))
 
     @property
     def full(self) -> float | None:
         """Of reading everything with every checkpoint; None for seconds before the first measurement."""
-        return sum(self.expected(name, self._whole) for name in self._ms) if self.is_measured else None
+        return sum(self.expected(name, 0, self._whole) for name in self._ms) if self.is_measured else None
 
-    def charge(self, checkpoint: str, examples: int, output: StepOutput | None) -> None:
-        """Of having read so many further examples; None for a step that failed, of which nothing is known."""
+    def charge(self, checkpoint: str, before: int, after: int, output: StepOutput | None) -> None:
+        """Of having read so many examples beyond those before; None for a step that failed, whose time is not known."""
         if self.budget.unit != "seconds":
-            self.spent += self.expected(checkpoint, examples)
+            self.spent += self.expected(checkpoint, before, after)
         elif output is not None:
             self.spent += output.seconds
             if output.reading_cost is not None:
                 self._known[checkpoint] = output.reading_cost.latency_ms
             if output.forward_examples:
                 ms = self._known.get(checkpoint, self._ms[checkpoint])
-                self._observed.append((ms * output.forward_examples / 1000, output.seconds))
+                read_s = output.seconds - output.scoring_seconds
+                self._observed.append((ms * output.forward_examples / 1000, read_s))
+                self._scored[checkpoint] = after, output.scoring_seconds
             self._fit()
 
     def training(self, checkpoint: str, passes: int) -> float:
         """Expected of adapting a checkpoint, from the forward passes that it comes to."""
         if self.budget.unit != "seconds":
-            return self.expected(checkpoint, passes)
-        ms = self._known.get(checkpoint, self._ms[checkpoint] * self._slower)
+            return self.expected(checkpoint, 0, passes)
         pace = float(np.median(self._trained)) if self._trained else _TRAINING_PACE
-        return self._opening_s + pace * ms * passes / 1000
+        return self._opening_s + pace * self._passes_s(checkpoint, passes)
 
     def charge_training(self, checkpoint: str, passes: int, output: VerificationOutput | None) -> float:
         """Charge having adapted a checkpoint; None for a step that failed. Returns what was charged."""
         before = self.spent
         if self.budget.unit != "seconds":
-            self.spent += self.expected(checkpoint, passes)
+            self.spent += self.expected(checkpoint, 0, passes)
         elif output is not None:
             self.spent += output.seconds
-            ms = self._known.get(checkpoint, self._ms[checkpoint] * self._slower)
-            self._trained.append(1000 * output.seconds / (ms * passes))
+            self._trained.append(output.seconds / self._passes_s(checkpoint, passes))
         return self.spent - before
 
     def _fit(self) -> None:

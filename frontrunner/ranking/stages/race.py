@@ -27,7 +27,6 @@ from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.stages.report import BudgetReport, Departure, StageReport
 from frontrunner.ranking.stages.verification import VerificationTerms
 from frontrunner.scores import ScoreValue
-from frontrunner.tuning.verification import EPOCHS
 
 # The first round: as many as everybody can read for the first round's share of the budget, within these limits.
 MOST_FIRST, LEAST_FIRST = 128, 16
@@ -83,6 +82,7 @@ class Race:
         classes: of the dataset.
         ordered_by: the score that decides.
         verification: of those who are left, where the budget is to pay for one too.
+        gone: seconds that went by before the first step.
     """
 
     budget: Budget
@@ -92,6 +92,7 @@ class Race:
     classes: int
     ordered_by: str
     verification: VerificationTerms | None = None
+    gone: float = 0.0
 
     def standing(self, results: Mapping[Reading, StepOutput | SkippedCheckpoint]) -> Standing:
         """How far the race is with these results."""
@@ -119,7 +120,7 @@ class _Run:
     def __init__(self, race: Race, results: Mapping[Reading, StepOutput | SkippedCheckpoint]) -> None:
         self._race = race
         self._results = results
-        self._prices = Prices(race.budget, race.candidates, race.whole)
+        self._prices = Prices(race.budget, race.candidates, race.whole, race.gone)
         self._stages: list[StageReport] = []
         self._outcomes: dict[str, StepOutput | SkippedCheckpoint] = {}
         self._inside = [candidate.id for candidate in race.candidates]
@@ -154,7 +155,7 @@ class _Run:
         if terms is None or terms.unsuited is not None:
             return
         names = [name for name in self._inside if name in terms.tunable]
-        prices = sorted(self._prices.training(name, terms.passes(0, EPOCHS)) for name in names)
+        prices = sorted(terms.price(self._prices, name) for name in names)
         most = VERIFIED_SHARE * self._prices.limit
         fits = len(prices) > 1 and sum(prices[:2]) <= most
         self._prices.reserved = min(most, sum(prices[-terms.most :])) if fits else 0.0
@@ -165,14 +166,14 @@ class _Run:
         while size < _FIRST_PER_CLASS * self._race.classes:
             size *= 2
         while size > LEAST_FIRST:
-            if sum(self._prices.expected(name, size) for name in self._inside) <= ROUND_SHARE * self._prices.left:
+            if sum(self._prices.expected(name, 0, size) for name in self._inside) <= ROUND_SHARE * self._prices.left:
                 break
             size //= 2
         return size
 
     def _shortlist(self, size: int) -> None:
         """Order everybody by what is believed of them, cheap ones first where nothing is; keep what may be best."""
-        price = {name: self._prices.expected(name, size) for name in self._inside}
+        price = {name: self._prices.expected(name, 0, size) for name in self._inside}
         chances = _chances_before(self._race.expectations, self._inside)
         order = sorted(self._inside, key=lambda name: (-chances[name], price[name], name))
         informed = bool(self._race.expectations.checkpoints)  # equal chances of nobody's knowing are no reason to leave
@@ -203,14 +204,14 @@ class _Run:
             if result is None:
                 missing.append(name)
                 continue
-            self._prices.charge(name, size - before, None if isinstance(result, SkippedCheckpoint) else result)
+            self._prices.charge(name, before, size, None if isinstance(result, SkippedCheckpoint) else result)
             self._outcomes[name] = result
             if isinstance(result, SkippedCheckpoint):
                 left.append(Departure(checkpoint=name, cause="failed", probability_best=0.0, reason=result.reason))
                 continue
             seconds, forward = seconds + result.seconds, forward + result.forward_examples
             read.append(name)
-        affordable = _prefix([self._prices.expected(name, size - before) for name in missing], self._prices.left)
+        affordable = _prefix([self._prices.expected(name, before, size) for name in missing], self._prices.left)
         if not read and not affordable:
             affordable = 1  # the least answer there is
         waiting, beyond = missing[:affordable], missing[affordable:]
@@ -272,14 +273,14 @@ class _Run:
         """
         left = self._improbable(self._inside, self._chances, f"after {size:,} examples")
         stay = self._inside[: len(self._inside) - len(left)]
-        prices = [self._prices.expected(name, larger[0] - size) for name in stay]
+        prices = [self._prices.expected(name, size, larger[0]) for name in stay]
         affordable = _prefix(prices, self._prices.left * (ROUND_SHARE if len(larger) > 1 else 1.0))
         fewest = max(self._fewest, 2)
         if affordable < fewest:
             affordable = _prefix(prices, self._prices.left)
         following: int | None = larger[0]
         if len(stay) > 1 and affordable < fewest:
-            affordable, following = fewest, self._reached(size, larger[0], sum(prices[:fewest]))
+            affordable, following = fewest, self._reached(stay[:fewest], size, larger[0])
         if len(stay) > self._fewest and following is not None:
             left += [self._unaffordable(name, self._chances[name], following) for name in stay[affordable:]]
             stay = stay[:affordable]
@@ -295,9 +296,13 @@ class _Run:
         self._set_aside()
         return following if len(stay) > self._fewest else None
 
-    def _reached(self, size: int, following: int, price: float) -> int | None:
+    def _reached(self, names: Sequence[str], size: int, following: int) -> int | None:
         """The sample below the next one for which the budget reaches; None where it adds next to nothing."""
-        reached = size + int((following - size) * self._prices.left / price)
+        # What it takes to open checkpoints anew, and to compute scores anew, is paid for the smallest sample too.
+        least, all_of_it = (
+            sum(self._prices.expected(name, size, after) for name in names) for after in (size, following)
+        )
+        reached = size + int((following - size) * (self._prices.left - least) / (all_of_it - least))
         return reached if reached >= LEAST_GROWTH * size else None
 
     def _improbable(self, order: Sequence[str], chances: Mapping[str, float], when: str) -> list[Departure]:

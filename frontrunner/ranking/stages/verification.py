@@ -70,6 +70,13 @@ class VerificationTerms:
         """Examples that go through a checkpoint between two epochs."""
         return passes(self.method, self.modality, self.examples, before, after)
 
+    def price(self, prices: Prices, checkpoint: str) -> float:
+        """Expected of verifying one to the end, in its two steps."""
+        return sum(
+            prices.training(checkpoint, self.passes(before, after))
+            for before, after in ((0, _FIRST_EPOCHS), (_FIRST_EPOCHS, EPOCHS))
+        )
+
 
 @dataclass(frozen=True)
 class VerificationStanding:
@@ -172,7 +179,7 @@ def _chosen(terms: VerificationTerms, leaders: Sequence[Leader], prices: Prices 
         return [], f"{chosen[0]} is the best with probability {order[0].probability_best:.2f} without it"
     if prices is None:
         return chosen, None
-    costs = np.cumsum([prices.training(name, terms.passes(0, EPOCHS)) for name in chosen])
+    costs = np.cumsum([terms.price(prices, name) for name in chosen])
     affordable = int(np.searchsorted(costs, prices.left * (1 + 1e-9), side="right"))
     if affordable < 2:
         said = prices.budget.said
