@@ -1,8 +1,8 @@
 """Frontrunner: which pretrained checkpoint will do best on your data, before you fine-tune any.
 
-This package is the library: `frontrunner.rank`, `frontrunner.open_checkpoint`, `frontrunner.logme`,
-`frontrunner.scores`, `frontrunner.FeatureStatistics`, `frontrunner.discrepancy`. Names are loaded on first use, and
-torch only when a checkpoint is opened.
+This package is the library: `frontrunner.rank`, `frontrunner.recommend`, `frontrunner.open_checkpoint`,
+`frontrunner.logme`, `frontrunner.scores`, `frontrunner.FeatureStatistics`, `frontrunner.discrepancy`. Names are loaded
+on first use, and torch only when a checkpoint is opened.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from frontrunner.data import DatasetOptions
     from frontrunner.hub.opening.open import open_checkpoint
     from frontrunner.ranking import Ranking, RankingRequest, rank
+    from frontrunner.recommending import recommend
     from frontrunner.statistics import FeatureStatistics
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "logme",
     "open_checkpoint",
     "rank",
+    "recommend",
     "scores",
 ]
 __version__ = "0.1.0"
@@ -47,6 +49,7 @@ _LAZY = {
     "Ranking": "frontrunner.ranking",
     "RankingRequest": "frontrunner.ranking",
     "rank": "frontrunner.ranking",
+    "recommend": "frontrunner.recommending",
 }
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from frontrunner.data import DatasetReport
 from frontrunner.errors import ModalityMismatch
-from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
+from frontrunner.hub import Catalogue, CheckpointDescription, SkippedCheckpoint
 from frontrunner.hub.describing.listing import CatalogueMatches
 from frontrunner.ranking import Ranking, ScoreList, TaskDistanceMatrix
 from frontrunner.ranking.answer import is_share, may_equal_first
@@ -210,6 +210,14 @@ def _show_outlook(found: Outlook, console: Console) -> None:
     console.print(found.summary, style="bold", soft_wrap=True, highlight=False)
 
 
+def show_catalogue(found: Catalogue | CatalogueMatches, console: Console) -> None:
+    """What a hub holds, or what a service lists, as a table."""
+    if isinstance(found, CatalogueMatches):
+        show_listed(found, console)
+    else:
+        show_checkpoints(found.checkpoints, found.skipped, console)
+
+
 def show_checkpoints(
     found: Sequence[CheckpointDescription], skipped: Sequence[SkippedCheckpoint], console: Console
 ) -> None:
@@ -248,6 +256,28 @@ def show_listed(found: CatalogueMatches, console: Console) -> None:
         console.print(f"the first {len(entries)}; narrow the search, or raise --limit")
     if not entries:
         console.print("nothing was found; `frontrunner checkpoints sync` fills the catalogue")
+
+
+def show_datasets(found: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Datasets of a service as a table."""
+    columns = (
+        ("dataset", [entry["id"] for entry in found], 0),
+        ("name", [entry["name"] for entry in found], 1),
+        ("MB", [f"{entry['bytes'] / 1e6:,.1f}" for entry in found], 2),
+        ("created", [entry["created_at"][:19].replace("T", " ") for entry in found], 3),
+    )
+    if found:
+        _print_columns(columns, console, "", foldable=False)
+    else:
+        console.print("no datasets")
+
+
+def show_quota(found: Mapping[str, Any], console: Console) -> None:
+    """What a tenant of a service may use and uses."""
+    shares = {name: share for name, share in found.items() if isinstance(share, Mapping)}
+    limits = ["none" if share["limit"] is None else f"{share['limit']:,.0f}" for share in shares.values()]
+    used = [f"{share['used']:,.0f}" for share in shares.values()]
+    _print_columns(((found["tenant"], list(shares), 0), ("limit", limits, 1), ("used", used, 2)), console, "")
 
 
 def show_jobs(found: Sequence[Mapping[str, Any]], console: Console) -> None:

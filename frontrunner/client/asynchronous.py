@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,14 +20,16 @@ from frontrunner.client.connection import (
     JobEvent,
     Operation,
     Patience,
-    job_heard,
     refuse_problem,
     settings_of,
 )
+from frontrunner.client.problems import ServiceProblem
+from frontrunner.client.resources import AsyncResources
+from frontrunner.client.watching import Watching
 from frontrunner.data import DatasetOptions
 from frontrunner.data.memory import DatasetLike, held_dataset
 from frontrunner.files import whole_file
-from frontrunner.progress import Progress
+from frontrunner.progress import SILENT, Progress, Stage
 from frontrunner.ranking import Ranking, RankingRequest, TaskDistanceMatrix, TaskDistanceRequest
 from frontrunner.ranking.local import Terms, requested
 from frontrunner.status import Status
@@ -34,6 +37,10 @@ from frontrunner.terminal import Terminal
 from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
 
 Result = TypeVar("Result")
+# Seconds for a connection to stand.
+_CONNECT_S = 10.0
+# Between two streams of the same job.
+_PAUSE_S = 0.5
 
 
 class AsyncJob(Generic[Result]):
@@ -68,16 +75,38 @@ class AsyncJob(Generic[Result]):
             ServiceProblem: there is no such job any more, or it has no result.
             TimeoutError: the job did not end in time. It goes on; `wait` may be called again.
         """
+        ends_at = time.monotonic() + timeout_s
         with progress_bars(Terminal(stderr=True), quiet=progress is not None) as bars:
-            tell = job_heard(bars if progress is None else progress)
+            listener = bars if progress is None else progress
 
             def heard(job: dict[str, Any]) -> None:
                 self.status = Status(job["status"])
-                tell(job)
+                steps = job["progress"]
+                listener.advance(Stage.RANK, steps["steps_done"], max(steps["steps_total"], 1))
                 on_job(job)
 
-            await self._client.wait(self.id, on_job=heard, timeout_s=timeout_s)
+            if listener is not SILENT:
+                await self._watch(Watching(listener, timeout_s), heard)
+            await self._client.wait(self.id, on_job=heard, timeout_s=max(0.0, ends_at - time.monotonic()))
         return await self._client.run(self._read())
+
+    async def _watch(self, watching: Watching, heard: Callable[[dict[str, Any]], None]) -> None:
+        """Follow the job's events until it is over, or the time is up."""
+        heard(await self._client.job(self.id))
+        while not (watching.is_late or self.status.is_terminal):
+            pause = _PAUSE_S
+            try:
+                events = self._client.events(self.id, after=watching.seen, quiet_s=watching.read_timeout_s)
+                async for event in events:
+                    if watching.hear(event):
+                        heard(await self._client.job(self.id))
+                    if watching.is_late:
+                        return
+                heard(await self._client.job(self.id))  # a service that stops ends its streams too
+            except (httpx.TransportError, ServiceProblem) as error:
+                pause = watching.pause_after(error)
+            if not self.status.is_terminal:
+                await asyncio.sleep(pause)
 
     def events(self, *, after: int = 0) -> AsyncIterator[JobEvent]:
         """What happens to it, from event `after` on, until it is over."""
@@ -88,15 +117,17 @@ class AsyncJob(Generic[Result]):
         self.status = Status((await self._client.cancel(self.id))["status"])
 
 
-class AsyncClient:
+class AsyncClient(AsyncResources):
     """Talks to a running service, for programs that await; otherwise as `Client`.
 
     Requests that the service cannot answer now, or whose connection breaks, are sent again for a minute; what makes
     something carries an idempotency key, so that it is made once.
 
     Args:
-        url: where it is; else the environment's FRONTRUNNER_URL, else this machine, port 8000.
-        key: an API key, where the service has keys; else the environment's FRONTRUNNER_KEY.
+        url: where it is, or the name of a profile; else the environment's FRONTRUNNER_SERVER, else the default
+            profile (`frontrunner login`), else this machine, port 8000.
+        key: an API key, where the service has keys; else the environment's FRONTRUNNER_API_KEY, else the
+            profile's.
         timeout_s: longest wait for an answer.
 
     Example:
@@ -108,6 +139,11 @@ class AsyncClient:
 
     def __init__(self, url: str | None = None, *, key: str | None = None, timeout_s: float = 60.0) -> None:
         self._http = httpx.AsyncClient(**settings_of(url, key, timeout_s))
+
+    @property
+    def url(self) -> str:
+        """Where the service is."""
+        return str(self._http.base_url).rstrip("/")
 
     async def recommend(
         self,
@@ -170,7 +206,13 @@ class AsyncClient:
         return AsyncJob(self, job, lambda: operations.read_ranking(job["id"]))
 
     async def tune(
-        self, dataset: DatasetLike, request: TuningRequest, *, best_of: BestOfRanking | None = None
+        self,
+        dataset: DatasetLike,
+        request: TuningRequest,
+        *,
+        best_of: BestOfRanking | None = None,
+        source: DatasetLike | None = None,
+        options: DatasetOptions | None = None,
     ) -> AsyncJob[Tuning]:
         """Upload a dataset and have checkpoints tuned on it.
 
@@ -178,24 +220,37 @@ class AsyncClient:
             dataset: as for `recommend`.
             request: the method, the checkpoints, the numbers.
             best_of: take the checkpoints from this ranking instead.
+            source: a labelled dataset, for methods of domain adaptation.
+            options: how to read the datasets where their layout leaves a choice.
 
         Raises:
-            ServiceProblem: the service refused the dataset or the request.
+            ServiceProblem: the service refused a dataset or the request.
         """
-        job = await self.run(operations.tune(await self.upload(dataset), request, best_of))
+        target = await self.upload(dataset, options)
+        beside = None if source is None else await self.upload(source, options)
+        job = await self.run(operations.tune(target, request, best_of, beside))
         return AsyncJob(self, job, lambda: operations.read_tuning(job["id"]))
 
     async def compare(
-        self, datasets: Sequence[DatasetLike], request: TaskDistanceRequest
+        self, datasets: Sequence[DatasetLike], request: TaskDistanceRequest, options: DatasetOptions | None = None
     ) -> AsyncJob[TaskDistanceMatrix]:
         """Upload datasets and have the distances between them measured, as one checkpoint sees them.
 
         Raises:
             ServiceProblem: the service refused a dataset or the request.
         """
-        identifiers = [await self.upload(path) for path in datasets]
+        identifiers = [await self.upload(path, options) for path in datasets]
         job = await self.run(operations.compare(identifiers, request))
         return AsyncJob(self, job, lambda: operations.read_distances(job["id"]))
+
+    async def follow(self, job_id: str) -> AsyncJob[Any]:
+        """A job that was begun elsewhere or before; what comes out of it is of its kind.
+
+        Raises:
+            ServiceProblem: there is no such job.
+        """
+        job = await self.job(job_id)
+        return AsyncJob(self, job, lambda: operations.result_of(job))
 
     async def wait(
         self,
@@ -212,56 +267,27 @@ class AsyncClient:
         """
         return await self.run(operations.wait(job_id, on_job, timeout_s))
 
-    async def events(self, job_id: str, *, after: int = 0) -> AsyncIterator[JobEvent]:
-        """What happens to a job, from event `after` on, until it is over."""
+    async def events(self, job_id: str, *, after: int = 0, quiet_s: float | None = None) -> AsyncIterator[JobEvent]:
+        """What happens to a job, from event `after` on, until it is over.
+
+        Args:
+            job_id: of the job.
+            after: number of the last event that is known.
+            quiet_s: longest time without a word from the service, which says something every quarter of a minute.
+
+        Raises:
+            ServiceProblem: there is no such job.
+            httpx.TransportError: the connection broke; ask again with the last event's number.
+        """
         lines, asked = EventLines(), {"Last-Event-ID": str(after)}
-        async with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=asked, timeout=None) as answer:
+        timeout = httpx.Timeout(quiet_s, connect=_CONNECT_S)
+        async with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=asked, timeout=timeout) as answer:
             if answer.is_error:
                 await answer.aread()
                 refuse_problem(answer)
             async for line in answer.aiter_lines():
                 if (event := lines.read(line)) is not None:
                     yield event
-
-    async def job(self, job_id: str) -> dict[str, Any]:
-        """Read a job."""
-        return await self.run(operations.resource("GET", f"/v1/jobs/{job_id}"))
-
-    async def jobs(self, **narrowed_by: Any) -> list[dict[str, Any]]:
-        """The newest jobs; `narrowed_by` as in `GET /v1/jobs`."""
-        return await self.run(operations.page("/v1/jobs", narrowed_by))
-
-    async def cancel(self, job_id: str) -> dict[str, Any]:
-        """Ask a job to stop."""
-        return await self.run(operations.resource("POST", f"/v1/jobs/{job_id}/cancel"))
-
-    async def retry(self, job_id: str) -> dict[str, Any]:
-        """Do again what did not succeed of a job."""
-        return await self.run(operations.resource("POST", f"/v1/jobs/{job_id}/retry"))
-
-    async def delete(self, job_id: str) -> None:
-        """Forget a job that is over."""
-        await self.run(operations.delete(f"/v1/jobs/{job_id}"))
-
-    async def ranking(self, ranking_id: str) -> Ranking:
-        """Read a ranking; partial while it runs."""
-        return await self.run(operations.read_ranking(ranking_id))
-
-    async def tuning(self, tuning_id: str) -> Tuning:
-        """Read a tuning; partial while it runs."""
-        return await self.run(operations.read_tuning(tuning_id))
-
-    async def datasets(self) -> list[dict[str, Any]]:
-        """Every dataset that was uploaded."""
-        return await self.run(operations.every_page("/v1/datasets", {}))
-
-    async def delete_dataset(self, dataset_id: str) -> None:
-        """Forget a dataset that no job uses, its bytes and its features."""
-        await self.run(operations.delete(f"/v1/datasets/{dataset_id}"))
-
-    async def checkpoints(self, **narrowed_by: Any) -> list[dict[str, Any]]:
-        """Every checkpoint on offer; `narrowed_by` as in `GET /v1/checkpoints`."""
-        return await self.run(operations.every_page("/v1/checkpoints", narrowed_by))
 
     async def download(self, tuning_id: str, name: str, to: str | Path) -> Path:
         """Fetch a file of a finished tuning, `model/model.safetensors` for instance; the place it was written to.
@@ -320,7 +346,7 @@ class AsyncClient:
                     outcome = await self._http.request(**arguments)
             except httpx.TransportError as error:
                 outcome = error
-            pause = patience.pause_after(outcome)
+            pause = patience.pause_after(outcome) if call.patient else None
             if pause is None:
                 if isinstance(outcome, httpx.TransportError):
                     raise outcome

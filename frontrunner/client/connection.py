@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import httpx
 
 from frontrunner.client.problems import problem_of
+from frontrunner.client.profiles import read_profiles
 from frontrunner.client.uploading import opened_upload
-from frontrunner.progress import Progress, Stage
 
 Answered = TypeVar("Answered")
 # A service that restarts, or says that it is busy, is asked again for this long before that is an error.
@@ -42,12 +42,14 @@ class Call:
         method, path: of the request.
         options: of `httpx.Client.request`.
         upload: the file or folder that goes with it.
+        patient: whether it is sent again where the service cannot answer now.
     """
 
     method: str
     path: str
     options: dict[str, Any] = field(default_factory=dict)
     upload: Path | None = None
+    patient: bool = True
 
     @contextmanager
     def arguments(self) -> Iterator[dict[str, Any]]:
@@ -72,11 +74,15 @@ def creating(path: str, *, upload: Path | None = None, **options: Any) -> Call:
 
 
 def settings_of(url: str | None, key: str | None, timeout_s: float) -> dict[str, Any]:
-    """What `httpx.Client` takes: the address and the key given, or those of the environment."""
-    key = key or os.environ.get("FRONTRUNNER_KEY")
-    url = url or os.environ.get("FRONTRUNNER_URL") or "http://127.0.0.1:8000"
+    """What `httpx.Client` takes: the address and the key given, or those of the environment, or of a profile.
+
+    Raises:
+        ProfileUnknown, ProfilesUnusable: a profile is named, and there is none, or its file cannot be used.
+    """
+    profile = read_profiles().find(url or os.environ.get("FRONTRUNNER_SERVER"))
+    key = key or os.environ.get("FRONTRUNNER_API_KEY") or profile.key
     return {
-        "base_url": url,
+        "base_url": profile.url,
         "headers": {"Authorization": f"Bearer {key}"} if key else {},
         "timeout": timeout_s,
         "follow_redirects": True,
@@ -151,12 +157,3 @@ class EventLines:
 def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values that were given."""
     return {name: value for name, value in values.items() if value is not None}
-
-
-def job_heard(progress: Progress) -> Callable[[dict[str, Any]], None]:
-    """Tells a `Progress` how far a job is, each time it is seen."""
-
-    def heard(job: dict[str, Any]) -> None:
-        progress.advance(Stage.RANK, job["progress"]["steps_done"], max(job["progress"]["steps_total"], 1))
-
-    return heard

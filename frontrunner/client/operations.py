@@ -14,6 +14,8 @@ from frontrunner.client.connection import Call, Operation, creating, json_of, re
 from frontrunner.client.problems import problem_of
 from frontrunner.data import DatasetOptions
 from frontrunner.ranking import Ranking, RankingRequest, TaskDistanceMatrix, TaskDistanceRequest, TaskDistances
+from frontrunner.ranking.result import Outlook
+from frontrunner.recommending import first_lines
 from frontrunner.status import TERMINAL
 from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
 
@@ -52,9 +54,13 @@ def extend(ranking: str, checkpoints: Sequence[str]) -> Operation[dict[str, Any]
     return json_of((yield creating(f"/v1/rankings/{ranking}/extend", json=body)))
 
 
-def tune(dataset: str, request: TuningRequest, best_of: BestOfRanking | None) -> Operation[dict[str, Any]]:
+def tune(
+    dataset: str, request: TuningRequest, best_of: BestOfRanking | None, source: str | None
+) -> Operation[dict[str, Any]]:
     """The job that tunes on a dataset of the service."""
     body = {"dataset": dataset, **request.model_dump(mode="json", exclude_unset=True)}
+    if source is not None:
+        body["source"] = source
     if best_of is not None:
         body["teachers"] = best_of.model_dump()
     return json_of((yield creating("/v1/tunings", json=body)))
@@ -90,8 +96,7 @@ def wait(job: str, on_job: Callable[[dict[str, Any]], None], timeout_s: float) -
 
 def read_ranking(ranking: str, top: int | None = None) -> Operation[Ranking]:
     """A ranking, or its first `top` lines; partial while it runs."""
-    found = Ranking.model_validate(json_of((yield Call("GET", f"/v1/rankings/{ranking}"))))
-    return found if top is None else found.model_copy(update={"ranking": found.ranking[:top]})
+    return first_lines(Ranking.model_validate(json_of((yield Call("GET", f"/v1/rankings/{ranking}")))), top)
 
 
 def read_tuning(tuning: str) -> Operation[Tuning]:
@@ -113,6 +118,54 @@ def read_distances(job: str) -> Operation[TaskDistanceMatrix]:
             failed = {"detail": found.failure.reason, "code": found.failure.code}
         raise problem_of(answer.status_code, failed)
     return found.matrix
+
+
+def result_of(job: Mapping[str, Any]) -> Operation[Any]:
+    """What comes out of a job, by its kind: a `Ranking`, a `Tuning` or a `TaskDistanceMatrix`.
+
+    Raises:
+        ServiceProblem: the service does work that this client does not know.
+    """
+    readers: dict[str, Callable[[str], Operation[Any]]] = {
+        "ranking": read_ranking, "tuning": read_tuning, "task_distances": read_distances
+    }  # fmt: skip
+    if job["kind"] not in readers:
+        raise problem_of(httpx.codes.OK, {"detail": f"a job of the kind {job['kind']}: a newer client may read it"})
+    return readers[job["kind"]](job["id"])
+
+
+def read_outlook(ranking: str) -> Operation[Outlook]:
+    """What a service's past results say beside a finished ranking."""
+    return Outlook.model_validate(json_of((yield Call("GET", f"/v1/rankings/{ranking}/outlook"))))
+
+
+def create_webhook(url: str) -> Operation[dict[str, Any]]:
+    """The webhook, with its secret."""
+    return json_of((yield Call("POST", "/v1/webhooks", {"json": {"url": url}})))
+
+
+def redeliver(webhook: str, delivery: str) -> Operation[dict[str, Any]]:
+    """The message that is sent again."""
+    return json_of((yield Call("POST", f"/v1/webhooks/{webhook}/deliveries/{delivery}/redeliver")))
+
+
+def reach() -> Operation[httpx.Response]:
+    """The answer of a service that is there; asked once."""
+    return (yield Call("GET", "/livez", patient=False))
+
+
+def version() -> Operation[str]:
+    """The version that a service's document names."""
+    return str(json_of((yield Call("GET", "/openapi.json")))["info"]["version"])
+
+
+def read_ready() -> Operation[dict[str, Any]]:
+    """What each part of the service says of itself, ready or not."""
+    answer = yield Call("GET", "/readyz", patient=False)
+    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "problem" not in answer.headers["content-type"]:
+        body: dict[str, Any] = answer.json()
+        return body
+    return json_of(answer)
 
 
 def resource(method: str, path: str) -> Operation[dict[str, Any]]:

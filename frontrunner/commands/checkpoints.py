@@ -13,9 +13,9 @@ from frontrunner.commands.common import (
     MaxParametersOption,
     constraints,
     print_json,
-    refusals,
 )
-from frontrunner.settings import get_settings
+from frontrunner.commands.engine import engine
+from frontrunner.commands.service import KeyFileOption, ServerOption, print_value, service
 from frontrunner.terminal import Terminal
 
 checkpoints = typer.Typer(help="List the checkpoints of the hubs, search the catalogue, fill it.")
@@ -34,11 +34,13 @@ def checkpoints_themselves(
     modality: ModalityOption = None,
     max_parameters: MaxParametersOption = None,
     license: LicenseOption = None,  # noqa: A002 - the option's name
+    server: ServerOption = None,
+    api_key_file: KeyFileOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the checkpoints of the hubs, and what cannot be used among them."""
     if context.invoked_subcommand is None:
-        list_checkpoints(hub, name, modality, max_parameters, license, json)
+        list_checkpoints(hub, name, modality, max_parameters, license, server, api_key_file, json)
 
 
 @checkpoints.command("list")
@@ -48,26 +50,28 @@ def list_checkpoints(
     modality: ModalityOption = None,
     max_parameters: MaxParametersOption = None,
     license: LicenseOption = None,  # noqa: A002 - the option's name
+    server: ServerOption = None,
+    api_key_file: KeyFileOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the checkpoints of the hubs, and what cannot be used among them."""
-    with refusals():
-        from frontrunner.display import show_checkpoints
-        from frontrunner.hub import find_catalogue
+    with engine(server, api_key_file, quiet=json, hub=hub) as work:
+        from frontrunner.display import show_catalogue
 
-        catalogue = find_catalogue(hub, get_settings())
         limits = constraints(max_parameters, None, None, license)
-        wanted = (name or "").lower()
-        found = tuple(
-            entry
-            for entry in catalogue.checkpoints
-            if wanted in f"{entry.id} {entry.architecture}".lower()
-            and modality in (None, entry.modality)
-            and limits.allows(entry)
-        )
-        skipped = tuple(entry for entry in catalogue.skipped if wanted in entry.checkpoint.lower())
-        catalogue = catalogue.model_copy(update={"checkpoints": found, "skipped": skipped})
+        found = work.checkpoints((name or "").lower(), modality, limits)
         if json:
-            print_json(catalogue)
+            print_json(found)
         else:
-            show_checkpoints(catalogue.checkpoints, catalogue.skipped, Terminal())
+            show_catalogue(found, Terminal())
+
+
+@checkpoints.command()
+def show(
+    checkpoint: Annotated[str, typer.Argument(help="Its id.")],
+    server: ServerOption = None,
+    api_key_file: KeyFileOption = None,
+) -> None:
+    """Print what a service knows of a checkpoint, as JSON."""
+    with service(server, api_key_file) as client:
+        print_value(client.checkpoint(checkpoint))

@@ -27,19 +27,19 @@ from frontrunner.commands.common import (
     adaptation_of,
     constraints,
     dataset_options,
-    hub_settings,
-    interruptions,
     print_json,
-    refusals,
 )
+from frontrunner.commands.engine import engine
+from frontrunner.commands.service import KeyFileOption, ServerOption, WaitOption
 from frontrunner.limits import DEFAULT_MAX_EXAMPLES
-from frontrunner.settings import Settings, get_settings
+from frontrunner.settings import get_settings
 from frontrunner.terminal import Terminal
 
 if TYPE_CHECKING:
-    from frontrunner.data import DatasetOptions
     from frontrunner.evidence import History
-    from frontrunner.ranking import Ranking, RankingRequest
+    from frontrunner.ranking import Ranking
+
+_KEPT = "What was read is kept, the checkpoint in hand up to its last shard: the same command goes on from there."
 
 
 def rank(
@@ -127,11 +127,17 @@ def rank(
     image: ImageOption = None,
     input: InputOption = None,  # noqa: A002 - the option's name
     split: SplitOption = None,
+    server: ServerOption = None,
+    api_key_file: KeyFileOption = None,
+    wait: WaitOption = True,
     json: JsonOption = False,
 ) -> None:
     """Rank checkpoints for DATASET, best first. No server needed; features are cached for the next time."""
-    with refusals():
+    with engine(
+        server, api_key_file, wait=wait, quiet=json, hub=hub, curated=curated, max_download=max_download, kept=_KEPT
+    ) as work:
         from frontrunner.ranking import RankingRequest
+        from frontrunner.recommending import first_lines
 
         request = RankingRequest(
             checkpoints=tuple(checkpoint) if checkpoint else None,
@@ -147,19 +153,16 @@ def rank(
             constraints=constraints(max_parameters, max_latency_ms, max_memory_mb, license),
         )
         options = dataset_options(task, label, input, text=text, image=image, split=split)
-        if extend is not None:
-            request = _extended(extend, dataset, options, checkpoint or ())
         past = None if history is None else _past(history)  # a bad file is refused before anything is read
-        if curated and hub:
-            raise typer.BadParameter("it stands in for a hub: give one of --hub and --curated", param_hint="--curated")
-        settings = hub_settings(curated, max_download)
-        ranking = _rank(dataset, hub, request, options, json, past, settings)
+        if extend is not None:
+            ranking = work.extend(extend, dataset, options, checkpoint or ())
+        else:
+            ranking = work.rank(dataset, request, options, past)
         if past is not None and len(ranking.ranking) > 1:  # one alone has no order
             from frontrunner.evidence.outlook import outlook
 
             ranking = ranking.model_copy(update={"outlook": outlook(ranking, past)})
-        if top is not None:
-            ranking = ranking.model_copy(update={"ranking": ranking.ranking[:top]})
+        ranking = first_lines(ranking, top)
         if csv is not None or parquet is not None:
             from frontrunner.ranking.rows import write_csv, write_parquet
 
@@ -178,14 +181,14 @@ def demo(
     json: JsonOption = False,
 ) -> None:
     """Rank three ImageNet checkpoints on scikit-learn's handwritten digits."""
-    with refusals():
+    with engine(None, quiet=json, kept=_KEPT) as work:
         from frontrunner.data import DatasetOptions
         from frontrunner.demo import write_digits
         from frontrunner.ranking import RankingRequest
 
         digits = write_digits(get_settings().home / "demo" / "digits.zip")
         request = RankingRequest(max_examples=max_examples)
-        _print_ranking(_rank(digits, None, request, DatasetOptions(), json), json)
+        _print_ranking(work.rank(digits, request, DatasetOptions()), json)
 
 
 def _verified(said: str | None) -> int | None:
@@ -196,39 +199,11 @@ def _verified(said: str | None) -> int | None:
     return int(said)
 
 
-def _extended(file: Path, dataset: Path, options: DatasetOptions, added: Sequence[str]) -> RankingRequest:
-    from frontrunner.data import digest_dataset
-    from frontrunner.ranking import extension_of, read_ranking, require_same_dataset
-
-    ranking = read_ranking(file)
-    require_same_dataset(ranking, digest_dataset(dataset, options))
-    return extension_of(ranking, added)
-
-
 def _past(file: Path) -> History:
     from frontrunner.evidence import History, public_facts, read_history
 
     rows = read_history(file).rows
     return History.of(rows, public_facts([row.model for row in rows]))
-
-
-def _rank(
-    dataset: Path,
-    hub: list[Path] | None,
-    request: RankingRequest,
-    options: DatasetOptions,
-    quiet: bool,
-    past: History | None = None,
-    settings: Settings | None = None,
-) -> Ranking:
-    from frontrunner import ranking
-    from frontrunner.bars import progress_bars
-
-    kept = "What was read is kept, the checkpoint in hand up to its last shard: the same command goes on from there."
-    with interruptions(kept), progress_bars(Terminal(stderr=True), quiet=quiet) as progress:
-        return ranking.rank(
-            dataset, hub=hub, request=request, options=options, history=past, progress=progress, settings=settings
-        )
 
 
 def _print_ranking(ranking: Ranking, as_json: bool, columns: Sequence[str] = ()) -> None:

@@ -17,10 +17,13 @@ from frontrunner.commands.common import (
     TextOption,
     dataset_options,
     print_json,
-    refusals,
 )
+from frontrunner.commands.engine import engine
+from frontrunner.commands.service import KeyFileOption, ServerOption, WaitOption
 from frontrunner.limits import DEFAULT_MAX_EXAMPLES
 from frontrunner.terminal import Terminal
+
+_KEPT = "What was read is kept: the same command goes on from there."
 
 tasks = typer.Typer(no_args_is_help=True, help="Compare datasets as tasks.")
 
@@ -40,20 +43,21 @@ def distance(
     image: ImageOption = None,
     input: InputOption = None,  # noqa: A002 - the option's name
     split: SplitOption = None,
+    server: ServerOption = None,
+    api_key_file: KeyFileOption = None,
+    wait: WaitOption = True,
     json: JsonOption = False,
 ) -> None:
     """Print how much of the column's task is to be learned once the row's is known; not symmetric."""
     if len(datasets) < 2:
         raise typer.BadParameter("a distance needs two datasets", param_hint="DATASETS")
-    with refusals():
-        from frontrunner.bars import progress_bars
+    with engine(server, api_key_file, wait=wait, quiet=json, hub=hub, kept=_KEPT) as work:
         from frontrunner.display import show_task_distances
-        from frontrunner.ranking import TaskDistanceRequest, compare_datasets
+        from frontrunner.ranking import TaskDistanceRequest
 
         request = TaskDistanceRequest(checkpoint=checkpoint, beta=beta, max_examples=max_examples, seed=seed)
         options = dataset_options(None, label, input, text=text, image=image, split=split)
-        with progress_bars(Terminal(stderr=True), quiet=json) as progress:
-            found = compare_datasets(datasets, checkpoint, hub=hub, request=request, options=options, progress=progress)
+        found = work.compare(datasets, request, options)
         if json:
             print_json(found)
         else:

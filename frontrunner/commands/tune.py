@@ -23,15 +23,17 @@ from frontrunner.commands.common import (
     TextOption,
     constraints,
     dataset_options,
-    interruptions,
     print_json,
-    refusals,
 )
+from frontrunner.commands.engine import engine
+from frontrunner.commands.service import KeyFileOption, ServerOption, WaitOption
 from frontrunner.limits import DEFAULT_MAX_EXAMPLES
 from frontrunner.terminal import Terminal
 
 if TYPE_CHECKING:
     from frontrunner.tuning import TuningRequest
+
+_KEPT = "The training is kept up to its last saved step: the same command goes on from there."
 
 
 def tune(
@@ -89,14 +91,15 @@ def tune(
     image: ImageOption = None,
     input: InputOption = None,  # noqa: A002 - the option's name
     split: SplitOption = None,
+    server: ServerOption = None,
+    api_key_file: KeyFileOption = None,
+    wait: WaitOption = True,
     json: JsonOption = False,
 ) -> None:
     """Tune checkpoints on DATASET into one model. Interrupted, the same command goes on where it stopped."""
-    with refusals():
-        from frontrunner.bars import progress_bars
+    with engine(server, api_key_file, wait=wait, quiet=json, hub=hub, kept=_KEPT) as work:
         from frontrunner.display import show_tuning
         from frontrunner.tuning import TuningRequest
-        from frontrunner.tuning.local import tune as tune_here
 
         request = _request(
             TuningRequest,
@@ -118,13 +121,11 @@ def tune(
         if out is not None and not request.method.exports_plain_models:
             raise typer.BadParameter(f"{request.method.name} makes no plain model", param_hint="--out")
         options = dataset_options(None, label, input, text=text, image=image, split=split)
-        kept = "The training is kept up to its last saved step: the same command goes on from there."
-        with interruptions(kept), progress_bars(Terminal(stderr=True), quiet=json) as progress:
-            output = tune_here(dataset, request, hub=hub, top=top, source=source, options=options, progress=progress)
+        output = work.tune(dataset, request, options, top=top, source=source)
         if out is not None:
             if out.exists():
                 shutil.rmtree(out)
-            shutil.copytree(Path(output.folder) / output.models[0].folder, out)
+            work.copy_model(output, out)
         if report is not None:
             from frontrunner.files import whole_file
             from frontrunner.report import tuning_html
