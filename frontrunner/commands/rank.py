@@ -155,7 +155,7 @@ def rank(
         options = dataset_options(task, label, input, text=text, image=image, split=split)
         past = None if history is None else _past(history)  # a bad file is refused before anything is read
         if extend is not None:
-            ranking = work.extend(extend, dataset, options, checkpoint or ())
+            ranking = work.extend(extend, dataset, options, checkpoint or (), past)
         else:
             ranking = work.rank(dataset, request, options, past)
         if past is not None and len(ranking.ranking) > 1:  # one alone has no order

@@ -39,7 +39,14 @@ class Engine(Protocol):
         """Checkpoints for a dataset, best first."""
         ...
 
-    def extend(self, ranking: Path, dataset: Path, options: DatasetOptions, added: Sequence[str]) -> Ranking:
+    def extend(
+        self,
+        ranking: Path,
+        dataset: Path,
+        options: DatasetOptions,
+        added: Sequence[str],
+        history: History | None = None,
+    ) -> Ranking:
         """The checkpoints of an earlier ranking, as `--json` wrote it, together with further ones."""
         ...
 

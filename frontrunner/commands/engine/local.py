@@ -52,11 +52,18 @@ class Local:
                 settings=self._settings,
             )
 
-    def extend(self, ranking: Path, dataset: Path, options: DatasetOptions, added: Sequence[str]) -> Ranking:
+    def extend(
+        self,
+        ranking: Path,
+        dataset: Path,
+        options: DatasetOptions,
+        added: Sequence[str],
+        history: History | None = None,
+    ) -> Ranking:
         """See `Engine`."""
         earlier = rankings.read_ranking(ranking)
         rankings.require_same_dataset(earlier, digest_dataset(dataset, options))
-        return self.rank(dataset, rankings.extension_of(earlier, added), options)
+        return self.rank(dataset, rankings.extension_of(earlier, added), options, history)
 
     def tune(
         self, dataset: Path, request: TuningRequest, options: DatasetOptions, *, top: int | None, source: Path | None

@@ -82,7 +82,14 @@ class Remote:
             return self.result(self._client.recommend(dataset, request, options=options))
         return self.result(self._client.rank(str(dataset), request))
 
-    def extend(self, ranking: Path, dataset: Path, options: DatasetOptions, added: Sequence[str]) -> Ranking:
+    def extend(
+        self,
+        ranking: Path,
+        dataset: Path,
+        options: DatasetOptions,
+        added: Sequence[str],
+        history: History | None = None,
+    ) -> Ranking:
         """See `Engine`: the ranking is the service's own, on the dataset that it knows."""
         return self.extended(read_ranking(ranking).id, added)
 
