@@ -30,6 +30,7 @@ from api.metrics import Jobs, Requests
 from api.pages.errors import ProblemPages
 from api.pages.routes import ROUTERS as PAGES
 from api.pages.sessions import Sessions
+from api.partial_uploads import endpoints as partial_uploads
 from api.quota import endpoints as quota
 from api.rankings import endpoints as rankings
 from api.rates import Rates
@@ -49,7 +50,9 @@ from jobs.secret import service_secret
 from models import Database
 
 # Headers that pages of other sites may read, where the settings let them in.
-CORS_EXPOSED = ("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
+CORS_EXPOSED = ("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "Upload-Offset", "X-Request-ID")
+
+CORS_ALLOWED = ("Authorization", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Prefer", "Upload-Offset")
 
 
 @functools.cache
@@ -111,8 +114,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Prefer"],
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=[
+                "Authorization",
+                "Idempotency-Key",
+                "If-None-Match",
+                "Last-Event-ID",
+                "Prefer",
+                "Upload-Offset",
+            ],
             expose_headers=CORS_EXPOSED,
         )
     app.add_middleware(Door, hosts=settings.allowed_hosts, origins=settings.cors_origins)
@@ -123,8 +133,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(NameRequests)
     problems.install(app)
     for resource in (
-        datasets, rankings, tunings, task_distances, scores, jobs, events, webhooks, checkpoints, quota, audit, health,
-        metrics, documentation,
+        datasets, partial_uploads, rankings, tunings, task_distances, scores, jobs, events, webhooks, checkpoints,
+        quota, audit, health, metrics, documentation,
     ):  # fmt: skip
         app.include_router(resource.router)
     for router in PAGES:

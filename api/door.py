@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.addresses import is_address
 from api.problems import internal_error, problem
+from frontrunner.limits import PART_BYTES
 
 # Requests with these methods change nothing.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -26,6 +27,8 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITE = frozenset({"same-origin", "none"})
 # Files come here, counted against a limit of their own; every other body is a small JSON document.
 _UPLOADS = frozenset({"/v1/datasets", "/v1/recommendations", "/datasets"})
+# Here they come in parts, none larger than one may be.
+_PARTS = "/v1/uploads/"
 _PROBES = frozenset({"/livez", "/readyz"})
 MAX_JSON_BYTES = 4 << 20
 # A body whose next piece takes longer, or that comes slower than this once it had time to begin, is cut off.
@@ -72,7 +75,7 @@ class Door:
                 f"it comes from '{headers.get('origin', 'another site')}'; browsers may change nothing from elsewhere",
             )
         else:
-            limit = None if scope["path"] in _UPLOADS else MAX_JSON_BYTES
+            limit = _limit(scope["path"])
             await self._app(scope, _Body(receive, limit).receive, send)
             return
         await refusal(scope, receive, send)
@@ -146,6 +149,13 @@ class _Body:
         if not self._ended and seconds > MAX_PAUSE_S and self._bytes < MIN_BYTES_PER_S * seconds:
             raise _cut_off(408, f"the body comes slower than {MIN_BYTES_PER_S} bytes a second")
         return message
+
+
+def _limit(path: str) -> int | None:
+    """How long a body at an address may be; None where another limit counts."""
+    if path in _UPLOADS:
+        return None
+    return PART_BYTES if path.startswith(_PARTS) else MAX_JSON_BYTES
 
 
 def _cut_off(status: int, detail: str) -> HTTPException:

@@ -24,6 +24,7 @@ from frontrunner.errors import FrontrunnerError
 from jobs.errors import JobConflict, JobNotFound
 from jobs.keys import KeyNotFound
 from jobs.quotas import QuotaExceeded
+from jobs.uploads import UploadConflict, UploadNotFound, UploadOffset
 
 MEDIA_TYPE = "application/problem+json"
 # When tokens may be accepted again whose issuer is away.
@@ -70,6 +71,8 @@ _STATUS: dict[type[FrontrunnerError], int] = {
     RateLimited: 429,
     QuotaExceeded: 429,
     JobConflict: 409,
+    UploadConflict: 409,
+    UploadNotFound: 404,
     JobNotFound: 404,
     errors.CheckpointNotFound: 422,
     errors.DatasetNotFound: 404,
@@ -127,6 +130,8 @@ def install(app: FastAPI) -> None:
             answer.headers["WWW-Authenticate"] = "Bearer"
         if (wait_s := _retry_after_s(error)) is not None:
             answer.headers["Retry-After"] = str(wait_s)
+        if isinstance(error, UploadOffset):
+            answer.headers["Upload-Offset"] = str(error.offset)
         if isinstance(error, ScopeMissing) and is_news(request.scope[OF_REQUEST], error.code):
             await run_in_threadpool(_note_refusal, request.scope[OF_REQUEST], error.code)
         return answer

@@ -74,17 +74,24 @@ async def receive_upload(
             form = await _receive_form(request, options.get(b"boundary", b""), writer, threads, count)
             name, fields = form.filename, form.fields
         else:
-            async for piece in _pieces(request.stream()):
-                count(len(piece))
-                await run_sync(writer.write, piece, limiter=threads)
+            await write_body(request, writer, threads, count)
             name = request.query_params.get("name", "")
             fields = {key: value for key, value in request.query_params.items() if key != "name"}
         size = writer.bytes
         blob = await run_sync(writer.keep, limiter=threads)
-    return Upload(_shown(name), blob, size, fields)
+    return Upload(shown_name(name), blob, size, fields)
 
 
-def _shown(name: str) -> str:
+async def write_body(
+    request: Request, writer: BlobWriter, threads: CapacityLimiter, count: Callable[[int], None] = lambda size: None
+) -> None:
+    """Write a request's body as it comes; see `receive_upload`."""
+    async for piece in _pieces(request.stream()):
+        count(len(piece))
+        await run_sync(writer.write, piece, limiter=threads)
+
+
+def shown_name(name: str) -> str:
     """A file's name as answers, rows and terminals can hold it."""
     last = PurePosixPath(name.replace("\\", "/")).name
     return "".join(letter for letter in last if letter.isprintable())[:255] or "dataset"

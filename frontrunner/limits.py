@@ -14,3 +14,5 @@ MAX_NAME_LENGTH = 255
 MAX_COUNT = 2**63 - 1
 # No control character, a NUL first of all; a lone surrogate is refused with any pattern.
 Name: TypeAlias = Annotated[str, Field(max_length=MAX_NAME_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")]
+# Bytes of one part of an upload: what is sent again where a connection breaks.
+PART_BYTES = 8 << 20

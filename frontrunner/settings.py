@@ -110,6 +110,9 @@ class Settings(BaseSettings):
     )
 
     max_upload_bytes: int = Field(default=20 * GIB, gt=0, description="Largest upload accepted.")
+    upload_expiry_s: float = Field(
+        default=24 * 3600.0, gt=0, description="An upload in parts is forgotten after so long without another part."
+    )
     check_concurrency: int = Field(default=2, ge=1, description="Uploads that one API process checks at a time.")
     check_timeout_s: float = Field(default=900.0, gt=0, description="Longest check of an uploaded dataset.")
     check_memory_bytes: int = Field(default=8 * GIB, gt=0, description="Address space of a dataset's check.")

@@ -20,6 +20,7 @@ from models.dataset import DatasetRow
 from models.job import JobRow
 from models.quota import QuotaRow
 from models.step import StepRow
+from models.upload import UploadRow
 from models.upsert import insert_into, upsert
 
 # Compute is counted over the last so many minutes.
@@ -42,7 +43,7 @@ class Limits:
     """What a tenant may use; 0 for no limit.
 
     Attributes:
-        bytes: of its datasets together.
+        bytes: of its datasets together, and of uploads that are none yet.
         datasets: how many.
         jobs: how many that are not over.
         compute_s: seconds that its steps take together, in any hour.
@@ -89,10 +90,23 @@ def kept_datasets(session: Session, tenant: str) -> tuple[int, int]:
     return count, int(size)
 
 
+def kept_bytes(session: Session, tenant: str) -> int:
+    """Bytes of a tenant's datasets together, and of its uploads that are none yet."""
+    on_their_way = select(func.coalesce(func.sum(UploadRow.bytes), 0)).where(
+        UploadRow.tenant == tenant, UploadRow.dataset_id.is_(None)
+    )
+    return kept_datasets(session, tenant)[1] + int(session.scalar(on_their_way) or 0)
+
+
 def use_of(session: Session, tenant: str) -> Use:
     """What a tenant uses now."""
-    datasets, size = kept_datasets(session, tenant)
-    return Use(size, datasets, _jobs(session, tenant), compute_seconds(session, [tenant]).get(tenant, 0.0))
+    datasets, _ = kept_datasets(session, tenant)
+    return Use(
+        kept_bytes(session, tenant),
+        datasets,
+        _jobs(session, tenant),
+        compute_seconds(session, [tenant]).get(tenant, 0.0),
+    )
 
 
 def locked_limits(session: Session, tenant: str, defaults: Limits) -> Limits:

@@ -19,6 +19,7 @@ from models.quota import QuotaRow
 from models.role import RoleRow
 from models.step import StepRow
 from models.tenant import DEFAULT_TENANT, TenantOwned
+from models.upload import UploadPartRow, UploadRow
 from models.webhook import WebhookRow
 from models.worker import WorkerRow
 
@@ -43,6 +44,8 @@ __all__ = [
     "RoleRow",
     "StepRow",
     "TenantOwned",
+    "UploadPartRow",
+    "UploadRow",
     "WebhookRow",
     "WorkerRow",
     "database_now",

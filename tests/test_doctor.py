@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -113,7 +114,7 @@ def test_little_room(settings, monkeypatch):
 def test_a_hub_that_answers_and_one_that_does_not(settings, hub):
     parts = found(changed(settings, hub_mode="named", hub_endpoint=hub))
     assert (parts["hub"].verdict, parts["clock"].verdict) == ("ok", "warning")
-    assert "3600 s ahead of" in parts["clock"].found
+    assert re.match(r"360[0-5] s ahead of", parts["clock"].found)
     away = found(changed(settings, hub_mode="named", hub_endpoint="http://127.0.0.1:9"))["hub"]
     assert (away.verdict, "FRONTRUNNER_HUB_MODE=offline" in away.advice) == ("warning", True)
 

@@ -30,6 +30,7 @@ from jobs.audit import KEPT_S as AUDIT_KEPT_S
 from jobs.quotas import COMPUTE_MINUTES
 from jobs.records import files_of
 from jobs.roles import MAINTENANCE, take_role
+from jobs.uploads import PARTS, parts_prefix, remove_parts
 from models import (
     AuditRow,
     Base,
@@ -41,6 +42,7 @@ from models import (
     IdempotencyRow,
     JobRow,
     StepRow,
+    UploadRow,
     database_now,
 )
 
@@ -51,7 +53,7 @@ _ROWS_AT_ONCE = 200
 _RETRY_S = 60.0
 # What is looked through, and how many parts of a name say what an object belongs to: an upload is alone, features are
 # of a reading and its examples, artifacts of a tuning.
-_GROUPS = ((UPLOADS, 3), (FEATURES, 4), (ARTIFACTS, 2))
+_GROUPS = ((UPLOADS, 3), (PARTS, 2), (FEATURES, 4), (ARTIFACTS, 2))
 
 _log = structlog.get_logger(__name__)
 
@@ -65,6 +67,7 @@ class Removed:
     deliveries: int = 0
     audit_entries: int = 0
     compute_minutes: int = 0
+    uploads: int = 0
     features: int = 0
     feature_bytes: int = 0
     orphans: int = 0
@@ -114,9 +117,22 @@ class Maintenance:
         minute = cast(database_now() / 60, BigInteger)
         removed.compute_minutes = self._delete(ComputeUseRow, ComputeUseRow.minute < minute - 2 * COMPUTE_MINUTES)
         removed.idempotency_keys = self._delete(IdempotencyRow, IdempotencyRow.expires_at < database_now())
+        removed.uploads = self._forget_uploads()
         self._evict_features(removed)
         removed.orphans = self._remove_orphans() + self._tidy_this_machine()
         return removed
+
+    def _forget_uploads(self) -> int:
+        """Uploads in parts that nobody has carried on, and those that have long been datasets."""
+        old = UploadRow.touched_at < database_now() - self._settings.upload_expiry_s
+        with self._database.read_transaction() as session:
+            ids = list(session.scalars(select(UploadRow.id).where(old)))
+        forgotten = self._delete(UploadRow, old)  # one that a part has come to meanwhile stays
+        with self._database.read_transaction() as session:
+            left = set(session.scalars(select(UploadRow.id).where(UploadRow.id.in_(ids))))
+        for upload_id in set(ids) - left:
+            remove_parts(self._store, upload_id)
+        return forgotten
 
     def _delete(self, table: type[Base], *conditions: object) -> int:
         key = table.__mapper__.primary_key
@@ -171,11 +187,13 @@ class Maintenance:
             blobs = set(session.scalars(select(DatasetRow.blob)))
             features = set(session.scalars(select(FeatureRow.key)))
             files = files_of(session)
+            coming = list(session.scalars(select(UploadRow.id)))
             oldest_job = session.scalar(select(func.min(JobRow.created_at)).where(JobRow.status.in_(ACTIVE)))
         named = {
             *(uploads(self._store).name(blob) for blob in blobs),
             *(FeatureKey.parse(key).prefix for key in features),
             *map(artifacts_prefix, files),
+            *map(parts_prefix, coming),
         }
         # A step that is not finished has no row for its features yet: what is younger than its job may be its own.
         horizon = min(time.time() - ORPHAN_AGE_S, math.inf if oldest_job is None else oldest_job)

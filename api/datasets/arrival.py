@@ -12,7 +12,7 @@ from fastapi import Request
 from api.state import State
 from api.uploads import Upload, receive_upload
 from jobs.datasets import forget_upload
-from jobs.quotas import Limits, kept_datasets, limits_of, too_many_bytes
+from jobs.quotas import Limits, kept_bytes, limits_of, too_many_bytes
 
 
 class Arrival:
@@ -42,9 +42,13 @@ class Arrival:
         upload = await receive_upload(
             request, state.uploads, state.settings.max_upload_bytes, state.checks.writing, self._count
         )
-        self.blob = upload.blob
-        state.incoming.blobs[upload.blob] += 1
+        self.take(upload)
         return upload
+
+    def take(self, upload: Upload) -> None:
+        """Hold bytes that lie in the store: nobody removes them before the dataset is written."""
+        self.blob = upload.blob
+        self._state.incoming.blobs[upload.blob] += 1
 
     def _count(self, size: int) -> None:
         tenant, coming = self._state.principal.tenant, self._state.incoming.bytes
@@ -80,4 +84,4 @@ def forget(state: State, blob: str) -> None:
 def _room(state: State) -> tuple[int, int]:
     tenant = state.principal.tenant
     with state.database.read_transaction() as session:
-        return kept_datasets(session, tenant)[1], limits_of(session, tenant, Limits.of(state.settings)).bytes
+        return kept_bytes(session, tenant), limits_of(session, tenant, Limits.of(state.settings)).bytes

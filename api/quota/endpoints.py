@@ -23,7 +23,7 @@ class QuotaResource(BaseModel):
     """What the tenant of the key may use."""
 
     tenant: str
-    bytes: Share = Field(description="Of its datasets together.")
+    bytes: Share = Field(description="Of its datasets together, and of uploads that are none yet.")
     datasets: Share
     jobs: Share = Field(description="That are not over.")
     compute_s: Share = Field(description="Seconds that its steps took in the last hour.")

@@ -12,7 +12,9 @@ import httpx
 
 from frontrunner.client.connection import Call, Operation, creating, json_of, refuse_problem, without_none
 from frontrunner.client.problems import problem_of
+from frontrunner.client.uploading import PartStream, fingerprint, opened_upload, size_of
 from frontrunner.data import DatasetOptions
+from frontrunner.limits import PART_BYTES
 from frontrunner.ranking import Ranking, RankingRequest, TaskDistanceMatrix, TaskDistanceRequest, TaskDistances
 from frontrunner.ranking.result import Outlook
 from frontrunner.recommending import first_lines
@@ -23,22 +25,53 @@ from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
 _HELD_S = 20
 # Longer than a request is held: whatever the client's own limit, a job that is quiet is no service that is away.
 _ANSWER_S = 30.0
+# For one part, on a slow line too.
+_PART_S = 300.0
 
 
 def upload(dataset: Path, options: DatasetOptions | None) -> Operation[dict[str, Any]]:
-    """The dataset; the same data has the same id."""
+    """The dataset; the same data has the same id. What is larger than a part comes in parts.
+
+    Raises:
+        UploadInterrupted: it is to be carried on, and is not any more what it was.
+    """
     fields = {} if options is None else options.model_dump(exclude_none=True)
+    if size_of(dataset) > PART_BYTES:
+        return (yield from _upload_in_parts(dataset, fields))
     return json_of((yield Call("POST", "/v1/datasets", {"data": fields}, dataset)))
+
+
+def _upload_in_parts(dataset: Path, fields: dict[str, Any]) -> Operation[dict[str, Any]]:
+    """The dataset; what came before a connection broke, or this process ended, is not sent again."""
+    name, file = opened_upload(dataset)
+    with file:
+        begin = {"json": {"name": name, "options": fields}, "headers": {"Idempotency-Key": fingerprint(dataset)}}
+        begun = json_of((yield Call("POST", "/v1/uploads", begin)))
+        address, stream = f"/v1/uploads/{begun['id']}", PartStream(file, begun["part_bytes"])
+        stream.skip_to(begun["offset"])
+        while part := stream.part():
+            headers = {"Upload-Offset": str(stream.offset), "Content-Type": "application/octet-stream"}
+            answer = yield Call("PATCH", address, {"content": part, "headers": headers, "timeout": _PART_S})
+            ends_at = answer.headers.get("Upload-Offset", "")
+            if answer.status_code != httpx.codes.CONFLICT or not ends_at.isdigit():
+                refuse_problem(answer)
+            stream.skip_to(int(ends_at))  # also past a part that had come, though no answer to it did
+        end = {"json": {"sha256": stream.sha256}, "timeout": httpx.Timeout(None, connect=10.0)}
+        return json_of((yield Call("POST", f"{address}/dataset", end)))
 
 
 def recommend(
     dataset: Path, request: RankingRequest, options: DatasetOptions | None, then: Mapping[str, Any] | None
 ) -> Operation[dict[str, Any]]:
-    """The job that ranks an upload."""
+    """The job that ranks an upload: in one request, or once its parts have come."""
     asked = request.model_dump(mode="json", exclude_unset=True)
     if then is not None:
         asked["then"] = dict(then)
-    fields = {"options": json.dumps(asked)} | ({} if options is None else options.model_dump(exclude_none=True))
+    fields = {} if options is None else options.model_dump(exclude_none=True)
+    if size_of(dataset) > PART_BYTES:
+        identifier = (yield from _upload_in_parts(dataset, fields))["id"]
+        return json_of((yield creating("/v1/rankings", json={"dataset": identifier, **asked})))
+    fields["options"] = json.dumps(asked)
     return json_of((yield creating("/v1/recommendations", upload=dataset, data=fields)))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from frontrunner.data.files import FolderFiles
-from frontrunner.errors import DatasetNotFound, EmptyDataset
+from frontrunner.errors import DatasetNotFound, EmptyDataset, FrontrunnerError
 
 _PIECE = 1 << 18
 # Compressed already: deflating them again costs time and gains nothing.
@@ -17,6 +18,12 @@ _COMPRESSED = frozenset(
 )
 # The same folder makes the same bytes, which the service stores once.
 _DATE = (1980, 1, 1, 0, 0, 0)
+
+
+class UploadInterrupted(FrontrunnerError):
+    """An upload cannot be carried on: what is there is not what was there when it began."""
+
+    code = "upload_interrupted"
 
 
 def opened_upload(path: Path) -> tuple[str, io.BufferedIOBase | io.RawIOBase]:
@@ -34,6 +41,74 @@ def opened_upload(path: Path) -> tuple[str, io.BufferedIOBase | io.RawIOBase]:
     if not path.exists():
         raise DatasetNotFound(f"there is no file or folder {path}")
     return path.name, path.open("rb")
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of a folder's files together; 0 where nothing is there."""
+    if path.is_dir():
+        return sum((path / name).stat().st_size for name in FolderFiles(path).names())
+    return path.stat().st_size if path.exists() else 0
+
+
+def fingerprint(path: Path) -> str:
+    """A name for what is at `path` as it is now: names, sizes and times of its files, and no byte of them."""
+    names = FolderFiles(path).names() if path.is_dir() else [""]
+    digest = hashlib.sha256(f"{path.resolve()}\0".encode())
+    for name in names:
+        found = (path / name).stat()
+        digest.update(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
+
+
+class PartStream:
+    """The bytes of an upload in parts, from wherever it is to be carried on: forwards only, and hashed whole.
+
+    Args:
+        file: the bytes, from their beginning.
+        part_bytes: the largest part.
+
+    Attributes:
+        offset: where the next part begins.
+    """
+
+    def __init__(self, file: io.BufferedIOBase | io.RawIOBase, part_bytes: int) -> None:
+        self._file = file
+        self._part_bytes = part_bytes
+        self._sha256 = hashlib.sha256()
+        self._held = b""  # what was read and not skipped, from `offset` on
+        self.offset = 0
+
+    def skip_to(self, offset: int) -> None:
+        """Go on at `offset`.
+
+        Raises:
+            UploadInterrupted: it lies before what is held, or behind the end.
+        """
+        if offset < self.offset:
+            raise UploadInterrupted(f"the service lacks bytes from {offset:,} on that it had; begin anew")
+        while offset > self.offset:
+            if not self._held and not self._read(min(offset - self.offset, self._part_bytes)):
+                raise UploadInterrupted(f"the service has {offset:,} bytes of data that now end at {self.offset:,}")
+            skipped = min(len(self._held), offset - self.offset)
+            self._held = self._held[skipped:]
+            self.offset += skipped
+
+    def part(self) -> bytes:
+        """The part at `offset`, the same until it is skipped; empty at the end."""
+        while len(self._held) < self._part_bytes and self._read(self._part_bytes - len(self._held)):
+            pass
+        return self._held
+
+    @property
+    def sha256(self) -> str:
+        """Of everything that was read."""
+        return self._sha256.hexdigest()
+
+    def _read(self, size: int) -> bool:
+        read = self._file.read(size) or b""
+        self._sha256.update(read)
+        self._held += read
+        return bool(read)
 
 
 class ZippedFolder(io.RawIOBase):

@@ -114,6 +114,11 @@ class BlobWriter:
                 self._file = self._store.partial(self._prefix).open("wb")
             self._file.write(data)
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what has come."""
+        return self._sha256.hexdigest()
+
     def keep(self) -> str:
         """Finish, and put the bytes in their place; returns their SHA-256.
 
@@ -124,7 +129,7 @@ class BlobWriter:
         """
         if self._file is None or not self.bytes:
             raise EmptyDataset("the upload is empty")
-        digest = self._sha256.hexdigest()
+        digest = self.digest
         name = self._blobs.name(digest)
         partial = Path(self._file.name)
         with _room():

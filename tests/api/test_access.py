@@ -46,9 +46,9 @@ def new_key(database, settings, tenant, *scopes):
         return row.id, {"authorization": f"Bearer {key}"}
 
 
-def features(tmp_path):
+def features(tmp_path, seed=0):
     path = tmp_path / "features.npz"
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     np.savez(path, mine=generator.normal(size=(60, 8)), labels=np.repeat([0, 1, 2], 20))
     return path.read_bytes()
 
@@ -71,8 +71,10 @@ def world(client, database, headers, data):
     finish(database, claim(database))
     waiting = client.post("/v1/rankings", json={"dataset": dataset, "seed": 1}, headers=headers).json()["id"]
     (delivery,) = client.get(f"/v1/webhooks/{hook}/deliveries", headers=headers).json()["items"]
+    upload = client.post("/v1/uploads", json={"name": "f.npz"}, headers=headers).json()["id"]
     return {
         "dataset_id": dataset,
+        "upload_id": upload,
         "ranking_id": first,
         "tuning_id": waiting,
         "job_id": waiting,
@@ -99,7 +101,7 @@ def test_every_endpoint_answers_404_to_another_tenants_ids(client, database, ann
         if "{" not in path or name in SHARED:
             continue
         body = {"json": {}} if method == "POST" else {}
-        answer = client.request(method, path.format(**ids), headers=bert, **body)
+        answer = client.request(method, path.format(**ids), headers=bert | {"upload-offset": "0"}, **body)
         assert answer.status_code == 404, (name, answer.text)
         assert "anna" not in answer.text
         tried += 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 import tracemalloc
 import zipfile
 
 import pytest
 
-from frontrunner.client.uploading import opened_upload
+from frontrunner.client.uploading import PartStream, UploadInterrupted, fingerprint, opened_upload, size_of
 from frontrunner.errors import DatasetNotFound, EmptyDataset
 
 
@@ -56,6 +58,47 @@ def test_it_is_never_whole_in_memory(tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 << 20
+
+
+@pytest.mark.parametrize("begun", [0, 1, 700, 4096, 9999, 10_000])
+def test_parts_go_on_from_wherever_and_the_digest_is_of_everything(begun):
+    whole = bytes(range(250)) * 40
+    stream = PartStream(io.BytesIO(whole), part_bytes=700)
+    stream.skip_to(begun)
+    sent = b""
+    while part := stream.part():
+        assert part == stream.part() == whole[begun + len(sent) :][:700], "the same until it has come"
+        sent += part
+        stream.skip_to(begun + len(sent))
+    assert sent == whole[begun:]
+    assert stream.sha256 == hashlib.sha256(whole).hexdigest()
+
+
+def test_a_part_of_which_some_has_come():
+    stream = PartStream(io.BytesIO(b"abcdefghij"), part_bytes=4)
+    assert stream.part() == b"abcd"
+    stream.skip_to(3)
+    assert stream.part() == b"defg"
+    stream.skip_to(10)
+    assert stream.part() == b""
+
+
+def test_what_is_shorter_now_or_was_lost_there_cannot_be_carried_on():
+    stream = PartStream(io.BytesIO(b"abcdef"), part_bytes=4)
+    with pytest.raises(UploadInterrupted, match="that now end at 6"):
+        stream.skip_to(7)
+    with pytest.raises(UploadInterrupted, match="lacks bytes from 2"):
+        stream.skip_to(2)
+
+
+def test_a_fingerprint_is_of_the_data_as_they_are(folder):
+    before = fingerprint(folder)
+    assert fingerprint(folder) == before
+    (folder / "labels.csv").write_text("file,label\n" * 999)
+    changed = fingerprint(folder)
+    os.utime(folder / "labels.csv", (0, 0))
+    assert len({before, changed, fingerprint(folder), fingerprint(folder / "labels.csv")}) == 4
+    assert size_of(folder) == 25_600 + 999 * 11
 
 
 def test_nothing_to_send(tmp_path):

@@ -1,0 +1,93 @@
+"""Receiving a part, and making one file of all parts."""
+
+from __future__ import annotations
+
+from anyio.to_thread import run_sync
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+
+from api.state import State
+from api.uploads import Upload, write_body
+from frontrunner.data import DatasetOptions
+from frontrunner.errors import DatasetTooLarge, EmptyDataset
+from frontrunner.limits import PART_BYTES
+from jobs import uploads
+from jobs.quotas import Limits
+from jobs.uploads import UploadDamaged
+
+# Read and written at once when parts become a file.
+_PIECE = 1 << 20
+
+
+async def receive_part(state: State, request: Request, upload_id: str, offset: int) -> int:
+    """Keep a part; where the upload ends with it.
+
+    Raises:
+        UploadNotFound, UploadOver, UploadOffset: it has no place; said before it is received, where that is clear.
+        DatasetTooLarge: it is too large, or the upload is with it.
+        EmptyDataset: it holds nothing.
+        QuotaExceeded: the tenant would keep too many bytes.
+        StorageFull, StoreUnavailable: it cannot be kept.
+    """
+    await run_in_threadpool(_require_place, state, upload_id, offset)
+    largest = state.settings.max_upload_bytes
+    with uploads.parts(state.store, upload_id).receive(PART_BYTES) as writer:
+        await write_body(request, writer, state.checks.writing)
+        size = writer.bytes
+        if offset + size > largest:
+            raise DatasetTooLarge(f"the upload is larger than {largest:,} bytes")
+        blob = await run_sync(writer.keep, limiter=state.checks.writing)
+    return await run_in_threadpool(_add, state, upload_id, offset, size, blob)
+
+
+def joined(state: State, upload_id: str, sha256: str | None) -> tuple[Upload, DatasetOptions]:
+    """One file of an upload's parts, in the store, and how it is to be read.
+
+    Raises:
+        UploadNotFound: there is no such upload.
+        UploadDamaged: the parts are not what `sha256` names; the upload is forgotten, as it cannot be mended.
+        EmptyDataset: it has no part.
+        StoredFileMissing, StoredFileDamaged, StorageFull, StoreUnavailable: the store failed.
+    """
+    with state.database.read_transaction() as session:
+        row = uploads.find_upload(session, upload_id)
+        name, options = row.name, DatasetOptions.model_validate(row.options)
+        digests = uploads.parts_of(session, upload_id)
+    if not digests:
+        raise EmptyDataset(f"the upload '{upload_id}' has no part")
+    stored = uploads.parts(state.store, upload_id)
+    with state.uploads.receive(state.settings.max_upload_bytes) as writer:
+        for digest in digests:
+            with stored.path(digest).open("rb") as part:
+                while piece := part.read(_PIECE):
+                    writer.write(piece)
+        size = writer.bytes
+        if sha256 is not None and writer.digest != sha256:
+            ended(state, upload_id, None)
+            raise UploadDamaged(
+                f"what came has the SHA-256 {writer.digest}, not {sha256}: did the data change while they were sent? "
+                "Send them again"
+            )
+        blob = writer.keep()
+    return Upload(name, blob, size, {}), options
+
+
+def ended(state: State, upload_id: str, dataset_id: str | None) -> None:
+    """Note that a dataset was made of an upload, or forget it where none can be; its parts go."""
+    with state.database.write_transaction() as session:
+        if dataset_id is None:
+            uploads.delete_upload(session, upload_id)
+        else:
+            uploads.end_upload(session, upload_id, dataset_id)
+    uploads.remove_parts(state.store, upload_id)
+
+
+def _require_place(state: State, upload_id: str, offset: int) -> None:
+    with state.database.read_transaction() as session:
+        uploads.require_offset(uploads.find_upload(session, upload_id), offset)
+
+
+def _add(state: State, upload_id: str, offset: int, size: int, blob: str) -> int:
+    with state.database.write_transaction() as session:
+        row = uploads.add_part(session, upload_id, Limits.of(state.settings), offset=offset, size=size, blob=blob)
+        return row.bytes
