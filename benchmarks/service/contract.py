@@ -32,6 +32,7 @@ from jobs.secret import service_secret
 TENANTS = ("anna", "bert")
 # Of each kind of thing, so that some are left after others were deleted.
 THINGS = 3
+KINDS = ("dataset_id", "job_id", "webhook_id", "upload_id")
 CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
     "response_headers_conformance", "ignored_auth", "use_after_free", "unsupported_method",
@@ -95,7 +96,7 @@ def new_key(service: Fleet, tenant: str) -> str:
 
 def things_of(service: Fleet, tenant: str, key: str) -> dict[str, list[str]]:
     """Ids by the names of parameters, and marks that no id holds."""
-    found: dict[str, list[str]] = {"dataset_id": [], "job_id": [], "webhook_id": [], "marks": [f"mark-of-{tenant}"]}
+    found: dict[str, list[str]] = {name: [] for name in KINDS} | {"marks": [f"mark-of-{tenant}"]}
     base = f"http://127.0.0.1:{service.port}/v1"
     with httpx.Client(headers={"authorization": f"Bearer {key}"}, timeout=120) as client:
         for number in range(THINGS):
@@ -107,6 +108,8 @@ def things_of(service: Fleet, tenant: str, key: str) -> dict[str, list[str]]:
             found["dataset_id"].append(dataset)
             job = client.post(f"{base}/rankings", json={"dataset": dataset, "seed": number})
             found["job_id"].append(job.json()["id"])
+            upload = client.post(f"{base}/uploads", json={"name": name})
+            found["upload_id"].append(upload.json()["id"])
     return found
 
 
@@ -123,7 +126,7 @@ def ask(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         foreign = folder / "foreign.json"
-        foreign.write_text(json.dumps([*other["dataset_id"], *other["job_id"], *other["webhook_id"], *other["marks"]]))
+        foreign.write_text(json.dumps([*(each for name in KINDS for each in other[name]), *other["marks"]]))
         config = folder / "schemathesis.toml"
         config.write_text(_configuration(own, other))
         report = folder / "report.ndjson"
@@ -144,7 +147,7 @@ def ask(
 
 def _configuration(own: Mapping[str, list[str]], other: Mapping[str, list[str]]) -> str:
     """What schemathesis is told in a file: ids of both tenants, and a table that can be ranked on."""
-    ids = {name: [*own[name], *other[name]] for name in ("dataset_id", "job_id", "webhook_id")}
+    ids = {name: [*own[name], *other[name]] for name in KINDS}
     values = {
         **ids,
         "table": [_VALID_TABLE],
@@ -154,7 +157,7 @@ def _configuration(own: Mapping[str, list[str]], other: Mapping[str, list[str]])
         "path.dataset_id": "dataset_id", "body.dataset": "dataset_id", "query.dataset": "dataset_id",
         "body.file": "table",
         "path.job_id": "job_id", "path.ranking_id": "job_id", "path.tuning_id": "job_id",
-        "path.webhook_id": "webhook_id", "path.name": "file",
+        "path.webhook_id": "webhook_id", "path.upload_id": "upload_id", "path.name": "file",
     }  # fmt: skip
     hooks = importlib.util.find_spec("benchmarks.service.contract_checks")
     assert hooks is not None
