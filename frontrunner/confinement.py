@@ -7,8 +7,10 @@ it starts, so it comes before the first thread; nothing of it can be undone. Lin
 | part | how |
 |---|---|
 | no network | an empty network namespace: root's own, or one in a user namespace; beneath it Landlock refuses TCP |
-| no files but those named | Landlock, reading only; no program can be started, as none may be executed |
+| no files but those named | Landlock; no program can be started, as none may be executed |
 | another user | root becomes `nobody`, who may read what root may and write nothing; others lose every capability |
+
+Root that is to write stays root, and keeps of its capabilities those over files, as far as Landlock lets it.
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ import ctypes
 import json
 import os
 import resource
+import stat
 import struct
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,9 +33,16 @@ from frontrunner.processes import module_command
 _CLONE_NEWUSER, _CLONE_NEWNET, _CLONE_NEWIPC = 0x10000000, 0x40000000, 0x08000000
 _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS = 8, 38
 _CAPABILITY_VERSION_3, _CAP_DAC_READ_SEARCH = 0x20080522, 2
+# CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER: root's own files and those of others, as far as Landlock lets it.
+_OVER_FILES = 1 << 1 | 1 << _CAP_DAC_READ_SEARCH | 1 << 3
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
 _LANDLOCK_VERSION, _LANDLOCK_PATH_BENEATH = 1, 1
 _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
+_REMOVE_DIR, _REMOVE_FILE, _MAKE_DIR, _MAKE_FILE = 1 << 4, 1 << 5, 1 << 7, 1 << 8
+_MOVE, _TRUNCATE, _CONTROL_DEVICE = 1 << 13, 1 << 14, 1 << 15
+# Files and folders may be made, replaced and removed; no links, devices, pipes or sockets.
+_OF_FILES = _READ_FILE | _WRITE_FILE | _TRUNCATE
+_OF_FOLDERS = _OF_FILES | _READ_DIR | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_FILE | _MOVE
 # Rights over files that each version of Landlock knows, TCP since its fourth, signals and abstract sockets its sixth.
 _FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
 _NOBODY = 65534
@@ -72,20 +82,32 @@ def limit_resources(*, memory_bytes: int, cpu_s: int, open_files: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
 
 
-def confine(readable: Iterable[Path] = ()) -> Confinement:
+def confine(readable: Iterable[Path] = (), writable: Iterable[Path] = (), devices: Iterable[Path] = ()) -> Confinement:
     """Take network, files and rights from this process, as far as the system lets it.
 
     Args:
         readable: files, and folders with what is in them, that it reads beside Python and its libraries.
+        writable: folders that it reads and writes.
+        devices: devices, and folders of them, that it uses, such as those of a GPU.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     is_root = os.geteuid() == 0
     network = _attempt(lambda: _leave_network(libc, is_root=is_root))
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         network = _refused()
-    places = {*map(Path, (*_SYSTEM, sys.prefix, sys.base_prefix, *sys.path)), *readable}
-    files = _attempt(lambda: _see_only(libc, [place for place in places if place.is_absolute()]))
-    user = _attempt(lambda: _become_nobody(libc) if is_root else _keep_capabilities(libc, 0))
+    system = map(Path, (*_SYSTEM, sys.prefix, sys.base_prefix, *sys.path))
+    kept = tuple(writable)
+    rights = {
+        **dict.fromkeys((*system, *readable), _READ_FILE | _READ_DIR),
+        Path(os.devnull): _READ_FILE | _WRITE_FILE,
+        **dict.fromkeys(devices, _READ_FILE | _READ_DIR | _WRITE_FILE | _CONTROL_DEVICE),
+        **dict.fromkeys(kept, _OF_FOLDERS),
+    }
+    files = _attempt(lambda: _see_only(libc, rights))
+    if is_root and not kept:
+        user = _attempt(lambda: _become_nobody(libc))
+    else:
+        user = _attempt(lambda: _keep_capabilities(libc, _OVER_FILES if is_root else 0))
     return Confinement(network, files, user)
 
 
@@ -124,24 +146,26 @@ def _leave_network(libc: ctypes.CDLL, *, is_root: bool) -> None:
         _check(libc.unshare(own | _CLONE_NEWUSER))
 
 
-def _see_only(libc: ctypes.CDLL, places: Iterable[Path]) -> None:
+def _see_only(libc: ctypes.CDLL, rights: Mapping[Path, int]) -> None:
     version = _check(libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_VERSION))
     handled = _FILE_RIGHTS[min(version, max(_FILE_RIGHTS))]
-    rights = struct.pack("=QQQ", handled, 0b11 if version >= 4 else 0, 0b11 if version >= 6 else 0)
-    rules = _check(libc.syscall(_LANDLOCK_CREATE_RULESET, rights, ctypes.c_size_t(len(rights)), 0))
+    ruled = struct.pack("=QQQ", handled, 0b11 if version >= 4 else 0, 0b11 if version >= 6 else 0)
+    rules = _check(libc.syscall(_LANDLOCK_CREATE_RULESET, ruled, ctypes.c_size_t(len(ruled)), 0))
     try:
-        for place in places:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-                _allow_reading(libc, rules, place)
+        for place, allowed in rights.items():
+            if place.is_absolute():
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                    _allow(libc, rules, place, allowed & handled)
         _check(libc.syscall(_LANDLOCK_RESTRICT_SELF, rules, 0))
     finally:
         os.close(rules)
 
 
-def _allow_reading(libc: ctypes.CDLL, rules: int, place: Path) -> None:
+def _allow(libc: ctypes.CDLL, rules: int, place: Path, allowed: int) -> None:
     file = os.open(place, os.O_PATH | os.O_CLOEXEC)
     try:
-        allowed = _READ_FILE | (_READ_DIR if place.is_dir() else 0) | (_WRITE_FILE if place == Path(os.devnull) else 0)
+        if not stat.S_ISDIR(os.fstat(file).st_mode):
+            allowed &= _OF_FILES | _CONTROL_DEVICE
         rule = struct.pack("=Qi", allowed, file)
         _check(libc.syscall(_LANDLOCK_ADD_RULE, rules, _LANDLOCK_PATH_BENEATH, rule, 0))
     finally:

@@ -153,6 +153,10 @@ class Settings(BaseSettings):
     webhook_disable_after: int = Field(default=50, ge=1, description="Failed tries in a row that disable an address.")
     step_timeout_s: float = Field(default=6 * 3600.0, gt=0, description="Wall clock of one attempt.")
     step_memory_bytes: int = Field(default=0, ge=0, description="Resident memory of one runner; 0: no limit.")
+    confine_runners: bool = Field(
+        default=True,
+        description="Take network and files from the processes that open checkpoints, as far as the system lets us.",
+    )
 
     @field_validator("hub", mode="before")
     @classmethod

@@ -8,12 +8,14 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import structlog
 from celery import Celery
 from celery.signals import worker_shutting_down
 
+from frontrunner.confinement import probe
 from frontrunner.errors import SchemaUnknown
 from frontrunner.logs import configure_logs
 from frontrunner.settings import Settings
@@ -53,6 +55,7 @@ def run_worker(settings: Settings, queues: tuple[str, ...] = QUEUES, *, until_st
     database = Database(settings.resolved_database_url)
     if not is_current(database):
         raise SchemaUnknown("the database's schema is not this version's: run 'frontrunner admin migrate'")
+    _log.info("runners_confined", **(asdict(probe()) if settings.confine_runners else {"all": "turned off"}))
     refresh_catalogue(database, settings)
     supervisor = Supervisor(database, settings, queues)
     app = build_app(settings, supervisor)

@@ -1,122 +1,147 @@
-"""The runner: the process that does the heavy work of steps, and nothing else.
+"""The runner: the process that does the heavy work of steps, in two halves.
 
-It reads instructions on stdin - a step, or the wish that it stop at the next safe point - and answers on stdout, a line
-each; `workers.runner_protocol` lists both. It holds no database credentials, and dies at once when stdin closes, so no
-runner outlives its supervisor.
+This half keeps the network, the store and the credentials, and parses nothing that a stranger made but what hubs answer
+and the headers of weights. The other half, `workers.confined`, opens checkpoints and datasets and runs them; it has
+neither network nor files beyond those of its steps, and asks here for the rest, see `workers.granting`.
+
+Instructions come on stdin - a step, or the wish that it stop at the next safe point - and answers go to stdout, a line
+each; `workers.runner_protocol` lists both. Neither half holds database credentials, and both die at once when stdin
+closes, so no runner outlives its supervisor.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
-import queue
 import resource
+import signal
+import socket
+import subprocess
 import sys
 import threading
-import time
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-import structlog
 from pydantic import BaseModel
 
-from frontrunner.errors import DiskFull, InternalError, StoreUnavailable
-from frontrunner.failures import is_failure, refusal_of
-from frontrunner.logs import configure_logs
-from frontrunner.progress import Event, Stage
-from jobs.work import run_payload
+from frontrunner.processes import module_command
+from workers.places import Places
+from workers.reporting import ReportedProgress
 from workers.runner_protocol import (
-    Advanced,
+    Asked,
     Credentials,
-    Failed,
-    Finished,
-    Lost,
-    Noted,
+    Grant,
     StartStep,
-    Stopped,
     StopStep,
     line_of,
     read_instruction,
+    read_said,
 )
 
-# Progress lines are for people: more often than this nobody can tell.
-_PROGRESS_PERIOD_S = 0.25
+if TYPE_CHECKING:
+    from workers.granting import Granting
 
-_log = structlog.get_logger("frontrunner.runner")
+_PR_SET_DUMPABLE = 4
+# A result of 10,000 checkpoints is a few megabytes. What is longer is no answer.
+_LONGEST_LINE = 256 * 1024**2
+_END_S = 5.0
 
 
-class StopWork(BaseException):
-    """The supervisor asked to stop and the work is at a safe point: unwinds it, whatever it catches."""
+class Runner:
+    """Hands lines from the supervisor to the confined half and back, and answers what that one asks for.
 
+    Args:
+        places: of this runner, as JSON.
+        answers: the supervisor hears them.
+    """
 
-class ReportedProgress:
-    """The `Progress` of a step in a runner: tells the supervisor, and stops the work at a safe point if asked to."""
-
-    def __init__(self, answers: TextIO, stopping: threading.Event) -> None:
+    def __init__(self, places: str, answers: TextIO) -> None:
+        self._places = Places.of_json(places)
         self._answers = answers
-        self._stopping = stopping
-        self._said_at = float("-inf")
-        self._stage: Stage | None = None
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._grant = Grant()
+        self._granting: Granting | None = None
+        ours, theirs = socket.socketpair()
+        self._child = subprocess.Popen(
+            module_command("workers.confined", places, str(theirs.fileno())),
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),
+            pass_fds=[theirs.fileno()],
+            env=os.environ | {"TMPDIR": str(self._places.scratch), "HF_HUB_OFFLINE": "1"},
+        )
+        theirs.close()
+        self._heard = ours.makefile("r", encoding="utf-8", errors="replace")
+        self._told = ours.makefile("w", encoding="utf-8")
 
-    def advance(self, stage: Stage, done: int, total: int, *, of: str = "") -> None:
-        """Tell the supervisor, unless it has just heard of this stage."""
-        now = time.monotonic()
-        if done == total or stage != self._stage or now - self._said_at >= _PROGRESS_PERIOD_S:
-            self._said_at, self._stage = now, stage
-            say(self._answers, Advanced(stage=stage, done=done, total=total, of=of))
+    def run(self) -> None:
+        """Until stdin closes or the other half ends."""
+        threading.Thread(target=self._listen, daemon=True).start()
+        for line in sys.stdin:
+            instruction = read_instruction(line)
+            if isinstance(instruction, Credentials):
+                os.environ.update(instruction.environment)
+                continue
+            if isinstance(instruction, StartStep):
+                self._grant = instruction.grant
+            elif isinstance(instruction, StopStep):
+                self._stopping.set()
+            self._tell(instruction)
+        os._exit(0)
 
-    def safe_point(self) -> None:
-        """Stop here if the supervisor asked for it."""
-        if self._stopping.is_set():
-            raise StopWork
+    def _listen(self) -> None:
+        while (line := self._heard.readline(_LONGEST_LINE)).endswith("\n"):
+            said = read_said(line)
+            if isinstance(said, Asked):
+                self._tell(self._granter().answer(said, self._grant))
+            else:
+                self._say(said)
+        self._end_as_the_other()
 
-    def event(self, event: Event) -> None:
-        """Pass an event on to those who watch the job."""
-        say(self._answers, Noted(type=event.type, data=event.model_dump(mode="json")))
+    def _granter(self) -> Granting:
+        if self._granting is None:
+            from frontrunner.settings import get_settings
+            from workers.granting import Granting
+
+            # The credentials came before the first step.
+            progress = ReportedProgress(self._say, self._stopping)
+            self._granting = Granting(get_settings(), self._places, progress)
+        return self._granting
+
+    def _tell(self, message: BaseModel) -> None:
+        with self._lock:
+            try:
+                self._told.write(line_of(message))
+                self._told.flush()
+            except OSError:  # its end is noticed where it is listened to
+                return
+
+    def _say(self, message: BaseModel) -> None:
+        self._answers.write(line_of(message))
+        self._answers.flush()
+
+    def _end_as_the_other(self) -> None:
+        """With the other half's status, or by the signal that ended it."""
+        try:
+            status = self._child.wait(_END_S)
+        except subprocess.TimeoutExpired:  # it hung up and goes on
+            self._child.kill()
+            status = self._child.wait()
+        if status < 0:
+            with contextlib.suppress(OSError):  # some signals cannot be caught, and end us all the same
+                signal.signal(-status, signal.SIG_DFL)
+            os.kill(os.getpid(), -status)
+        os._exit(status or 1)
 
 
 def main() -> None:
     """Do steps until stdin closes."""
-    # A core would hold the keys of the store and what others uploaded.
+    # A core would hold the keys of the store and what others uploaded; nor may the other half look into this one.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     answers = _claim_stdout()
-    steps: queue.Queue[StartStep] = queue.Queue()
-    stopping = threading.Event()
-    threading.Thread(target=_listen, args=(steps, stopping), daemon=True).start()
-    while True:
-        step = steps.get()
-        configure_logs(step.log_level, as_json=step.log_as_json)
-        with structlog.contextvars.bound_contextvars(**step.context):
-            _do(step.kind, step.payload, answers, stopping)
-
-
-def _do(kind: str, payload: str, answers: TextIO, stopping: threading.Event) -> None:
-    _log.info("step_begun", kind=kind)
-    try:
-        output = run_payload(kind, payload, ReportedProgress(answers, stopping))
-    except StopWork:
-        say(answers, Stopped())
-    except BaseException as error:
-        if not is_failure(error):
-            raise
-        refusal = refusal_of(error, "this step")
-        # What is not the input's fault may go better another time.
-        ending = Lost if isinstance(refusal, (InternalError, DiskFull, StoreUnavailable)) else Failed
-        _log.warning("step_refused", kind=kind, code=refusal.code)
-        say(answers, ending(code=refusal.code, reason=refusal.reason))
-    else:
-        _log.info("step_done", kind=kind)
-        say(answers, Finished(output=output))
-
-
-def _listen(steps: queue.Queue[StartStep], stopping: threading.Event) -> None:
-    for line in sys.stdin:
-        instruction = read_instruction(line)
-        if isinstance(instruction, StopStep):
-            stopping.set()
-        elif isinstance(instruction, Credentials):
-            os.environ.update(instruction.environment)
-        else:
-            steps.put(instruction)
-    os._exit(0)
+    Runner(sys.argv[1], answers).run()
 
 
 def _claim_stdout() -> TextIO:
@@ -124,12 +149,6 @@ def _claim_stdout() -> TextIO:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers
-
-
-def say(answers: TextIO, message: BaseModel) -> None:
-    """Write one answer."""
-    answers.write(line_of(message))
-    answers.flush()
 
 
 if __name__ == "__main__":

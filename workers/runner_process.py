@@ -14,6 +14,8 @@ import psutil
 from frontrunner.processes import module_command
 from frontrunner.settings import Settings
 from frontrunner.store.remote import EXTRAS
+from workers.grants import discard, prepare
+from workers.places import Places
 from workers.runner_protocol import Answer, Credentials, StartStep, StopStep, line_of, read_answer
 
 # What a runner inherits. Everything else stays behind, database and broker addresses first of all.
@@ -43,15 +45,22 @@ class RunnerProcess:
 
     Args:
         settings: where its files and the store are.
+        places: what its steps may touch on this machine.
+
+    Attributes:
+        places: the same.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, places: Places) -> None:
+        self.places = places
+        with contextlib.suppress(OSError):  # whatever needs a folder that cannot be made says so
+            prepare(places)
         told = credentials_of(settings)
         inherited = (name for name in os.environ if name in _INHERITED or name.startswith(_HUB_SETTINGS))
         environment = {name: os.environ[name] for name in inherited if not name.startswith(_HUB_CREDENTIALS)}
         environment |= _places(settings) | {"PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(
-            module_command("workers.runner"),
+            module_command("workers.runner", places.to_json()),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -120,6 +129,7 @@ class RunnerProcess:
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
+        discard(self.places)
 
     def _send(self, instruction: Credentials | StartStep | StopStep) -> None:
         assert self._process.stdin is not None  # noqa: S101 - opened as a pipe above

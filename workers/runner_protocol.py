@@ -1,4 +1,4 @@
-"""What a supervisor and its runner say to each other: one JSON line each. It is made and read here only."""
+"""What a supervisor and its runner say to each other, and the runner and its confined half: one JSON line each."""
 
 from __future__ import annotations
 
@@ -23,12 +23,30 @@ class Credentials(_Message):
     environment: dict[str, str]
 
 
+class Grant(BaseModel):
+    """What a step may have done for it by the half of its runner that is not confined.
+
+    Attributes:
+        checkpoints: JSON of the descriptions that may be fetched, by their ids.
+        datasets: digests of those whose decoded images may be kept.
+        reads, writes: what names of the store begin with, up to a slash.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    checkpoints: dict[str, str] = {}
+    datasets: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+
+
 class StartStep(_Message):
     """To the runner: do this.
 
     Attributes:
         kind: of the job.
         payload: JSON of the kind's `payload` model.
+        grant: what the step may ask for.
         context: what the step's log lines are to carry.
         log_level, log_as_json: how the runner logs.
     """
@@ -36,6 +54,7 @@ class StartStep(_Message):
     says: Literal["start"] = "start"
     kind: str
     payload: str
+    grant: Grant
     context: dict[str, str]
     log_level: str
     log_as_json: bool
@@ -94,12 +113,47 @@ class Stopped(_Message):
     says: Literal["stopped"] = "stopped"
 
 
+class Asked(_Message):
+    """From the confined half: do this for me; answered before anything else is asked.
+
+    Attributes:
+        what: `fetch` a checkpoint, `room` for decoded images, or one of the store's operations.
+        name: the checkpoint's id, the dataset's digest, or the object's name in the store.
+        file: a file of the scratch folder whose bytes are to be stored.
+        bytes: that are wanted.
+    """
+
+    says: Literal["asked"] = "asked"
+    what: Literal["fetch", "room", "path", "read", "list", "write", "put", "discard"]
+    name: str
+    file: str = ""
+    bytes: int = 0
+
+
+class Answered(_Message):
+    """To the confined half: what was asked for, or why it is not to be had.
+
+    Attributes:
+        value: a path, whether it was done, bytes in base64, objects: as the operation has it.
+        code: an error's; `absent` where the store holds no such object, `stopped` where the supervisor wants an end.
+    """
+
+    says: Literal["answered"] = "answered"
+    value: JsonValue = None
+    code: str = ""
+    reason: str = ""
+
+
 Instruction: TypeAlias = Annotated[Credentials | StartStep | StopStep, Field(discriminator="says")]
+Inner: TypeAlias = Annotated[StartStep | StopStep | Answered, Field(discriminator="says")]
 Ending: TypeAlias = Finished | Failed | Lost | Stopped
 Answer: TypeAlias = Annotated[Advanced | Noted | Finished | Failed | Lost | Stopped, Field(discriminator="says")]
+Said: TypeAlias = Annotated[Advanced | Noted | Finished | Failed | Lost | Stopped | Asked, Field(discriminator="says")]
 
 _INSTRUCTIONS: TypeAdapter[Instruction] = TypeAdapter(Instruction)
 _ANSWERS: TypeAdapter[Answer] = TypeAdapter(Answer)
+_INNER: TypeAdapter[Inner] = TypeAdapter(Inner)
+_SAID: TypeAdapter[Said] = TypeAdapter(Said)
 
 
 def line_of(message: BaseModel) -> str:
@@ -123,3 +177,21 @@ def read_answer(line: str) -> Answer:
         ValueError: there is none.
     """
     return _ANSWERS.validate_json(line)
+
+
+def read_inner(line: str) -> Inner:
+    """What the confined half is told in a line.
+
+    Raises:
+        ValueError: nothing.
+    """
+    return _INNER.validate_json(line)
+
+
+def read_said(line: str) -> Said:
+    """What the confined half said in a line.
+
+    Raises:
+        ValueError: nothing.
+    """
+    return _SAID.validate_json(line)

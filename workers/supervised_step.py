@@ -19,6 +19,7 @@ from frontrunner.settings import Settings
 from jobs import lifecycle
 from jobs.lifecycle import Claim, StepProgress
 from models import Database
+from workers.grants import StepNeeds
 from workers.runner_process import RunnerDied, RunnerProcess
 from workers.runner_protocol import Advanced, Ending, Failed, Finished, Noted, StartStep, Stopped
 
@@ -43,10 +44,13 @@ class Stop:
 class SupervisedStep:
     """One claimed step and the runner that does it. `run` is called once."""
 
-    def __init__(self, database: Database, settings: Settings, claim: Claim, runner: RunnerProcess, stop: Stop) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, claim: Claim, needs: StepNeeds, runner: RunnerProcess, stop: Stop
+    ) -> None:
         self._database = database
         self._settings = settings
         self._claim = claim
+        self._needs = needs
         self._runner = runner
         self._stop = stop
         self._reached: StepProgress | None = None
@@ -80,6 +84,7 @@ class SupervisedStep:
         return StartStep(
             kind=claim.kind,
             payload=claim.payload,
+            grant=self._needs.grant(),
             context={"request_id": claim.correlation_id, "job": claim.job_id, "step": claim.step_id},
             log_level=self._settings.log_level,
             log_as_json=self._settings.logs_as_json,

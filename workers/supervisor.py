@@ -17,6 +17,7 @@ from frontrunner.settings import Settings
 from jobs import lifecycle
 from jobs.lifecycle import Claim
 from models import Database
+from workers.grants import StepNeeds
 from workers.runner_process import RunnerProcess
 from workers.supervised_step import Stop, SupervisedStep
 
@@ -39,8 +40,8 @@ class _PooledRunner:
 class Supervisor:
     """Does steps with runners, at most `settings.concurrency` at a time; one a worker process, called from any thread.
 
-    A runner that finished a step well is kept for the next one of the same tenant. It is never handed to another
-    tenant, and never used again after anything went wrong.
+    A runner that finished a step well is kept for the next one of the same tenant on the same data. It is never handed
+    to another tenant, and never used again after anything went wrong.
     """
 
     def __init__(self, database: Database, settings: Settings, queues: Collection[str]) -> None:
@@ -105,10 +106,11 @@ class Supervisor:
         return True
 
     def _do(self, claim: Claim) -> None:
-        pooled = self._take_runner(claim.tenant)
+        needs = StepNeeds(claim.kind, claim.payload, self._settings)
+        pooled = self._take_runner(claim.tenant, needs)
         healthy = False
         try:
-            watch = SupervisedStep(self._database, self._settings, claim, pooled.runner, self._stop)
+            watch = SupervisedStep(self._database, self._settings, claim, needs, pooled.runner, self._stop)
             healthy = watch.run()
         finally:
             if healthy:
@@ -117,16 +119,16 @@ class Supervisor:
                 pooled.runner.kill()
             _log.info("step_ended", healthy=healthy)
 
-    def _take_runner(self, tenant: str) -> _PooledRunner:
+    def _take_runner(self, tenant: str, needs: StepNeeds) -> _PooledRunner:
         with self._lock:
             for entry in self._idle:
-                if entry.tenant == tenant:
+                if entry.tenant == tenant and needs.fit(entry.runner.places):
                     self._idle.remove(entry)
                     if entry.runner.is_alive:
                         return entry
                     break
         self.retire_idle(idle_s=0.0 if self._settings.concurrency == 1 else IDLE_S)
-        return _PooledRunner(RunnerProcess(self._settings), tenant, 0, time.monotonic())
+        return _PooledRunner(RunnerProcess(self._settings, needs.places()), tenant, 0, time.monotonic())
 
     def _return_runner(self, pooled: _PooledRunner) -> None:
         pooled.steps += 1

@@ -9,10 +9,8 @@ the folder. All of it may be deleted at any time; an image is then decoded again
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +21,14 @@ from PIL import Image
 from frontrunner.data.dataset import Dataset, FeatureInputs, ImageInputs, Key, TextInputs, WordInputs
 from frontrunner.data.images import DECODING_VERSION
 from frontrunner.extraction.pixel_packs import NAME_BYTES, PixelPacks
+from frontrunner.extraction.pixel_room import take_room
 from frontrunner.hub import HubAccess
 from frontrunner.hub.opening.checkpoint import Shape
+from frontrunner.outside import outside
 from frontrunner.settings import get_settings
 
 # Larger images are kept in their shapes alone: reading 12 million pixels is no cheaper than it helps.
 _LARGEST_BYTES = 4_000_000
-# A dataset that nobody read for so long is dropped: pixels are for the checkpoints of a job, not for good.
-_KEPT_S = 24 * 3600.0
 _WHOLE = ""
 
 
@@ -47,10 +45,11 @@ class StoredImages:
 
     def __init__(self, inputs: ImageInputs, digest: str, root: Path, max_bytes: int) -> None:
         self._inputs = inputs
-        folder = root / digest
-        self._room = _make_room(root, folder, max_bytes)
+        self._more = _room_for(digest, root, max_bytes)
+        self._room = self._more(0)
+        self._is_full = not self._room
         self._lock = threading.Lock()
-        self._packs = PixelPacks(folder)
+        self._packs = PixelPacks(root / digest)
 
     def decode(self, key: Key) -> Image.Image:
         """The image in RGB, at its full size; see `ImageInputs.decode`."""
@@ -79,13 +78,24 @@ class StoredImages:
 
     def _keep(self, name: bytes, pixels: NDArray[np.uint8]) -> None:
         with self._lock:
-            if pixels.nbytes > self._room:
+            if self._room < pixels.nbytes and not self._is_full:
+                self._room = self._more(pixels.nbytes)
+                self._is_full = not self._room
+            if self._room < pixels.nbytes:
                 return
             self._room -= pixels.nbytes
         try:
             self._packs.keep(name, pixels)
         except OSError:  # the disk is full, or the folder is not ours: images are decoded again
-            self._room = 0
+            self._room, self._is_full = 0, True
+
+
+def _room_for(digest: str, root: Path, max_bytes: int) -> Callable[[int], int]:
+    """What gives room, as `take_room` does: itself, or who is asked to."""
+    other = outside()
+    if other is not None:
+        return lambda wanted: other.pixel_room(digest, wanted)
+    return lambda wanted: take_room(root, digest, max_bytes, wanted)
 
 
 def _name(key: Key, shape: str) -> bytes:
@@ -102,29 +112,3 @@ def stored(
         return dataset.inputs
     root = (access or HubAccess.of(settings)).pixels
     return StoredImages(dataset.inputs, dataset.digest, root, settings.pixels_max_bytes)
-
-
-def _make_room(root: Path, own: Path, max_bytes: int) -> int:
-    """Bytes that may be added, once others' folders that are too old or too much are gone."""
-    try:
-        own.mkdir(parents=True, exist_ok=True)
-        os.utime(own)  # in use
-        folders = sorted((folder.stat().st_mtime, folder) for folder in root.iterdir() if folder.is_dir())
-    except OSError:
-        return 0
-    room = max_bytes - _bytes_in(own)
-    for read_at, folder in reversed([other for other in folders if other[1] != own]):
-        size = _bytes_in(folder)
-        if size > room or time.time() - read_at > _KEPT_S:
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
-            room -= size
-    return max(room, 0)
-
-
-def _bytes_in(folder: Path) -> int:
-    try:
-        with os.scandir(folder) as entries:
-            return sum(entry.stat().st_size for entry in entries)
-    except OSError:  # another process makes room too
-        return 0

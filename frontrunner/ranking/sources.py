@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from frontrunner.statistics import FeatureStatistics
 from frontrunner.store import Blobs, Store, read_json, write_json
 
-_PREFIX = "sources"
+SOURCES = "sources"
 _RECORD = ".json"
 
 
@@ -38,7 +38,7 @@ class SourceStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._files = Blobs(store, _PREFIX)
+        self._files = Blobs(store, SOURCES)
 
     def find(self, checkpoint_digest: str) -> SourceReference | None:
         """The reference for this checkpoint, or None."""
@@ -47,7 +47,7 @@ class SourceStore:
 
     def find_all(self, checkpoint_digests: Iterable[str]) -> dict[str, SourceReference]:
         """The references for those of the checkpoints that have one: the store is asked once for what it holds."""
-        held = {found.name for found in self._store.list(_PREFIX)}
+        held = {found.name for found in self._store.list(SOURCES)}
         with_record = [digest for digest in checkpoint_digests if self._record(digest) in held]
         return {digest: found for digest in with_record if (found := self.find(digest)) is not None}
 
@@ -70,4 +70,4 @@ class SourceStore:
         return reference
 
     def _record(self, checkpoint_digest: str) -> str:
-        return f"{_PREFIX}/{checkpoint_digest}{_RECORD}"
+        return f"{SOURCES}/{checkpoint_digest}{_RECORD}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from frontrunner.errors import StoreMisconfigured
+from frontrunner.outside import outside
 from frontrunner.settings import Settings
 from frontrunner.store.disk_cache import DiskCache
 from frontrunner.store.folder import FolderStore
@@ -15,11 +16,13 @@ from frontrunner.store.protocol import Store
 
 
 def open_store(settings: Settings) -> Store:
-    """The store that the settings name: their home, another folder, or a bucket.
+    """The store that the settings name: their home, another folder, or a bucket; in a confined process another's.
 
     Raises:
         StoreMisconfigured: the address or the options cannot be used.
     """
+    if (other := outside()) is not None:
+        return other.store
     url = settings.store_url
     if not url:
         return FolderStore(settings.home)

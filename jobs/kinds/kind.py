@@ -197,8 +197,12 @@ class JobKind(Protocol[RequestT, PayloadT, OutputT]):
         return {}
 
     def files_name(self, payload: PayloadT) -> str:
-        """What a step's artifacts are called, and its folder below a runner's `work`. Asked of kinds that leave any."""
+        """What a step's artifacts are called. Asked of kinds that leave any."""
         raise AssertionError(f"steps of {self.name} leave no files")
+
+    def folders(self, payload: PayloadT) -> Sequence[str]:
+        """The folders below a runner's `work` that a step writes to: it can write to no others."""
+        return ()
 
 
 class OneStepKind(JobKind[RequestT, PayloadT, OutputT], Protocol[RequestT, PayloadT, OutputT]):

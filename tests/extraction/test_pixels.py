@@ -134,3 +134,11 @@ def test_a_shape_is_named_by_all_that_decides_it(hub):
     assert "32" in shapes[0].name
     assert "160" in shapes[1].name
     assert all("bilinear" in shape.name for shape in shapes)
+
+
+def test_processes_that_share_the_store_keep_to_one_bound(dataset, root):
+    size = 40 * 40 * 3 + 48
+    several = [StoredImages(dataset.inputs, "d", root, 6 * size) for _ in range(4)]
+    for key, images in zip(dataset.train.keys, 3 * several, strict=True):
+        images.decode(key)
+    assert sum(pack.stat().st_size for pack in (root / "d").iterdir()) == 6 * size

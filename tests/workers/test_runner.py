@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import json
-import threading
-
 import pytest
 import torch
 
 from frontrunner import errors
-from workers import runner
+from frontrunner.progress import SILENT
+from workers import stepping
+from workers.reporting import StopWork
 
 
 class PanicException(BaseException):
@@ -18,16 +16,13 @@ class PanicException(BaseException):
 
 
 def answers_to(monkeypatch, error):
-    """The runner's answer to a step that raises `error`."""
+    """What a step that raises `error` ends in, as a line says it."""
 
     def fail(*_arguments):
         raise error
 
-    monkeypatch.setattr(runner, "run_payload", fail)
-    said = io.StringIO()
-    runner._do("ranking", "{}", said, threading.Event())
-    (answer,) = map(json.loads, said.getvalue().splitlines())
-    return answer
+    monkeypatch.setattr(stepping, "run_payload", fail)
+    return stepping.ending_of("ranking", "{}", SILENT).model_dump()
 
 
 @pytest.mark.parametrize(
@@ -41,7 +36,7 @@ def answers_to(monkeypatch, error):
         (MemoryError(), "failed", "out_of_memory"),
         (torch.OutOfMemoryError("CUDA out of memory."), "failed", "out_of_memory"),
         (errors.CheckpointUnreadable("no"), "failed", "checkpoint_unreadable"),
-        (runner.StopWork(), "stopped", None),
+        (StopWork(), "stopped", None),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else value,
 )

@@ -24,9 +24,16 @@ from jobs.notification import QUEUES, celery_app
 from models import DatasetRow, JobRow
 from tests.conftest import class_images
 from tests.jobs.rows import events_of, steps_of
+from workers.places import Places
 from workers.reaper import Reaper
 from workers.runner_process import RunnerProcess, credentials_of
 from workers.supervisor import Supervisor
+
+
+@pytest.fixture
+def settings(settings, hub):
+    """With the hub configured, as where a service runs."""
+    return settings.model_copy(update={"hub": (hub,)})
 
 
 @pytest.fixture
@@ -136,7 +143,7 @@ def test_a_runner_holds_the_keys_of_its_own_store_alone(settings, monkeypatch, s
     for name in keys | {"FRONTRUNNER_SECRET_KEY", "FRONTRUNNER_BROKER_URL"}:
         monkeypatch.setenv(name, "a" * 40)
     runner_settings = settings.model_copy(update={"store_url": store_url})
-    runner = RunnerProcess(runner_settings)
+    runner = RunnerProcess(runner_settings, Places(runner_settings.work / "scratch"))
     try:
         environment = psutil.Process(runner.pid).environ()
     finally:

@@ -14,6 +14,7 @@ from frontrunner.hub.finding.selection import describe_named
 from frontrunner.hub.opening.checkpoint import Checkpoint
 from frontrunner.hub.opening.self_test import with_self_test
 from frontrunner.hub.protocol import Hub
+from frontrunner.outside import outside
 from frontrunner.progress import SILENT, Progress
 from frontrunner.settings import get_settings
 
@@ -63,7 +64,7 @@ def open_checkpoint(
     access = access or HubAccess.of(settings)
     hubs = hubs_of(access, settings.hub if hub is None else folders_of(hub))
     description = _described(checkpoint, hubs, access)
-    folder = hub_of(description.id, hubs).fetch(description, progress)
+    folder = _fetched(description, hubs, progress)
     refuse_unsafe(folder)
     if access.pickles_allowed:
         from frontrunner.hub.opening.pickles import as_safetensors
@@ -75,6 +76,12 @@ def open_checkpoint(
     # Modules draw weights before their own are copied over them. Whoever draws by a seed must not notice an opening.
     with torch.random.fork_rng(devices=[]):
         return with_self_test(_opened(description, folder))
+
+
+def _fetched(description: CheckpointDescription, hubs: tuple[Hub, ...], progress: Progress) -> Path:
+    other = outside()
+    folder = None if other is None else other.fetch(description, progress)
+    return folder or hub_of(description.id, hubs).fetch(description, progress)
 
 
 def _opened(description: CheckpointDescription, folder: Path) -> Checkpoint:

@@ -133,6 +133,11 @@ class RankingKind(JobKind[RankingJob, RankingStep, RankingStepOutput]):
             record_verification(session, job_id, work, found)
         return {}
 
+    def folders(self, payload: RankingStep) -> Sequence[str]:
+        """Where checkpoints are adapted, all those of the same examples."""
+        work = payload.root
+        return (work.examples_name,) if isinstance(work, VerificationPayload) else ()
+
     def _steps(
         self,
         job: RankingState,

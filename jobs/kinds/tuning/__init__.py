@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel
@@ -97,6 +98,10 @@ class TuningKind(OneStepKind[TuningJob, TuningPayload, TuningOutput]):
     def files_name(self, payload: TuningPayload) -> str:
         """The tuning's own name."""
         return payload.name
+
+    def folders(self, payload: TuningPayload) -> Sequence[str]:
+        """That of its state, which is called the same."""
+        return (payload.name,)
 
 
 KIND = TuningKind()
