@@ -62,9 +62,9 @@ def test_keys_of_our_own_are_good_beside_tokens(client, database, settings):
 @pytest.mark.parametrize(
     "said",
     [
-        {"exp": int(time.time()) - 3600},
+        {"exp": 1},
         {"exp": None},
-        {"nbf": int(time.time()) + 3600},
+        {"nbf": 4_000_000_000},
         {"aud": "somebody-else"},
         {"aud": None},
         {"iss": "http://127.0.0.1:1/realm"},
