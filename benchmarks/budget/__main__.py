@@ -1,4 +1,4 @@
-"""What a budget buys on the pack: python -m benchmarks.budget [--write docs/budgets.md]
+"""What a budget buys on the pack: python -m benchmarks.budget [--modality text] [--write docs/budgets.md]
 
 Uses what `python -m benchmarks.budget.samples` has kept, reads and trains nothing. Three tables: by how many standard
 errors differences really move from a sample to all examples; whether races keep the winner; and how often they do
@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.budget.race import Outcome, run
-from benchmarks.budget.samples import FOLDER, SCORES, Samples
+from benchmarks.budget.samples import FOLDER, SCORES, Samples, candidates_of
 from benchmarks.ranking_quality.scores import TABLE
 from benchmarks.ranking_quality.tables import read_tables, whole_datasets
 from benchmarks.ranking_quality.truth import TABLE as TRUTH
-from benchmarks.ranking_quality.truth import checkpoints_of_pack, datasets_of_pack
+from benchmarks.ranking_quality.truth import datasets_of_pack
 from benchmarks.tuning.table import write_between_marks
 from frontrunner.data import open_dataset
 from frontrunner.evidence.runs import MeasuredScore
@@ -122,23 +122,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.budget", description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--budgets", default=",".join(BUDGETS))
-    parser.add_argument("--scores", default=",".join((PREDICTED_ACCURACY, *SCORES)))
+    parser.add_argument("--modality", choices=("image", "text"), default="image")
+    parser.add_argument("--scores", help="with commas; by default all that images have, and LogME and kNN of texts")
     parser.add_argument("--write", type=Path, help="A document whose tables, between their marks, are replaced.")
     arguments = parser.parse_args()
-    budgets, names = arguments.budgets.split(","), arguments.scores.split(",")
-    candidates = tuple(checkpoints_of_pack("image").values())
+    modality, budgets = arguments.modality, arguments.budgets.split(",")
+    by_default = (PREDICTED_ACCURACY, *SCORES) if modality == "image" else ("logme", "knn")
+    names = arguments.scores.split(",") if arguments.scores else list(by_default)
+    candidates = candidates_of(modality)
     ids = [found.id for found in candidates]
     moved: dict[str, list[tuple[float, float]]] = {score: [] for score in names}
     outcomes: dict[tuple[str, str], list[Outcome]] = {(score, budget): [] for score in names for budget in budgets}
-    model = model_for("image", "classification", "full")
-    assert model is not None
+    model = model_for(modality, "classification", "full")
     facts = facts_of_pack()
     runs, _ = read_tables(TRUTH, TABLE, "image")
     truth = whole_datasets(runs, "full")
     sets = []
-    for dataset, reference in datasets_of_pack("image").items():
+    for dataset, reference in datasets_of_pack(modality).items():
         opened, samples = open_dataset(reference.path), Samples(dataset, arguments.folder)
-        samples.predict(model, {name: {**facts[name], "examples": len(opened.train)} for name in ids})
+        if model is not None:
+            samples.predict(model, {name: {**facts[name], "examples": len(opened.train)} for name in ids})
         labels = opened.train.labels
         classes = 0 if labels is None else len(set(labels.tolist()))
         for score in names:
@@ -163,7 +166,7 @@ def main() -> None:
     )
     print(text)
     if arguments.write is not None:
-        write_between_marks(arguments.write, text)
+        write_between_marks(arguments.write, text, "results" if modality == "image" else "texts")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Scores of the pack's checkpoints on nested samples: python -m benchmarks.budget.samples
+"""Scores of the pack's checkpoints on nested samples: python -m benchmarks.budget.samples [--modality text]
 
-Every checkpoint reads at most 1,024 training images of every image set of the pack, once. Then each score is computed
+Every checkpoint reads at most 1,024 training images of every image set of the pack, once; or every text encoder at hand
+reads texts, with each of its layers, with their mean, and pooled in another way. Then each score is computed
 from nested stratified samples of growing size, in several orders of the examples, as the rounds of a race would. What
 is read and computed is kept in a folder of temporary files; a command that was ended goes on from there.
 """
@@ -16,10 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.discrepancy.pack import pack
 from benchmarks.ranking_quality.truth import checkpoints_of_pack, datasets_of_pack
 from frontrunner.data import Dataset, open_dataset, stratified_order
 from frontrunner.extraction import FeatureShards
-from frontrunner.hub import CheckpointDescription
+from frontrunner.hub import Catalogue, CheckpointDescription, Folders, HubAccess, Packages, catalogue_of, choose
 from frontrunner.ranking.prediction import PREDICTED_ACCURACY, AccuracyModel
 from frontrunner.scores import ScoreValue, ScoringInput, describe, evaluate_input
 from frontrunner.settings import Settings
@@ -86,6 +88,26 @@ class Samples:
             file.write(json.dumps(row) + "\n")
 
 
+def candidates_of(modality: str) -> tuple[CheckpointDescription, ...]:
+    """Who races: the pack's image checkpoints; of texts the variants of its encoder and of those that are installed."""
+    if modality == "image":
+        return tuple(checkpoints_of_pack("image").values())
+    access = HubAccess.of(Settings())
+    offered = catalogue_of([Folders(access, [pack() / "hub"]), Packages(access)])
+    encoders = tuple(found for found in offered.checkpoints if found.modality == "text")
+    names = [
+        name
+        for found in encoders
+        for name in (
+            *(f"{found.id}#layer={layer}" for layer in range(1, len(found.layer_parameters))),
+            found.id,
+            f"{found.id}#layer=mean",
+            f"{found.id}#pooling=cls",
+        )
+    ]
+    return choose(names, Catalogue(checkpoints=encoders)).checkpoints
+
+
 def sizes_of(whole: int) -> list[int]:
     """The sizes of nested samples of a split, the last one of all that a full ranking reads."""
     return [*(size for size in SIZES if size < whole), whole]
@@ -115,6 +137,7 @@ def main() -> None:
     """Reads, scores and keeps what is missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.budget.samples", description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--modality", choices=("image", "text"), default="image")
     parser.add_argument("--examples", type=int, default=SIZES[-1], help="that a full ranking reads, at most")
     parser.add_argument("--datasets", default="", help="with commas; all by default")
     parser.add_argument("--scores", default=",".join(SCORES))
@@ -122,12 +145,11 @@ def main() -> None:
     arguments = parser.parse_args()
     names = tuple(arguments.scores.split(","))
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
-    checkpoints = checkpoints_of_pack("image")
-    datasets = datasets_of_pack("image")
+    checkpoints, datasets = candidates_of(arguments.modality), datasets_of_pack(arguments.modality)
     for name in arguments.datasets.split(",") if arguments.datasets else datasets:
         reference = datasets[name]
         dataset, samples = open_dataset(reference.path), Samples(name, arguments.folder)
-        for checkpoint in checkpoints.values():
+        for checkpoint in checkpoints:
             features, latency = read(checkpoint, dataset, arguments.examples, arguments.folder)
             if latency is not None:
                 samples.add(checkpoint=checkpoint.id, latency_ms=latency)

@@ -1,4 +1,4 @@
-"""A ranking in stages, and a kill -9 in each of them: rounds of the race, first and last epochs of a verification.
+"""A ranking in stages, and a kill -9 in each of them: rounds of the race, epochs of a verification, another seed.
 
 The shortlist and the answer are worked out between steps, in the transaction that ends one: there is nothing to kill.
 """
@@ -13,8 +13,8 @@ from tests.conftest import class_images, write_zip
 
 pytestmark = pytest.mark.acceptance
 
-# More than both take: three adapted for two epochs, two of them to the end.
-ASKED = {"budget": "60000 images", "verify": 3, "max_examples": 200}
+# More than both take: three adapted for two epochs, two of them to the end. One further seed is paid for too.
+ASKED = {"budget": "58000 images", "verify": 3, "max_examples": 200}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,8 @@ def undisturbed(tmp_path_factory, many, hub):
 
 
 def test_every_stage_is_seen(undisturbed):
-    assert [(each["stage"], each["epochs"]) for each in undisturbed["stages"]][-2:] == [("verify", 2), ("verify", 6)]
+    verified = [each for each in undisturbed["stages"] if each["stage"] == "verify"]
+    assert [(each["epochs"], each["again"]) for each in verified] in ([(2, 0), (6, 0)], [(2, 0), (6, 0), (2, 1)])
     assert undisturbed["stages"][0]["stage"] == "race"
     assert undisturbed["pick"][0] == undisturbed["pick"][1] == undisturbed["lines"][0][0]
 

@@ -38,6 +38,8 @@ GROWTH = 2
 LEAST_GROWTH = 1.25
 # Of the budget, at most, for the first round; of what is left, at most, for each one that another may follow.
 ROUND_SHARE = 0.5
+# Of the budget, at most, for a first round that could not be smaller without having too few of each class.
+_SCARCE_SHARE = 0.6
 # At each stage those leave that together would have been first in at most so many rankings.
 NEGLECTED = 0.01
 # Of the budget, at most, for adapting those who are left.
@@ -163,10 +165,12 @@ class _Run:
 
     def _first_size(self) -> int:
         size = MOST_FIRST
-        while size < _FIRST_PER_CLASS * self._race.classes:
+        enough = _FIRST_PER_CLASS * self._race.classes
+        while size < enough:
             size *= 2
         while size > LEAST_FIRST:
-            if sum(self._prices.expected(name, 0, size) for name in self._inside) <= ROUND_SHARE * self._prices.left:
+            share = ROUND_SHARE if size // 2 >= enough else _SCARCE_SHARE
+            if sum(self._prices.expected(name, 0, size) for name in self._inside) <= share * self._prices.left:
                 break
             size //= 2
         return size
