@@ -34,10 +34,17 @@ def fill(service: Fleet, folder: Path) -> dict[str, str]:
     }
     tuning = str(service.post("/v1/tunings", json=body).raise_for_status().json()["id"])
     service.wait(tuning, timeout_s=_WAIT_S)
+    answer = service.get(f"/v1/rankings/{ranking}")
+    assert answer is not None
+    checkpoint = answer.json()["ranking"][0]["checkpoint"]
+    shapes = service.upload(_with_faults(folder / "shapes.zip"))
+    compared = {"datasets": [digits, shapes], "checkpoint": checkpoint, "max_examples": EXAMPLES}
+    distances = str(service.post("/v1/task-distances", json=compared).raise_for_status().json()["id"])
+    service.wait(distances, timeout_s=_WAIT_S)
     return {
         "new": "/",
         "dataset": f"/datasets/{digits}",
-        "dataset-with-faults": f"/datasets/{service.upload(_with_faults(folder / 'shapes.zip'))}",
+        "dataset-with-faults": f"/datasets/{shapes}",
         "texts": f"/datasets/{service.upload(_texts(folder / 'reviews.csv'))}",
         "datasets": "/datasets",
         "ranking": f"/rankings/{ranking}",
@@ -45,6 +52,11 @@ def fill(service: Fleet, folder: Path) -> dict[str, str]:
         "tuning": f"/tunings/{tuning}",
         "jobs": "/jobs",
         "jobs-none": "/jobs?status=failed",
+        "hub": "/hub",
+        "compare": f"/compare?a={ranking}&b={race}",
+        "tasks": "/tasks",
+        "distances": f"/tasks/{distances}",
+        "history": "/history",
         "admin": "/admin",
         "audit": "/admin/audit",
         "not-found": "/nowhere",

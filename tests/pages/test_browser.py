@@ -69,7 +69,17 @@ def done(browser, service: Service, photos) -> dict[str, str]:
     }
     tuning = service.http.post("/v1/tunings", json=body).raise_for_status().json()["id"]
     assert service.wait(tuning)["status"] == "succeeded"
-    return {"dataset": f"/datasets/{dataset}", "ranking": f"/rankings/{ranking}", "tuning": f"/tunings/{tuning}"}
+    body = {"datasets": [dataset, dataset], "checkpoint": "local:anton"}
+    distances = service.http.post("/v1/task-distances", json=body).raise_for_status().json()["id"]
+    assert service.wait(distances)["status"] == "succeeded"
+    return {
+        "dataset": f"/datasets/{dataset}",
+        "ranking": f"/rankings/{ranking}",
+        "tuning": f"/tunings/{tuning}",
+        "distances": f"/tasks/{distances}",
+        "compare": f"/compare?a={ranking}&b={ranking}",
+        "compare-tunings": f"/compare?a={tuning}&b={tuning}",
+    }
 
 
 def test_from_an_upload_to_a_ranking_to_a_tuning_without_reloading_anything(page: Page, photos, tmp_path):
@@ -198,7 +208,10 @@ def test_the_keyboard_alone_reaches_the_content_and_sends_the_form(page: Page, d
     page.wait_for_url("**/rankings/job_*")
 
 
-PLACES = ("/", "/datasets", "dataset", "ranking", "tuning", "/jobs", "/jobs?status=failed", "/admin", "/admin/audit")
+PLACES = (
+    *("/", "/datasets", "dataset", "ranking", "tuning", "/jobs", "/jobs?status=failed", "/admin", "/admin/audit"),
+    *("/hub", "/hub?search=nobody", "/tasks", "distances", "/compare", "compare", "compare-tunings", "/history"),
+)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
