@@ -28,7 +28,7 @@ router = APIRouter(prefix="/jobs", include_in_schema=False)
 
 _A_PAGE = 50
 _EVENTS_SHOWN = 50
-_PAGES = ("/rankings/", "/tunings/")
+_PAGES = ("/rankings/", "/tasks/", "/tunings/")
 
 Event = Annotated[int, Query(ge=0, le=2**31 - 1)]
 

@@ -46,7 +46,7 @@ _TONES = {
     Status.QUEUED: "",
 }
 # Where jobs of a kind have a page of their own.
-_PATHS = {"ranking": "rankings", "tuning": "tunings"}
+_PATHS = {"ranking": "rankings", "task_distances": "tasks", "tuning": "tunings"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,10 @@ NAVIGATION = (
     Entry("new", "New", "/"),
     Entry("jobs", "Jobs", "/jobs"),
     Entry("datasets", "Datasets", "/datasets"),
+    Entry("hub", "Hub", "/hub"),
+    Entry("compare", "Compare", "/compare"),
+    Entry("tasks", "Tasks", "/tasks"),
+    Entry("history", "History", "/history"),
     Entry("admin", "Admin", "/admin", Scope.ADMIN),
 )
 

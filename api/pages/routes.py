@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from api.pages import admin, datasets, files, home, jobs, rankings, sign_in, tunings
+from api.pages import admin, compare, datasets, files, history, home, hub, jobs, rankings, sign_in, tasks, tunings
 
-ROUTERS = tuple(part.router for part in (home, sign_in, datasets, rankings, tunings, jobs, admin, files))
+_PARTS = (home, sign_in, datasets, rankings, tunings, jobs, hub, compare, tasks, history, admin, files)
+ROUTERS = tuple(part.router for part in _PARTS)

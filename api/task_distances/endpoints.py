@@ -5,17 +5,16 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from api.datasets.service import dataset_reference, get_dataset
 from api.jobs.conditional import NOT_MODIFIED, ConditionalGetDependency, show_result
 from api.jobs.resource import JobResource
 from api.jobs.submission import SubmissionDependency
 from api.problems import RESPONSES
 from api.state import WriteStateDependency
+from api.task_distances.service import comparison_job
 from frontrunner.limits import Name
-from frontrunner.ranking import TaskDistancePayload, TaskDistanceRequest, TaskDistances, the_checkpoint
-from frontrunner.ranking.task_distances import MAX_TASKS, require_classification
-from jobs.kinds.task_distances import KIND, task_distances_job
-from jobs.records import report_of
+from frontrunner.ranking import TaskDistanceRequest, TaskDistances
+from frontrunner.ranking.task_distances import MAX_TASKS
+from jobs.kinds.task_distances import KIND
 
 router = APIRouter(prefix="/v1/task-distances", tags=["tasks"], responses=RESPONSES)
 
@@ -31,17 +30,8 @@ def create_task_distances(
     submitted: TaskDistanceSubmission, response: Response, state: WriteStateDependency, submission: SubmissionDependency
 ) -> JobResource:
     """Measure asymmetric distances between classification datasets. Answers at once with the job."""
-    rows = [get_dataset(state, dataset_id) for dataset_id in submitted.datasets]
-    reports = [report_of(row) for row in rows]
-    for report in reports:
-        require_classification(report.name, report.task)
-    payload = TaskDistancePayload(
-        datasets=tuple(dataset_reference(row) for row in rows),
-        checkpoint=the_checkpoint(submitted.checkpoint, reports, state.catalogue(submitted.checkpoint)),
-        request=TaskDistanceRequest.model_validate(submitted.model_dump(exclude={"datasets"})),
-    )
-    examples = sum(min(submitted.max_examples, report.train_examples) for report in reports)
-    return submission.accept(response, task_distances_job(payload, examples, state.settings.forward_queue))
+    request = TaskDistanceRequest.model_validate(submitted.model_dump(exclude={"datasets"}))
+    return submission.accept(response, comparison_job(state, submitted.datasets, request))
 
 
 @router.get("/{job_id}", operation_id="getTaskDistances", response_model=TaskDistances, responses=NOT_MODIFIED)

@@ -1,1 +1,1 @@
-"""How fast pages of charts are, in a real browser."""
+"""Pages in a real browser: pictures of every one, and how fast charts are."""

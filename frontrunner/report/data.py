@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from frontrunner.ranking.criteria import DISCREPANCY
 from frontrunner.ranking.result import RankedCheckpoint, Ranking
 
 # Of the numbers in a chart: more than a pixel can show.
@@ -43,6 +44,9 @@ def _line(line: RankedCheckpoint) -> dict[str, Any]:
     if line.reading_cost is not None:
         cost = line.reading_cost
         said["reading_cost"] = {"latency_ms": _rounded(cost.latency_ms), "memory_mb": _rounded(cost.memory_mb)}
+    if line.discrepancy is not None and DISCREPANCY not in line.scores:
+        raw = line.discrepancy.dimension_dependent_per_parameter
+        said["discrepancy"] = {"dimension_dependent_per_parameter": _rounded(raw)}
     if line.picture is not None:
         said["picture"] = line.picture.model_dump(mode="json")
     return said

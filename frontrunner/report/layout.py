@@ -18,7 +18,7 @@ LARGEST_MAP = 32
 CHANCES = 10
 
 _BARS = frozenset({"scores", "chances"})
-_MAPS = frozenset({"agreement", "confusion", "distances"})
+_MAPS = frozenset({"agreement", "confusion", "distances", "results"})
 
 
 def chart_height(name: str, items: int | None = None, *, narrow: bool = False) -> int:

@@ -51,7 +51,8 @@ def tuning_html(output: TuningOutput, dataset: str) -> str:
         output: what it answered.
         dataset: the name of what it was tuned on.
     """
-    data = {"dataset": dataset, "output": output.model_dump(mode="json")}
+    drawn = output.model_dump(mode="json", exclude={"wrong", "files", "models"})
+    data = {"dataset": dataset, "output": drawn}
     return _rendered("tuning_report.html", output=output, dataset=dataset, data=data)
 
 

@@ -10,9 +10,11 @@ import sys
 
 import numpy as np
 
-from frontrunner.report import ranking_html
+from frontrunner.report import ranking_html, tuning_html
+from frontrunner.tuning import TuningOutput
 from tests.browser import complaints_of
 from tests.report.rankings import ranking_of
+from tests.report.test_charts import CURVE, TUNING
 
 
 def test_a_report_opens_as_a_file_and_asks_for_nothing(browser, tmp_path):
@@ -72,5 +74,50 @@ def test_a_notebook_shows_the_charts_in_a_frame_of_their_own(browser, tmp_path):
     frame = page.frame_locator("iframe")
     frame.locator("figure[data-drawn]").nth(1).wait_for()
     assert frame.locator("[data-chart=scores] .value circle").count() == 4
+    assert complaints == []
+    page.close()
+
+
+def test_a_report_of_a_tuning_shows_how_it_learnt_and_what_it_takes_for_what(browser, tmp_path):
+    output = TuningOutput.model_validate(
+        {
+            "method": "<b>tuning",
+            "folder": "/nowhere",
+            "weights": "tuned.safetensors",
+            "models": [],
+            "ended": "completed",
+            "ended_because": "all epochs are over",
+            "best_epoch": 3,
+            "epochs": 5,
+            "learning_rate": 0.03,
+            "train_examples": 80,
+            "validation_examples": 20,
+            "micro_batch": 8,
+            "parameters": 1_500_000,
+            "held_norms": 0,
+            "generalisation": {
+                "n": 80,
+                "delta": 0.05,
+                "gaps": [{"name": "PAC-Bayes", "kind": "bound", "value": 1.2, "vacuous": True}],
+                "measured": 0.05,
+            },
+            "curve": CURVE,
+            "seconds": 75.0,
+            "metrics": TUNING["output"]["metrics"]
+            | {"split": "test", "log_loss": 0.4, "accuracy": {"value": 0.8, "low": 0.6, "high": 0.9}},
+        }
+    )
+    file = tmp_path / "tuning.html"
+    file.write_text(tuning_html(output, "photos.zip"))
+    page = browser.new_page()
+    complaints = complaints_of(page)
+    page.goto(file.as_uri())
+    page.locator("[data-chart=confusion][data-drawn]").wait_for()
+    page.locator("[data-chart=curves][data-drawn]").wait_for()
+    assert page.locator("h1").inner_text() == "<b>tuning on photos.zip"
+    assert "80.0% of 20 test examples are right (60.0 to 90.0)" in page.locator(".lead").inner_text()
+    assert page.locator("[data-chart=confusion] .cell rect").count() == 4
+    assert page.locator("[data-chart=curves] .curve path").count() == 2
+    assert "vacuous" in page.locator("tbody").last.inner_text()
     assert complaints == []
     page.close()

@@ -32,29 +32,25 @@ export const compare = {
     const rows = rowsOf(one, other);
     if (!rows.length) return null;
     const places = Math.max(...rows.flatMap(({fromPlace, toPlace}) => [fromPlace, toPlace]));
-    const room = roomFor(rows.map(({name}) => name), width, width < NARROW ? 0.36 : 0.4);
+    const share = width < NARROW ? 0.36 : 0.4;
+    const titles = [one, other].map(({dataset}) => dataset?.name ?? "");
+    const room = roomFor([...rows.map(({name}) => name), ...titles], width, share);
     const colour = ({fromPlace, toPlace}) =>
       toPlace < fromPlace ? "var(--c2)" : toPlace > fromPlace ? "var(--c1)" : "var(--other)";
     const names = (side, x, anchor, dx) =>
-      text(rows, {x: () => x, y: `${side}Place`, text: (row) => fitted(row.name, room - 24), textAnchor: anchor, dx});
+      text(rows, {x: () => x, y: `${side}Place`, text: (row) => fitted(row.name, room), textAnchor: anchor, dx});
     return drawn({
       width,
       height: 40 + ROW * places,
-      marginLeft: room,
-      marginRight: room,
+      marginLeft: room + 16,
+      marginRight: room + 16,
       marginTop: 28,
       marginBottom: 12,
       x: {axis: null, domain: [0, 1]},
       y: {axis: null, domain: [0.5, places + 0.5], reverse: true},
       marks: [
-        text([[0, one], [1, other]], {
-          x: "0",
-          frameAnchor: "top",
-          dy: -24,
-          text: ([, {dataset}]) => fitted(dataset?.name ?? "", 1.6 * room),
-          textAnchor: "middle",
-          fontWeight: 700,
-        }),
+        text([titles[0]], {x: () => 0, frameAnchor: "top", dy: -24, dx: -10, textAnchor: "end", fontWeight: 700, text: (name) => fitted(name, room)}),
+        text([titles[1]], {x: () => 1, frameAnchor: "top", dy: -24, dx: 10, textAnchor: "start", fontWeight: 700, text: (name) => fitted(name, room)}),
         link(rows, {className: "move", x1: 0, x2: 1, y1: "fromPlace", y2: "toPlace", stroke: colour, strokeWidth: 2, curve: "bump-x"}),
         dot(rows, {x: 0, y: "fromPlace", fill: colour, r: 4}),
         dot(rows, {x: 1, y: "toPlace", fill: colour, r: 4}),

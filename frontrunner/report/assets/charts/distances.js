@@ -1,7 +1,7 @@
 // Distances between tasks as a heat map, and the tree that they make, in the tree's order. The tree comes from the server.
 
 import {axisX, link} from "../plot.js";
-import {drawn} from "./frame.js";
+import {NARROW, drawn} from "./frame.js";
 import {ABOVE, BELOW, CELL, heatMap} from "./heat.js";
 import {minus} from "./ranking.js";
 
@@ -29,7 +29,7 @@ export const distances = {
     const names = order.map((index) => tasksOf(rest)[index]);
     const largest = Math.max(...distance.flat()) || 1;
     const value = (row, column) => distance[order[row]][order[column]];
-    const tree = data.tree?.links.length ? Math.min(140, 0.2 * width) : 0;
+    const tree = data.tree?.links.length && width >= NARROW ? Math.min(140, 0.2 * width) : 0;
     const map = heatMap(
       {
         rows: names,
@@ -38,7 +38,7 @@ export const distances = {
         strength: (distance) => 1 - distance / largest, // near tasks stand out
         shown: (distance) => short(distance),
         said: (row, column) => `from ${names[row]} to ${names[column]}\n${minus(value(row, column).toPrecision(4))} left to learn`,
-        columnLabel: "from the row's task to the column's; the stronger the colour, the nearer",
+        columnLabel: "from a row to a column",
       },
       width - tree,
     );

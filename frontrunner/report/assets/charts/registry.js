@@ -15,6 +15,7 @@ import {discrepancy} from "./discrepancy.js";
 import {distances} from "./distances.js";
 import {features} from "./features.js";
 import {reliability} from "./reliability.js";
+import {results} from "./results.js";
 import {scores} from "./scores.js";
 import {teachers} from "./teachers.js";
 
@@ -30,6 +31,7 @@ export const charts = {
   distances,
   features,
   reliability,
+  results,
   scores,
   teachers,
 };
