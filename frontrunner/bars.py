@@ -43,7 +43,7 @@ _SAME_FOR_ALL = 0.2
 
 
 class _Left(ProgressColumn):
-    """Time that went by, and the time left at the pace so far; of a budget, until it is spent."""
+    """Time that went by, and the time left at the pace so far; of a budget, until all of it is spent."""
 
     max_refresh = 0.5
 
@@ -57,7 +57,9 @@ class _Left(ProgressColumn):
         minutes, seconds = divmod(int(elapsed), 60)
         said = f"{minutes}:{seconds:02}"
         gained, total = task.completed - task.fields["start_at"], task.total or 0.0
-        if task.fields["timed"] and gained > 0 and task.completed < total:
+        if (until := task.fields.get("until")) is not None:
+            said += f", at most {span(max(until - time.monotonic(), 0.0))} left"
+        elif task.fields["timed"] and gained > 0 and task.completed < total:
             said += f", {span(elapsed * (total - task.completed) / gained)} left"
         return Text(said if task.fields["timed"] else "", style="cyan")
 
@@ -90,7 +92,6 @@ class Bars(Silent):
         self._over: dict[str, float] = {}
         self._spent: float | None = None
         self._begun = time.monotonic()
-        self._is_cached = False
         self._images: dict[str, int] = {}
         self._count = ""
 
@@ -115,33 +116,28 @@ class Bars(Silent):
         if isinstance(event, Planned):
             self._shares = shares_of(event.work)
         if isinstance(event, Spent):
-            self._charged(min(event.share, 1.0))
+            self._charged(event)
         if isinstance(event, StageReport):
             self._bars.console.print(stage_sentence(event), highlight=False, markup=False)
 
-    def _charged(self, share: float) -> None:
-        gained, self._spent = share - (self._spent or 0.0), share
+    def _charged(self, event: Spent) -> None:
+        self._spent = min(event.share, 1.0)
         if self._whole is not None:
-            if self._is_cached:
-                self._start_later(gained)
-            self._bars.update(self._whole, completed=share, detail=self._said())
-
-    def _start_later(self, gained: float) -> None:
-        """What took no time says nothing of the pace."""
-        task = next(task for task in self._bars.tasks if task.id == self._whole)
-        task.fields["start_at"] += gained
+            until = None if event.seconds_left is None else time.monotonic() + event.seconds_left
+            self._bars.update(self._whole, completed=self._spent, until=until, detail=self._said())
 
     def _ranked(self, done: int, total: int, of: str) -> None:
         self._clear()
         self._count = f"{done}/{total} checkpoints"
-        now = time.monotonic()
-        self._is_cached, self._begun = now - self._begun < _CACHED_S, now
         if self._whole is None:
             self._whole = self._bars.add_task(_DOING[Stage.RANK], total=1.0, timed=True, start_at=0.0, detail="")
         elif of:
-            share = self._over[of] = self._shares.get(of, 0.0)
-            if self._is_cached and self._spent is None:
-                self._start_later(share)
+            now, share = time.monotonic(), self._shares.get(of, 0.0)
+            if now - self._begun < _CACHED_S:
+                task = next(task for task in self._bars.tasks if task.id == self._whole)
+                task.fields["start_at"] += share
+            self._over[of] = share
+        self._begun = time.monotonic()
         if self._spent is not None:
             self._bars.update(self._whole, completed=self._spent, detail=self._said())
             return
@@ -196,7 +192,7 @@ class _NotebookBars(Bars):
     def event(self, event: Event) -> None:
         """Print a stage that is over; hear what a run will cost."""
         if isinstance(event, Spent):
-            self._charged(min(event.share, 1.0))
+            self._charged(event)
         if isinstance(event, StageReport):
             print(stage_sentence(event))
         else:

@@ -126,27 +126,32 @@ def stage_sentence(stage: StageReport) -> str:
         f"{stage.seconds:.0f} s",
     }[stage.stage]
     said = f"{what}: {stayed} of {stage.entered} stay"
-    shown = [f"{each.checkpoint} ({each.cause})" for each in stage.left[:_LEFT_SHOWN]]
-    more = f" and {len(stage.left) - _LEFT_SHOWN} more" if len(stage.left) > _LEFT_SHOWN else ""
-    return f"{said}; left: {', '.join(shown)}{more}" if shown else said
+    by_cause: dict[str, list[str]] = {}
+    for each in stage.left:
+        by_cause.setdefault(each.cause, []).append(each.checkpoint)
+    left = []
+    for cause, names in by_cause.items():
+        more = f" and {len(names) - _LEFT_SHOWN} more" if len(names) > _LEFT_SHOWN else ""
+        left.append(f"{cause} {', '.join(names[:_LEFT_SHOWN])}{more}")
+    return f"{said}; left as {'; as '.join(left)}" if left else said
 
 
 def _show_budget(spent: BudgetReport, console: Console) -> None:
     """The stages, and what was spent."""
     for stage in spent.stages:
-        console.print(stage_sentence(stage), soft_wrap=True, highlight=False, markup=False)
+        console.print(stage_sentence(stage), soft_wrap=not console.is_terminal, highlight=False, markup=False)
     budget = Budget.parse(spent.budget)
     of_all = "" if spent.full_cost is None else f"; without a budget: {budget.said(spent.full_cost)}"
     used = f"budget {budget.said(spent.limit)}, spent {budget.said(spent.spent)}"
-    console.print(used + of_all, soft_wrap=True, highlight=False)
+    console.print(used + of_all, soft_wrap=not console.is_terminal, highlight=False)
     if spent.more is not None:
-        console.print(f"more budget: {spent.more}", soft_wrap=True, highlight=False)
+        console.print(f"more budget: {spent.more}", soft_wrap=not console.is_terminal, highlight=False)
 
 
 def _show_verification(ranking: Ranking, report: VerificationReport, console: Console) -> None:
     """What was adapted, and what it reached beside what was predicted."""
     for stage in report.stages:
-        console.print(stage_sentence(stage), soft_wrap=True, highlight=False, markup=False)
+        console.print(stage_sentence(stage), soft_wrap=not console.is_terminal, highlight=False, markup=False)
     for line in ranking.ranking:
         if (found := line.verified) is None:
             continue
@@ -154,9 +159,15 @@ def _show_verification(ranking: Ranking, report: VerificationReport, console: Co
         if line.prediction is not None:
             said += f", predicted {line.prediction.accuracy:.0%}"
         said += f", together {found.accuracy:.0%} ({found.low:.0%} to {found.high:.0%})"
-        console.print(f"{said}; the best with {line.probability_best or 0:.2f}", soft_wrap=True, highlight=False)
+        console.print(
+            f"{said}; the best with {line.probability_best or 0:.2f}",
+            soft_wrap=not console.is_terminal,
+            highlight=False,
+        )
     if report.reason is not None:
-        console.print(f"none was adapted: {report.reason}", soft_wrap=True, highlight=False, markup=False)
+        console.print(
+            f"none was adapted: {report.reason}", soft_wrap=not console.is_terminal, highlight=False, markup=False
+        )
 
 
 def _percents(found: Interval) -> str:

@@ -50,6 +50,7 @@ class Spent(Event):
     type: ClassVar[str] = "spent"
 
     share: float = Field(description="Of the budget, 0 to 1 or a little more; the ranking may end before it is 1.")
+    seconds_left: float | None = Field(description="Until all of it is spent, at most; None before that is known.")
 
 
 class Progress(Protocol):

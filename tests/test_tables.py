@@ -169,15 +169,16 @@ def test_the_bar_of_a_race_shows_what_is_spent_and_the_time_until_all_of_it_is(m
     bars = Bars(recorded)
     bars.event(Planned(work={"a": 1.0, "b": 3.0}))
     bars.advance(Stage.RANK, 0, 2)
-    bars.event(Spent(share=0.0))
+    bars.event(Spent(share=0.0, seconds_left=None))
     now[0] = 10.0
     bars.advance(Stage.RANK, 1, 2, of="a")
-    bars.event(Spent(share=0.2))
+    bars.event(Spent(share=0.2, seconds_left=48.0))
     bars.advance(Stage.READ, 64, 128, of="b")
     whole = recorded.tasks[0]
     assert whole.completed == 0.2
     assert "1/2 checkpoints, 20% of the budget" in whole.fields["detail"]
-    assert str(_Left().render(whole)) == "0:10, 40 s left"
+    now[0] = 13.0
+    assert str(_Left().render(whole)) == "0:13, at most 45 s left"
     # A round that is over is not the end of the run.
     bars.advance(Stage.RANK, 2, 2, of="b")
     assert whole.completed == 0.2

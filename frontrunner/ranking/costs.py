@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from collections.abc import Sequence
 
 from frontrunner.hub import CheckpointDescription, ReadingCost
 from frontrunner.store import Store, read_json, write_json
+
+# Opens checkpoints of a library that read so, and loads it.
+_OPENERS = {
+    ("timm", "image"): "frontrunner.hub.opening.timm_checkpoint",
+    ("transformers", "image"): "frontrunner.hub.opening.transformers_checkpoint",
+    ("transformers", "text"): "frontrunner.hub.opening.text_checkpoint",
+}
+
+
+def load_libraries(found: Sequence[CheckpointDescription]) -> None:
+    """Load what opening these checkpoints takes: it takes seconds, which are no single checkpoint's cost."""
+    for kind in sorted({(each.library, each.modality) for each in found} & set(_OPENERS)):
+        importlib.import_module(_OPENERS[kind])
 
 
 def with_costs(found: Sequence[CheckpointDescription], store: Store) -> list[CheckpointDescription]:

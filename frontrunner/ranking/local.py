@@ -41,13 +41,13 @@ from frontrunner.hub import (
 from frontrunner.limits import DEFAULT_MAX_EXAMPLES
 from frontrunner.progress import SILENT, Guarded, Planned, Progress, Spent, Stage
 from frontrunner.ranking.budget import Budget
-from frontrunner.ranking.costs import keep_cost, with_costs, with_first_costs
+from frontrunner.ranking.costs import keep_cost, load_libraries, with_costs, with_first_costs
 from frontrunner.ranking.planner import Plan, Progressed, assemble, plan, progressed
 from frontrunner.ranking.prediction import Adaptation
 from frontrunner.ranking.request import RankingRequest, StepOutput, ranking_payload
 from frontrunner.ranking.result import Ranking
 from frontrunner.ranking.sources import SourceReference, SourceStore
-from frontrunner.ranking.stages import Expectations, Reading, StageReport, Trial
+from frontrunner.ranking.stages import BudgetReport, Expectations, Reading, StageReport, Trial
 from frontrunner.ranking.stages.expectations import expectations_of
 from frontrunner.ranking.step import run_step
 from frontrunner.ranking.task_distances import (
@@ -189,7 +189,8 @@ def _rank(
     planned = plan(request, report, with_costs(catalogue.checkpoints, store), catalogue.skipped)
     identity = hashlib.sha256(f"{report.digest}\n{request.model_dump_json()}".encode()).hexdigest()[:24]
     priced = planned
-    if request.budget is not None and Budget.parse(request.budget).unit == "share":
+    unit = None if request.budget is None else Budget.parse(request.budget).unit
+    if unit == "share":
         priced = Plan(tuple(with_first_costs(planned.checkpoints, identity, store)), planned.skipped)
     progress.event(Planned(work={found.id: _work_of(found) for found in planned.checkpoints}))
     progress.advance(Stage.RANK, 0, len(planned.checkpoints))
@@ -224,6 +225,8 @@ def _rank(
     expectations = Expectations()
     if request.budget is not None:
         expectations = expectations_of(planned.checkpoints, report, history, request.ordered_by)
+    if unit == "seconds":
+        load_libraries(planned.checkpoints)
     gone = time.monotonic() - began
     reached = _run(lambda results: progressed(request, report, priced, expectations, results, gone), done, progress)
     for folder in shared:
@@ -265,7 +268,7 @@ def _run(
             progress.event(stage)
             told.append(stage)
         if reached.spent is not None:
-            progress.event(Spent(share=reached.spent.spent / reached.spent.limit))
+            progress.event(_spent(reached.spent, sum(stage.seconds for stage in stages)))
         if not reached.next:
             return reached
         step = reached.next[0]
@@ -273,6 +276,16 @@ def _run(
         entered, waiting = (stages[-1].entered, len(stages[-1].waiting)) if stages else (0, 0)
         total = entered or len(results) + len(reached.next) - 1
         progress.advance(Stage.RANK, total - (waiting or len(reached.next)) + 1, total, of=step.checkpoint)
+
+
+def _spent(found: BudgetReport, seconds: float) -> Spent:
+    """How far a budget is; work took so many seconds."""
+    left = max(found.limit - found.spent, 0.0)
+    if found.unit == "seconds":
+        seconds_left: float | None = left
+    else:  # at the pace so far; what was cached took no time
+        seconds_left = seconds * left / found.spent if found.spent else None
+    return Spent(share=found.spent / found.limit, seconds_left=seconds_left)
 
 
 def compare_datasets(
