@@ -9,7 +9,7 @@ import pytest
 
 from frontrunner.data import DatasetOptions, DatasetReference
 from frontrunner.evidence import PastResult
-from frontrunner.ranking import Plan, RankingRequest, expectations_of
+from frontrunner.ranking import Plan, RankingRequest, Reading, Trial, expectations_of
 from frontrunner.settings import Settings
 from frontrunner.status import Status
 from frontrunner.store import FolderStore
@@ -18,8 +18,10 @@ from frontrunner.tuning.verification import VerificationOutput
 from jobs import lifecycle
 from jobs.history import import_results, past_results, prevailing_history
 from jobs.kinds.ranking import ranking_job
+from jobs.kinds.ranking.steps import name_of, step_of
 from jobs.lifecycle import Terms
-from models import EventRow
+from jobs.records import state_of
+from models import EventRow, JobRow
 from tests.jobs.rows import REPORT, apply, claim, description, job_row, new_job, output, result_of, steps_of
 
 VALUES = {"local:a": 0.1, "local:b": 0.9, "local:c": 0.85}
@@ -178,3 +180,17 @@ def test_those_who_watch_are_told_once_of_each_stage_that_is_over(database):
         ]
     assert [each["number"] for each in told] == [1, 2, 3]
     assert [each["stage"] for each in told] == result_of(database, job)["budget"]["stages"]
+
+
+def test_steps_are_known_by_their_names(database):
+    job = submit_race(database)
+    with database.read_transaction() as session:
+        state = state_of(session, session.get_one(JobRow, job))
+        for step in (
+            Reading("local:a@b", 64),
+            Trial("local:a", 2),
+            Trial("local:a", 2, 1),
+            Trial("local:a@2epochs", 6),
+        ):
+            assert step_of(name_of(step, in_rounds=True), state) == step
+    assert name_of(Trial("local:a", 2, 1), in_rounds=True) == "local:a@2epochs+1"
