@@ -60,7 +60,7 @@ class Door:
         headers = Headers(scope=scope)
         if "\0" in scope["path"] or b"%00" in scope["query_string"] or b"\0" in scope["query_string"]:
             refusal = problem(400, "request_malformed", "The request cannot be read.", "its address holds a NUL")
-        elif not self._may_ask(scope["path"], headers):
+        elif not (self._is_preflight(scope["method"], headers) or self._may_ask(scope["path"], headers)):
             refusal = problem(
                 421,
                 "host_not_allowed",
@@ -79,6 +79,10 @@ class Door:
             await self._app(scope, _Body(receive, limit).receive, send)
             return
         await refusal(scope, receive, send)
+
+    def _is_preflight(self, method: str, headers: Headers) -> bool:
+        """Whether a browser asks for a page that is let in if it may ask: without the key that will come with that."""
+        return method == "OPTIONS" and headers.get("origin") in self._origins
 
     def _may_ask(self, path: str, headers: Headers) -> bool:
         """Whether no stranger's name was given our address: then a page of theirs could read our answers.

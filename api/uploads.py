@@ -7,6 +7,7 @@ written once.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -49,6 +50,7 @@ async def receive_upload(
     max_bytes: int,
     threads: CapacityLimiter,
     count: Callable[[int], None] = lambda size: None,
+    hold: Callable[[str], AbstractContextManager[object]] = nullcontext,
 ) -> Upload:
     """Receive `multipart/form-data` with one part `file`, or a raw body with `?name=`.
 
@@ -58,6 +60,7 @@ async def receive_upload(
         max_bytes: of the file.
         threads: bounds the threads that write.
         count: hears of the file's bytes as they come, and raises where there are too many.
+        hold: hears of the file's digest before it is put into the store; what it gives is entered meanwhile.
 
     Raises:
         MalformedRequest: not such a form, or cut off.
@@ -78,8 +81,13 @@ async def receive_upload(
             name = request.query_params.get("name", "")
             fields = {key: value for key, value in request.query_params.items() if key != "name"}
         size = writer.bytes
-        blob = await run_sync(writer.keep, limiter=threads)
+        blob = await run_sync(_keep, writer, hold(writer.digest), limiter=threads)
     return Upload(shown_name(name), blob, size, fields)
+
+
+def _keep(writer: BlobWriter, held: AbstractContextManager[object]) -> str:
+    with held:
+        return writer.keep()
 
 
 async def write_body(

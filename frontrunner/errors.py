@@ -172,6 +172,12 @@ class SchemaUnknown(FrontrunnerError):
     code = "schema_unknown"
 
 
+class DatabaseUnusable(FrontrunnerError):
+    """The service's database is away, damaged, or refuses us: said by commands, which go on with nothing."""
+
+    code = "database_unusable"
+
+
 class OutOfMemory(FrontrunnerError):
     """The work needs more memory than this machine, or its GPU, has."""
 

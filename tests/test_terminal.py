@@ -98,3 +98,24 @@ def test_a_schema_of_a_newer_version_is_named(tmp_path, command):
     done = run(home, *command)
     assert (done.returncode, "Traceback" in done.stderr) == (5, False)
     assert "schema_unknown" in done.stderr
+
+
+@pytest.mark.parametrize("command", [("serve",), ("checkpoints", "search"), ("keys", "list"), ("audit",), ("worker",)])
+def test_a_damaged_database_is_named(tmp_path, command):
+    home = tmp_path / "home"
+    home.mkdir()
+    path = home / "frontrunner.db"
+    database = Database(f"sqlite:///{path}")
+    upgrade(database)
+    database.close()
+    path.write_bytes(path.read_bytes()[:200] + b"\xff" * 100_000)
+    done = run(home, *command)
+    assert (done.returncode, "Traceback" in done.stderr) == (5, False), done.stderr
+    assert "database_unusable" in done.stderr
+
+
+def test_a_database_that_is_away_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("FRONTRUNNER_DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")
+    done = run(tmp_path / "home", "keys", "list")
+    assert (done.returncode, "Traceback" in done.stderr) == (5, False), done.stderr
+    assert "database_unusable" in done.stderr

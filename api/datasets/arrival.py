@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -39,16 +40,19 @@ class Arrival:
             MalformedRequest, DatasetTooLarge, EmptyDataset, StorageFull, StoreUnavailable: as `receive_upload`.
         """
         state = self._state
-        upload = await receive_upload(
-            request, state.uploads, state.settings.max_upload_bytes, state.checks.writing, self._count
+        return await receive_upload(
+            request, state.uploads, state.settings.max_upload_bytes, state.checks.writing, self._count, self._hold
         )
-        self.take(upload)
-        return upload
 
     def take(self, upload: Upload) -> None:
         """Hold bytes that lie in the store: nobody removes them before the dataset is written."""
-        self.blob = upload.blob
-        self._state.incoming.blobs[upload.blob] += 1
+        self._hold(upload.blob)
+
+    def _hold(self, blob: str) -> threading.Lock:
+        """Hold bytes that are about to lie there; the lock under which they are put."""
+        self.blob = blob
+        self._state.incoming.blobs[blob] += 1
+        return self._state.incoming.moving(blob)
 
     def _count(self, size: int) -> None:
         tenant, coming = self._state.principal.tenant, self._state.incoming.bytes
@@ -77,8 +81,9 @@ async def arrival(state: State) -> AsyncIterator[Arrival]:
 
 def forget(state: State, blob: str) -> None:
     """Remove uploaded bytes, unless a dataset is made of them, whoever's, or may still be made: after the answer."""
-    if not state.incoming.blobs[blob]:
-        forget_upload(state.database, state.store, blob)
+    with state.incoming.moving(blob):
+        if not state.incoming.blobs[blob]:
+            forget_upload(state.database, state.store, blob)
 
 
 def _room(state: State) -> tuple[int, int]:

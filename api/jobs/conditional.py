@@ -84,10 +84,7 @@ class ConditionalGet:
                 return job.version, is_over, None
             if is_over or show is not show_result:  # the row holds it
                 return job.version, is_over, show(session, job)
-            body = self._state.shown.find(job_id, job.version)
-            if body is None:
-                body = show(session, job)
-                self._state.shown.keep(job_id, job.version, body)
+            body = self._state.shown.show(job_id, job.version, lambda: show(session, job))
             return job.version, is_over, body
 
 

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 # All that is kept, and the largest of it: partial rankings of thousands of checkpoints are made anew each time.
 MAX_BYTES = 8 << 20
 MAX_BODY_BYTES = 1 << 20
+
+
+class _Making:
+    """A body that somebody makes; others wait for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.body: bytes | None = None
 
 
 class Shown:
@@ -20,7 +29,22 @@ class Shown:
     def __init__(self) -> None:
         self._bodies: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
         self._bytes = 0
+        self._making: dict[tuple[str, int], _Making] = {}
         self._lock = threading.Lock()
+
+    def show(self, job_id: str, version: int, make: Callable[[], bytes]) -> bytes:
+        """What is shown of a job at this version: as it was made, or as `make` makes it now, once for all who ask."""
+        if (body := self.find(job_id, version)) is not None:
+            return body
+        with self._lock:
+            making = self._making.setdefault((job_id, version), _Making())
+        with making.lock:
+            if making.body is None:
+                making.body = make()
+                self.keep(job_id, version, making.body)
+                with self._lock:
+                    self._making.pop((job_id, version), None)
+            return making.body
 
     def find(self, job_id: str, version: int) -> bytes | None:
         """What was shown of a job at this version."""

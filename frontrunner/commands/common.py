@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.text import Text
 
-from frontrunner.errors import FrontrunnerError, InvalidDataset, NoCheckpoints, NothingRanked, UnusablePath
+from frontrunner.errors import (
+    DatabaseUnusable,
+    FrontrunnerError,
+    InvalidDataset,
+    NoCheckpoints,
+    NothingRanked,
+    UnusablePath,
+)
 from frontrunner.settings import Settings, get_settings
 from frontrunner.terminal import Terminal
 
@@ -66,6 +73,7 @@ CuratedOption = Annotated[
 MaxDownloadOption = Annotated[
     str | None, typer.Option("--max-download", help="What the curated set may take in all, 2GB; the smallest first.")
 ]
+_SAID_CHARACTERS = 300
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -134,6 +142,18 @@ def refusals() -> Iterator[None]:
         if error.filename is None:
             raise
         _refuse(UnusablePath(f"{error.filename}: {error.strerror}"))
+    except Exception as error:
+        said = _of_the_database(error)
+        if said is None:
+            raise
+        _refuse(DatabaseUnusable(f"the service's database cannot be used: {said}"))
+
+
+def _of_the_database(error: Exception) -> str | None:
+    """What a database's driver said that is away, or damaged, as SQLAlchemy hands it on; the library loads neither."""
+    if type(error).__name__ not in ("OperationalError", "DatabaseError"):
+        return None
+    return " ".join(str(getattr(error, "orig", error)).split())[:_SAID_CHARACTERS]
 
 
 @contextmanager

@@ -20,6 +20,9 @@ from frontrunner.hub.opening.checkpoint import Checkpoint, ForwardOutput
 AGREEMENT = 1e-4
 # Images of one forward pass in torch where nothing was measured: 16 were up to 1.6 times faster than 8 on one thread.
 EAGER_ROWS = 16
+# Images of up to 128 x 128 pixels: a pass of few of them is mostly the calls of its layers, and 32 were up to a fifth
+# faster than 16; larger images were slower with 32.
+SMALL_EAGER_ROWS, SMALL_PIXELS = 32, 128 * 128
 
 
 class Backend(Protocol):

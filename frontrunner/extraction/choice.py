@@ -21,6 +21,8 @@ from torch import Tensor
 from frontrunner.extraction.backends import (
     AGREEMENT,
     EAGER_ROWS,
+    SMALL_EAGER_ROWS,
+    SMALL_PIXELS,
     Backend,
     EagerBackend,
     difference,
@@ -160,8 +162,9 @@ def _seconds(backends: Mapping[Any, Backend], inputs: Any, rounds: int) -> dict[
 
 def _default_rows(checkpoint: Checkpoint, inputs: Any) -> int | None:
     """Rows of a forward pass where nothing was measured; None where the preparation decides."""
-    whole = not isinstance(inputs, Tensor) or checkpoint.preparation.one_at_a_time
-    return None if whole else EAGER_ROWS
+    if not isinstance(inputs, Tensor) or checkpoint.preparation.one_at_a_time:
+        return None
+    return SMALL_EAGER_ROWS if inputs[0, 0].numel() <= SMALL_PIXELS else EAGER_ROWS
 
 
 def _refused(checkpoint: Checkpoint, reason: NotConverted) -> None:

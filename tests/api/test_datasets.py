@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from api import health
+from api.datasets.arrival import forget
 from frontrunner.store import open_store
 from models import FeatureRow
 from tests.api.asking import claim, finish, is_problem, upload_features
@@ -91,3 +95,23 @@ def test_readiness_sees_a_full_disk_and_a_damaged_database(client, settings, mon
     assert answer.status_code == 503
     assert answer.json()["database"] != "ok"
     is_problem(client.get("/v1/jobs"), 503, "database_unavailable")
+
+
+def test_bytes_that_come_again_while_they_are_removed_stay(client):
+    """Removing waits for whoever puts the same bytes at that moment, and leaves what is held."""
+    state, blob = client.app.state.frontrunner, "ab" * 32
+    stored = state.uploads.name(blob)
+    with ThreadPoolExecutor(1) as pool:
+        with state.incoming.moving(blob):
+            removing = pool.submit(forget, state, blob)
+            with state.store.writing(stored) as file:
+                file.write(b"bytes")
+            state.incoming.blobs[blob] += 1
+            time.sleep(0.05)
+            assert not removing.done()
+        removing.result(5)
+    assert state.store.read(stored) == b"bytes"
+    del state.incoming.blobs[blob]
+    forget(state, blob)
+    with pytest.raises(FileNotFoundError):
+        state.store.read(stored)

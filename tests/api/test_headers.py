@@ -63,6 +63,15 @@ def test_a_site_that_the_settings_name_is_let_in_and_no_other(client, settings):
         assert "access-control-allow-origin" not in refused.headers
 
 
+def test_a_browser_asks_for_a_site_under_the_public_name_and_its_page_then_brings_a_key(client, settings):
+    """A preflight holds no key, and says nothing that a stranger could read."""
+    named = settings.model_copy(update={"cors_origins": (FRIEND,)})
+    with TestClient(create_app(named), base_url="http://ranking.example") as public:
+        assert public.options("/v1/webhooks", headers={"origin": FRIEND} | PREFLIGHT).status_code == 200
+        assert public.options("/v1/webhooks", headers={"origin": "https://x.evil"} | PREFLIGHT).status_code == 421
+        is_problem(public.get("/v1/jobs", headers={"origin": FRIEND}), 421, "host_not_allowed")
+
+
 def test_sites_are_named_with_commas_between_them(monkeypatch):
     monkeypatch.setenv("FRONTRUNNER_CORS_ORIGINS", f"{FRIEND}, https://b.example")
     assert Settings().cors_origins == (FRIEND, "https://b.example")

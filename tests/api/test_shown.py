@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from api.jobs import conditional
@@ -54,3 +58,22 @@ def test_another_tenant_is_not_shown_what_one_has_just_polled(client, database, 
     job = client.post("/v1/rankings", json={"dataset": dataset}, headers=anna).json()["id"]
     assert client.get(f"/v1/rankings/{job}", headers=anna).status_code == 200
     is_problem(client.get(f"/v1/rankings/{job}", headers=bert), 404, "not_found")
+
+
+def test_those_who_ask_at_one_moment_have_it_made_once():
+    shown, made, asked = Shown(), [], threading.Barrier(8)
+
+    def make():
+        made.append(1)
+        time.sleep(0.05)
+        return bytes(MAX_BODY_BYTES + 1)  # too large to be kept
+
+    def ask(_number):
+        asked.wait()
+        return shown.show("job", 1, make)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert {len(body) for body in pool.map(ask, range(8))} == {MAX_BODY_BYTES + 1}
+    assert len(made) == 1
+    shown.show("job", 1, make)
+    assert len(made) == 2, "what is too large is made anew the next time"

@@ -253,3 +253,13 @@ def test_few_sizes_are_classes(tmp_path):
 def test_words_are_no_numbers_to_predict(tmp_path):
     with pytest.raises(errors.UnreadableDataset, match="for instance, 'b'"):
         text_csv(tmp_path, ["1", "b"] * 6, task="regression")
+
+
+@pytest.mark.parametrize("infinite", ["inf", "-Infinity", "+INF"])
+def test_infinite_numbers_among_others_are_no_classes_unless_that_is_asked_for(tmp_path, infinite):
+    cells = ["0.5", "1.5", infinite, "2.5"]
+    with pytest.raises(errors.AmbiguousDataset, match="regression"):
+        text_csv(tmp_path, cells)
+    assert len(text_csv(tmp_path, cells, task="regression").train) == 3
+    assert infinite in text_csv(tmp_path, cells, task="classification").classes
+    assert infinite in text_csv(tmp_path, ["word", infinite, "word", infinite]).classes

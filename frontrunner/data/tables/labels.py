@@ -29,6 +29,7 @@ _QUANTITY = re.compile(
     r"\s*[-+]?\s?([$€£¥₹]\s?\d[\d.,]*|\d[\d.,]*\s?([%$€£¥₹]|[A-Za-z]{1,3})"
     r"|\d{1,3}([.,' ]\d{3})+([.,]\d+)?|\d+,\d+)\s*"
 )
+_INFINITE = re.compile(r"\s*[-+]?inf(inity)?\s*", re.IGNORECASE)
 # Never a class, even among words: what programs write for nothing.
 _NOTHING = frozenset({"nan", "NaN", "NAN", "null", "NULL", "<NA>", "#N/A"})
 
@@ -69,6 +70,7 @@ def read_labels(columns: Sequence[Column], task: Task | None, is_test: NDArray[n
     if task == "multi-label":
         return of_tags(*read_tags(cells, present, column.name))
     if task is None:
+        _refuse_infinities([str(cell) for cell, there in zip(cells, present, strict=True) if there], column.name)
         _refuse_quantities([str(cell) for cell, there in zip(cells, present, strict=True) if there], column.name)
     return of_words(cells, present)
 
@@ -162,6 +164,16 @@ def _refuse_quantities(words: Sequence[str], name: str) -> None:
         raise AmbiguousDataset(
             f"the column '{name}' holds {len(values)} different quantities in {len(words)} rows, for instance "
             f"'{words[0]}'; write them as plain numbers (1234.5) to predict them, or choose with --task classification"
+        )
+
+
+def _refuse_infinities(cells: Sequence[str], name: str) -> None:
+    """Numbers with infinite ones among them are no words, and say nothing that can be predicted."""
+    infinite = [cell for cell in cells if _INFINITE.fullmatch(cell)]
+    if infinite and len(infinite) < len(cells) and all(map(_is_number, cells)):
+        raise AmbiguousDataset(
+            f"the column '{name}' holds numbers and {infinite[0].strip()}: --task regression leaves those rows out, "
+            "--task classification takes it for a class"
         )
 
 

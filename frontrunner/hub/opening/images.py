@@ -24,6 +24,9 @@ BATCH_ON_CPU = 32
 BATCH_ON_GPU = 128
 # Batches decoded ahead: enough to hide an image that decodes slowly, little enough to stay small.
 _BATCHES_AHEAD = 3
+_MOST_THREADS = 8
+# Of a batch, for each thread that decodes: few, and yet so many that none waits long for another one.
+_PIECES = 4
 
 Prepared = TypeVar("Prepared")
 Shaped = TypeVar("Shaped", Tensor, NDArray[np.uint8])
@@ -116,17 +119,25 @@ def _decoded(
     if not isinstance(inputs, Images):
         raise ModalityMismatch("the checkpoint reads images, the dataset holds none")
     images: Images = inputs
-    pending: deque[tuple[range, list[Future[Prepared]]]] = deque()
+    pending: deque[tuple[range, list[Future[list[Prepared]]]]] = deque()
     starts = iter(range(0, len(keys), size))
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool:
+    threads = min(_MOST_THREADS, os.cpu_count() or 1)
+    # Handing over one image at a time cost a tenth of what small ones take.
+    together = max(1, size // (_PIECES * threads))
+
+    def several(keys: Sequence[Key]) -> list[Prepared]:
+        return [prepared(images, key) for key in keys]
+
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="decode") as pool:
         while True:
             while len(pending) < _BATCHES_AHEAD and (start := next(starts, None)) is not None:
                 positions = range(start, min(start + size, len(keys)))
-                pending.append((positions, [pool.submit(prepared, images, keys[at]) for at in positions]))
+                pieces = (keys[at : min(at + together, positions.stop)] for at in positions[::together])
+                pending.append((positions, [pool.submit(several, piece) for piece in pieces]))
             if not pending:
                 return
             positions, futures = pending.popleft()
-            yield positions, [future.result() for future in futures]
+            yield positions, [image for future in futures for image in future.result()]
 
 
 def _prepared(prepare: Callable[[Image.Image], Prepared], images: Images, key: Key) -> Prepared:
