@@ -1,6 +1,6 @@
 # One image for the API, the workers and the migrations; the command decides.
-#   docker build .                          for machines without a GPU
-#   docker build --build-arg DEVICE=gpu .   for workers on NVIDIA GPUs
+#   docker build --build-arg TORCH_INDEX=... .   for machines without a GPU
+#   docker build --build-arg DEVICE=gpu .        for workers on NVIDIA GPUs
 # No container engine was at hand where this was written: the file is linted, and its commands are run by the tests.
 ARG DEVICE=cpu
 
@@ -8,14 +8,21 @@ FROM python:3.11-slim AS build
 WORKDIR /src
 RUN python -m venv /venv
 COPY constraints.txt pyproject.toml ./
-# Dependencies are a layer below the source: a change of the code installs none of them again.
-RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-o = p['optional-dependencies']; \
-print(*p['dependencies'], *o['images'], *o['s3'], *o['service'], *o['texts'], sep='\n')" > requirements.txt
-# An index of torch builds without GPU libraries, some 5 GB less; torch's site names it. The default builds run everywhere.
+# Dependencies are a layer below the source: a change of the code installs none of them again. `demo` brings checkpoints.
+ARG EXTRAS="demo images s3 service telemetry texts"
+RUN python -c "import sys, tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+print(*p['dependencies'], *(r for e in sys.argv[1:] for r in p['optional-dependencies'][e] if 'frontrunner[' not in r), sep='\n')" \
+    $EXTRAS > requirements.txt
+# The builds of torch that pip finds by itself do not load without the GPU libraries that they bring, some 4 GB. An index
+# of builds without them is named on torch's site; TORCH_INDEX=default takes pip's own all the same.
+ARG DEVICE
 ARG TORCH_INDEX=""
-RUN if [ -n "$TORCH_INDEX" ]; then \
-        /venv/bin/pip install --no-cache-dir --constraint constraints.txt --index-url "$TORCH_INDEX" torch torchvision; \
+RUN if [ "$DEVICE" = cpu ] && [ -z "$TORCH_INDEX" ]; then \
+        echo "name an index of torch builds for CPUs as TORCH_INDEX, or 'default' for an image with GPU libraries" >&2; \
+        exit 1; \
+    fi
+RUN if [ "$DEVICE" = cpu ] && [ "$TORCH_INDEX" != default ]; then \
+        /venv/bin/pip install --no-cache-dir --no-deps --constraint constraints.txt --index-url "$TORCH_INDEX" torch torchvision; \
     fi && \
     /venv/bin/pip install --no-cache-dir --constraint constraints.txt --requirement requirements.txt
 COPY README.md ./

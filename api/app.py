@@ -38,12 +38,14 @@ from api.requests import NameRequests
 from api.scores import endpoints as scores
 from api.state import CatalogueWatch, State
 from api.task_distances import endpoints as task_distances
+from api.traces import TraceRequests
 from api.tunings import endpoints as tunings
 from api.webhooks import endpoints as webhooks
 from frontrunner import __version__
 from frontrunner.logs import configure_logs
 from frontrunner.settings import Settings, get_settings
 from frontrunner.store import open_store
+from frontrunner.telemetry import NO_TRACES, open_traces
 from jobs.notification import celery_app
 from jobs.sealing import Seal
 from jobs.secret import service_secret
@@ -69,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The application with its own connections; what uvicorn's `--factory` calls."""
     settings = settings or get_settings()
     registry = CollectorRegistry(auto_describe=False)
+    traces = open_traces("api")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -90,6 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             catalogue_watch=CatalogueWatch(database, settings),
             checks=CheckPool(settings.check_concurrency),
             sessions=Sessions(service_secret(settings), settings.session_s),
+            traces=traces,
         )
         app.state.frontrunner = state
         _spare_what_stays()
@@ -98,6 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await state.rates.close()
         state.database.close()
         state.broker.close()
+        traces.close()
 
     app = DocumentedApp(
         schemas=(problems.Problem, rankings.RankingOptions),
@@ -130,6 +135,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(ProblemPages)
     app.add_middleware(AnswerHeaders)
     app.add_middleware(Requests, registry=registry)
+    if traces is not NO_TRACES:
+        app.add_middleware(TraceRequests, traces=traces)
     app.add_middleware(NameRequests)
     problems.install(app)
     for resource in (

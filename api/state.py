@@ -25,6 +25,7 @@ from api.requests import correlation_id
 from frontrunner.hub import Catalogue, HubAccess, with_named
 from frontrunner.settings import Settings
 from frontrunner.store import Blobs, Store, uploads
+from frontrunner.telemetry import Traces
 from jobs.audit import DONE, Actor, note_act
 from jobs.catalogue import load_catalogue, refresh_catalogue
 from jobs.keys import Principal, Scope
@@ -72,6 +73,7 @@ class State:
     seal: Seal
     catalogue_watch: CatalogueWatch
     sessions: Sessions
+    traces: Traces
     principal: Principal = ANYBODY
     allowance: Allowance = UNLIMITED
     operation: str = ""

@@ -17,6 +17,7 @@ _EXTRAS = {
     "kombu": "service",
     "limits": "service",
     "matplotlib": "plot",
+    "opentelemetry": "telemetry",
     "peft": "lora",
     "prometheus_client": "service",
     "sqlalchemy": "service",

@@ -44,6 +44,7 @@ class JobRow(TenantOwned, Base):
     request: Mapped[str] = mapped_column(Text, doc="JSON: its kind's `request` model")
     work_digest: Mapped[str] = mapped_column(String(64), doc="of kind and request: names the work")
     correlation_id: Mapped[str] = mapped_column(String(128), default="", server_default="")
+    trace_parent: Mapped[str] = mapped_column(String(55), default="", server_default="", doc="W3C's traceparent")
     version: Mapped[int] = mapped_column(Integer, default=0, server_default="0", doc="number of its last event")
     max_attempts: Mapped[int] = mapped_column(Integer, doc="tries of each of its steps")
     steps_total: Mapped[int] = mapped_column(Integer, doc="grows when the planner adds steps")

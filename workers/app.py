@@ -19,6 +19,7 @@ from frontrunner.confinement import probe
 from frontrunner.errors import SchemaUnknown
 from frontrunner.logs import configure_logs
 from frontrunner.settings import Settings
+from frontrunner.telemetry import open_traces
 from jobs.catalogue import refresh_catalogue
 from jobs.notification import LOOK_FOR_WORK, QUEUES, celery_app
 from migrations import is_current
@@ -57,7 +58,8 @@ def run_worker(settings: Settings, queues: tuple[str, ...] = QUEUES, *, until_st
         raise SchemaUnknown("the database's schema is not this version's: run 'frontrunner admin migrate'")
     _log.info("runners_confined", **(asdict(probe()) if settings.confine_runners else {"all": "turned off"}))
     refresh_catalogue(database, settings)
-    supervisor = Supervisor(database, settings, queues)
+    traces = open_traces("worker")
+    supervisor = Supervisor(database, settings, queues, traces)
     app = build_app(settings, supervisor)
     stopping = threading.Event()
     worker_id = f"{socket.gethostname()}:{os.getpid()}"
@@ -90,6 +92,7 @@ def run_worker(settings: Settings, queues: tuple[str, ...] = QUEUES, *, until_st
     )
     worker.start()
     supervisor.wait()
+    traces.close()
     database.close()
     sys.exit(worker.exitcode or 0)
 

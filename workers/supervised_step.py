@@ -16,12 +16,14 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from frontrunner.settings import Settings
+from frontrunner.telemetry import NO_TRACES, Span, Traces, trace_of
 from jobs import lifecycle
 from jobs.lifecycle import Claim, StepProgress
 from models import Database
 from workers.grants import StepNeeds
 from workers.runner_process import RunnerDied, RunnerProcess
-from workers.runner_protocol import Advanced, Ending, Failed, Finished, Noted, StartStep, Stopped
+from workers.runner_protocol import Advanced, Ending, Failed, Finished, Lost, Noted, StartStep, Stopped
+from workers.stage_spans import StageSpans
 
 # How soon a cancellation or a stop is noticed while the runner says nothing.
 _LISTEN_S = 0.2
@@ -42,10 +44,17 @@ class Stop:
 
 
 class SupervisedStep:
-    """One claimed step and the runner that does it. `run` is called once."""
+    """One claimed step and the runner that does it. `run` is called once, within the step's span."""
 
     def __init__(
-        self, database: Database, settings: Settings, claim: Claim, needs: StepNeeds, runner: RunnerProcess, stop: Stop
+        self,
+        database: Database,
+        settings: Settings,
+        claim: Claim,
+        needs: StepNeeds,
+        runner: RunnerProcess,
+        stop: Stop,
+        traces: Traces = NO_TRACES,
     ) -> None:
         self._database = database
         self._settings = settings
@@ -53,6 +62,7 @@ class SupervisedStep:
         self._needs = needs
         self._runner = runner
         self._stop = stop
+        self._traces = traces
         self._reached: StepProgress | None = None
         self._next_beat = 0.0
         self._deadline = time.monotonic() + settings.step_timeout_s
@@ -60,32 +70,46 @@ class SupervisedStep:
 
     def run(self) -> bool:
         """Have the step done; whether the runner ended it well and may be used again."""
+        with self._traces.span("run", attributes={"process.pid": self._runner.pid}) as span:
+            stages = StageSpans(self._traces, span.traceparent)
+            try:
+                return self._watch(span, stages)
+            finally:
+                stages.end()
+
+    def _watch(self, span: Span, stages: StageSpans) -> bool:
         try:
-            self._runner.start_step(self._instruction())
+            self._runner.start_step(self._instruction(span))
             while True:
                 message = self._runner.answer(timeout_s=min(_LISTEN_S, self._settings.heartbeat_s))
                 if isinstance(message, Noted):
                     self._note_event(message)
                 elif isinstance(message, Advanced):
+                    stages.heard(message.stage)
                     self._reached = StepProgress(message.stage, message.done, message.total, message.of)
                 elif message is not None:
+                    if isinstance(message, (Failed, Lost)):
+                        span.fail(f"{message.code}: {message.reason}")
                     return self._ended(message)
                 if (ending := self._interruption()) is not None:
+                    span.fail("ended from outside")
                     self._runner.kill()
                     self._settle(ending)
                     return False
         except RunnerDied as death:
             _log.warning("runner_crashed", returncode=death.returncode)
+            span.fail(str(death))
             self._lose("runner_crashed", str(death))
             return False
 
-    def _instruction(self) -> StartStep:
+    def _instruction(self, span: Span) -> StartStep:
         claim = self._claim
         return StartStep(
             kind=claim.kind,
             payload=claim.payload,
             grant=self._needs.grant(),
-            context={"request_id": claim.correlation_id, "job": claim.job_id, "step": claim.step_id},
+            context={"request_id": claim.correlation_id, "job": claim.job_id, "step": claim.step_id}
+            | trace_of(span.traceparent),
             log_level=self._settings.log_level,
             log_as_json=self._settings.logs_as_json,
         )

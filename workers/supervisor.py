@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from frontrunner.settings import Settings
+from frontrunner.telemetry import NO_TRACES, Attributes, Traces, trace_of
 from jobs import lifecycle
 from jobs.lifecycle import Claim
 from models import Database
@@ -44,7 +45,10 @@ class Supervisor:
     to another tenant, and never used again after anything went wrong.
     """
 
-    def __init__(self, database: Database, settings: Settings, queues: Collection[str]) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, queues: Collection[str], traces: Traces = NO_TRACES
+    ) -> None:
+        self._traces = traces
         self._database = database
         self._settings = settings
         self._queues = queues
@@ -98,8 +102,22 @@ class Supervisor:
             claim = lifecycle.claim_best(session, self._queues, self._settings.lease_s, self._settings.quota_compute_s)
         if claim is None:
             return False
-        with structlog.contextvars.bound_contextvars(
-            request_id=claim.correlation_id, job=claim.job_id, step=claim.step_id, attempt=claim.attempt
+        about: Attributes = {
+            "frontrunner.job": claim.job_id,
+            "frontrunner.step": claim.name,
+            "frontrunner.attempt": claim.attempt,
+        }
+        with (
+            self._traces.span(
+                f"step {claim.kind}", kind="consumer", parent=claim.trace_parent, attributes=about
+            ) as span,
+            structlog.contextvars.bound_contextvars(
+                request_id=claim.correlation_id,
+                job=claim.job_id,
+                step=claim.step_id,
+                attempt=claim.attempt,
+                **trace_of(span.traceparent),
+            ),
         ):
             _log.info("step_claimed", kind=claim.kind, name=claim.name)
             self._do(claim)
@@ -110,7 +128,9 @@ class Supervisor:
         pooled = self._take_runner(claim.tenant, needs)
         healthy = False
         try:
-            watch = SupervisedStep(self._database, self._settings, claim, needs, pooled.runner, self._stop)
+            watch = SupervisedStep(
+                self._database, self._settings, claim, needs, pooled.runner, self._stop, self._traces
+            )
             healthy = watch.run()
         finally:
             if healthy:

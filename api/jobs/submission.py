@@ -56,9 +56,13 @@ class Submission:
     def _write(self, new: NewJob) -> JobResource:
         state = self._state
         tenant = state.principal.tenant
-        with state.database.write_transaction() as session:
+        with (
+            state.traces.span(f"submit {new.kind}", kind="producer") as span,
+            state.database.write_transaction() as session,
+        ):
             limits = locked_limits(session, tenant, Limits.of(state.settings))
-            submitted = lifecycle.submit(session, new, self._terms(new))
+            submitted = lifecycle.submit(session, new, self._terms(new, span.traceparent))
+            span.set({"frontrunner.job": submitted.job.id, "frontrunner.new": submitted.is_new})
             queues = []
             if submitted.is_new:
                 require_room_for_jobs(session, tenant, limits)
@@ -69,7 +73,7 @@ class Submission:
         notify_workers(state.broker, queues)
         return resource
 
-    def _terms(self, new: NewJob) -> Terms:
+    def _terms(self, new: NewJob, trace_parent: str) -> Terms:
         settings = self._state.settings
         key = None
         if self._idempotency_key is not None:
@@ -80,6 +84,7 @@ class Submission:
             tenant=self._state.principal.tenant,
             priority=self._priority,
             correlation_id=correlation_id(),
+            trace_parent=trace_parent,
             idempotency=key,
         )
 

@@ -173,7 +173,13 @@ def _submit_next(session: Session, job: JobRow, state: JobState[Any, Any, Any]) 
         return
     if new is None:
         return
-    terms = Terms(job.max_attempts, tenant=job.tenant, priority=job.priority, correlation_id=job.correlation_id)
+    terms = Terms(
+        job.max_attempts,
+        tenant=job.tenant,
+        priority=job.priority,
+        correlation_id=job.correlation_id,
+        trace_parent=job.trace_parent,
+    )
     following = submit(session, new, terms).job
     job.next_job_id = following.id
     note(session, job, "job.next", next=following.id, kind=following.kind)

@@ -49,6 +49,7 @@ class Claim:
     name: str
     payload: str
     correlation_id: str
+    trace_parent: str
 
 
 @dataclass(frozen=True)
@@ -164,11 +165,11 @@ def cancel_step(session: Session, claim: Claim) -> bool:
 def expired_claims(session: Session) -> list[Claim]:
     """Steps whose lease has run out: their workers are gone or cut off."""
     rows = session.execute(
-        select(StepRow, JobRow.correlation_id)
+        select(StepRow, JobRow)
         .join(JobRow, JobRow.id == StepRow.job_id)
         .where(StepRow.status == Status.RUNNING, StepRow.lease_until < database_now())
     )
-    return [_claim(row, row.lease_token or "", row.attempt, correlation_id) for row, correlation_id in rows]
+    return [_claim(row, job, row.lease_token or "", row.attempt) for row, job in rows]
 
 
 def _best(queues: Collection[str], passed_over: Sequence[str]) -> Any:
@@ -230,10 +231,10 @@ def _take(session: Session, step_id: str, job_id: str, lease_s: float) -> Claim 
     note(session, job, "step.running", step=step.name, attempt=step.attempt)
     session.flush()
     _count_wait(session, step.queue, max(0.0, row.waited))
-    return _claim(step, token, step.attempt, job.correlation_id)
+    return _claim(step, job, token, step.attempt)
 
 
-def _claim(step: StepRow, token: str, attempt: int, correlation_id: str) -> Claim:
+def _claim(step: StepRow, job: JobRow, token: str, attempt: int) -> Claim:
     return Claim(
         step_id=step.id,
         job_id=step.job_id,
@@ -244,7 +245,8 @@ def _claim(step: StepRow, token: str, attempt: int, correlation_id: str) -> Clai
         kind=step.kind,
         name=step.name,
         payload=step.payload,
-        correlation_id=correlation_id,
+        correlation_id=job.correlation_id,
+        trace_parent=job.trace_parent,
     )
 
 

@@ -38,6 +38,7 @@ class Terms:
     tenant: str = DEFAULT_TENANT
     priority: int = 5
     correlation_id: str = ""
+    trace_parent: str = ""
     idempotency: IdempotencyKey | None = None
 
 
@@ -113,6 +114,7 @@ def _write(session: Session, new: NewJob, terms: Terms, digest: str) -> JobRow:
         request=json_of(new.request),
         work_digest=digest,
         correlation_id=terms.correlation_id,
+        trace_parent=terms.trace_parent,
         version=0,
         max_attempts=terms.max_attempts,
         steps_total=0,

