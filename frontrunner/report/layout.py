@@ -8,7 +8,7 @@ NARROW_ROW = 38
 AXIS = 44
 CURVE = 180
 # Checkpoints that are drawn one by one.
-DRAWN = 40
+DRAWN = 30
 # Other charts are as high as this; heat maps grow with what they compare.
 USUAL = 320
 CELL = 24

@@ -9,10 +9,12 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from frontrunner.report import ranking_html, tuning_html
 from frontrunner.tuning import TuningOutput
 from tests.browser import complaints_of
+from tests.pages.browsing import barriers_of, overflow_of
 from tests.report.rankings import ranking_of
 from tests.report.test_charts import CURVE, TUNING
 
@@ -33,6 +35,20 @@ def test_a_report_opens_as_a_file_and_asks_for_nothing(browser, tmp_path):
     assert complaints == []
     assert [url for url in asked if not url.startswith(("data:", "file:"))] == []
     context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_report_keeps_nobody_out(browser, tmp_path, scheme):
+    file = tmp_path / "ranking.html"
+    ranking_of(12).to_html(file)
+    page = browser.new_page(color_scheme=scheme, viewport={"width": 400, "height": 900})
+    page.goto(file.as_uri())
+    page.locator("figure[data-drawn]").nth(6).wait_for()
+    for summary in page.get_by_text("As a table").all():
+        summary.click()
+    assert barriers_of(page) == []
+    assert overflow_of(page) <= 0
+    page.close()
 
 
 def test_a_report_of_a_thousand_checkpoints_stays_below_a_megabyte_and_a_half():

@@ -36,7 +36,15 @@ function ranksOf(values) {
   return ranks;
 }
 
+/** Of each ranking once: drawing, label and table share them. */
+const known = new WeakMap();
+
 function correlations(ranking) {
+  if (!known.has(ranking)) known.set(ranking, computed(ranking));
+  return known.get(ranking);
+}
+
+function computed(ranking) {
   const names = scoresOf(ranking);
   const lines = linesOf(ranking);
   const table = names.map((one) =>

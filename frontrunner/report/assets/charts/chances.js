@@ -39,7 +39,7 @@ export const chances = {
       first.push({checkpoint: " ", name: `the other ${rest.length}`, share, others: true});
     }
     const narrow = width < NARROW;
-    const room = narrow ? width : roomFor(first.map(({name}) => name), width);
+    const room = narrow ? width - 16 : roomFor(first.map(({name}) => name), width);
     return drawn({
       width,
       height: AXIS + (narrow ? NARROW_ROW : ROW) * first.length,

@@ -7,6 +7,8 @@ import {colourOf, interval, linesOf, millions, minus, orderedBy, scoreOptions, s
 const HEIGHT = 320;
 /** Labels of the front stand apart by so many pixels at least. */
 const APART = 16;
+/** From here on dots lie above each other, and let each other shine through. */
+const MANY = 100;
 
 const costs = {
   parameters: {title: "Parameters", of: (line) => line.parameters, shown: millions},
@@ -99,7 +101,7 @@ export const cost = {
         axisX({ticks, tickSize: 0, tickFormat: (value) => label(name, value), label: costs[name].title, labelArrow: "none"}),
         axisY({ticks: 5, tickSize: 0, tickFormat: (value) => tick(score, value), label: titleOf(score), labelArrow: "none"}),
         path(front, {className: "front", x: "cost", y: "value", curve: "step-after", stroke: "var(--border-strong)", strokeDasharray: "4,3"}),
-        dot(rows, {className: "value", x: "cost", y: "value", fill: "colour", r: (row) => (row.front ? 5.5 : 3.5), stroke: "var(--surface)"}),
+        dot(rows, {className: "value", x: "cost", y: "value", fill: "colour", fillOpacity: rows.length > MANY ? 0.6 : 1, r: (row) => (row.front ? 5.5 : 3.5), stroke: "var(--surface)"}),
         text(labelled(front, rows, width), {x: "cost", y: "value", text: "label", dx: -8, dy: -9, textAnchor: "end", stroke: "var(--surface)", strokeWidth: 4, fill: "var(--text)"}),
         tip(rows, pointer({
           ...TIP,

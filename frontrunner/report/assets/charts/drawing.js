@@ -6,8 +6,8 @@
 import {charts} from "./registry.js";
 import {tableOf} from "./tables.js";
 
-/** Milliseconds of drawing in one frame, after which the others wait for the next one. */
-const BUDGET_MS = 24;
+/** Milliseconds of drawing in one frame, after which the others wait for the next: the browser has to lay it out yet. */
+const BUDGET_MS = 8;
 /** A frame that took so long is followed by a pause as long as it, so that the page stays responsive. */
 const PAUSE_FROM_MS = 16;
 

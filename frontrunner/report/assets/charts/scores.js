@@ -1,4 +1,4 @@
-// Who leads: a line for each checkpoint, its score with the interval; beyond the first forty, one curve over the ranks.
+// Who leads: a line for each checkpoint, its score with the interval; beyond the first thirty, one curve over the ranks.
 
 import {areaY, axisX, dot, gridX, line as curve, link, pointerX, pointerY, ruleX, text, tip} from "../plot.js";
 import {NARROW, TIP, drawn, fitted, key, roomFor, together} from "./frame.js";
@@ -21,7 +21,7 @@ export const ROW = 26;
 export const NARROW_ROW = 38;
 export const AXIS = 44;
 const CURVE = 180;
-export const DRAWN = 40;
+export const DRAWN = 30;
 
 function rowsOf(ranking, score) {
   const lines = linesOf(ranking);
@@ -76,7 +76,7 @@ export const scores = {
 
 function bars(rows, score, width) {
   const narrow = width < NARROW;
-  const room = narrow ? width : roomFor(rows.map(({name}) => name), width);
+  const room = narrow ? width - 16 : roomFor(rows.map(({name}) => name), width);
   const ticks = Math.max(2, Math.floor(width / 130));
   const below = narrow ? 8 : 0;
   return drawn({

@@ -23,7 +23,7 @@ export const teachers = {
     const rows = rowsOf(tuning);
     if (!rows.length) return null;
     const narrow = width < NARROW;
-    const room = narrow ? width : roomFor(rows.map(({name}) => name), width);
+    const room = narrow ? width - 16 : roomFor(rows.map(({name}) => name), width);
     return drawn({
       width,
       height: AXIS + (narrow ? NARROW_ROW : ROW) * rows.length,
