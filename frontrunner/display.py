@@ -378,6 +378,17 @@ def show_task_distances(found: TaskDistanceMatrix, console: Console) -> None:
     console.print(table)
 
 
+def _points(found: Interval) -> str:
+    return f"{100 * found.value:.1f}, {100 * found.low:.1f} to {100 * found.high:.1f}"
+
+
+def _beaten(output: TuningOutput) -> str:
+    """How the tuned model stands to a logistic regression on the features that it began with."""
+    assert output.probe is not None  # noqa: S101 - asked where there is one
+    lead = 100 * (output.metrics.accuracy.value - output.probe.value)
+    return f"(tuning {'gained' if lead > 0 else 'lost'} {abs(lead):.1f})" if round(lead, 1) else "(not beaten)"
+
+
 def show_tuning(output: TuningOutput, console: Console) -> None:
     """What a tuning made, and how good it is."""
     metrics = output.metrics
@@ -385,8 +396,9 @@ def show_tuning(output: TuningOutput, console: Console) -> None:
     table = Table(show_header=False, box=None)
     for name, value in (
         ("method", output.method),
-        (f"{metrics.split} accuracy", f"{accuracy.value:.3f}  [{accuracy.low:.3f}, {accuracy.high:.3f}]"),
-        ("calibration error", f"{metrics.calibration_error:.3f}"),
+        (f"{metrics.split} accuracy", _points(accuracy)),
+        *([] if output.probe is None else [("probe to beat", f"{_points(output.probe)} {_beaten(output)}")]),
+        ("calibration error", f"{100 * metrics.calibration_error:.1f} points"),
         ("examples", f"{output.train_examples:,} to train, {metrics.examples:,} to report on"),
         ("epochs", f"{output.epochs}, the weights of epoch {output.best_epoch} kept; {output.ended_because}"),
         ("learning rate", f"{output.learning_rate:g}"),
