@@ -52,6 +52,7 @@ def picture(command: str, show: Callable[[Console], None], title: str) -> str:
     console = Terminal(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(f"$ {command}", style="bold", highlight=False)
     show(console)
+    console.print()  # the last line would be cut at its descenders
     form = _FONT.sub("", CONSOLE_SVG_FORMAT).replace("Fira Code, monospace", _FAMILY)
     form = form.replace("font-family: arial", "font-family: sans-serif").replace(_COMMENT, "")
     drawn = console.export_svg(title=title, theme=_DARK, code_format=form, unique_id=title.split()[-1])
