@@ -79,9 +79,8 @@ def main() -> None:
     request = TuningRequest(student=student, epochs=3, image_size=96, max_examples=400, onnx=False)
     output = tune(flowers, request, hub=hub, settings=settings)
     output = output.model_copy(update={"folder": re.sub(r"^.*/tunings/", "~/.../tunings/", output.folder)})
-    asked = (
-        f"frontrunner tune flowers5.zip --hub hub/ --student {student} --epochs 3 --image-size 96 --max-examples 400"
-    )
+    numbers = "--epochs 3 --image-size 96 --max-examples 400"
+    asked = f"frontrunner tune flowers5.zip --hub hub/ --student {student} \\\n    {numbers}"
     drawn = picture(asked, lambda console: show_tuning(output, console), "frontrunner tune")
     (given.out / "tuning.svg").write_text(drawn)
 
