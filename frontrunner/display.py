@@ -299,7 +299,8 @@ def show_jobs(found: Sequence[Mapping[str, Any]], console: Console) -> None:
         ("kind", [job["kind"] for job in found], 2),
         ("status", [job["status"] for job in found], 1),
         ("steps", steps, 3),
-        ("created", [job["created_at"][:19].replace("T", " ") for job in found], 4),
+        ("created", [job["created_at"][5:16].replace("T", " ") for job in found], 4),
+        ("dataset", [job.get("dataset") or "-" for job in found], 5),
     )
     if found:
         _print_columns(columns, console, "", foldable=False)
@@ -378,15 +379,33 @@ def show_task_distances(found: TaskDistanceMatrix, console: Console) -> None:
     console.print(table)
 
 
+def _points(found: Interval) -> str:
+    return f"{100 * found.value:.1f} ({100 * found.low:.1f} to {100 * found.high:.1f})"
+
+
+def _outcome(output: TuningOutput) -> str:
+    """What the tuned model reaches, and how it stands to a logistic regression on the features that it began with."""
+    metrics, probe = output.metrics, output.probe
+    said = f"It is right on {_points(metrics.accuracy)} of 100 {metrics.split} examples"
+    if probe is None:
+        return f"{said}."
+    lead = round(100 * (metrics.accuracy.value - probe.value), 1)
+    beside = f"{abs(lead):.1f} {'more' if lead > 0 else 'less'} than" if lead else "as many as"
+    return f"{said}, {beside} a linear probe on the features before tuning."
+
+
 def show_tuning(output: TuningOutput, console: Console) -> None:
     """What a tuning made, and how good it is."""
     metrics = output.metrics
     accuracy = metrics.accuracy
-    table = Table(show_header=False, box=None)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in (
         ("method", output.method),
-        (f"{metrics.split} accuracy", f"{accuracy.value:.3f}  [{accuracy.low:.3f}, {accuracy.high:.3f}]"),
-        ("calibration error", f"{metrics.calibration_error:.3f}"),
+        (f"{metrics.split} accuracy", _points(accuracy)),
+        *([] if output.probe is None else [("probe to beat", _points(output.probe))]),
+        ("calibration error", f"{100 * metrics.calibration_error:.1f} points"),
         ("examples", f"{output.train_examples:,} to train, {metrics.examples:,} to report on"),
         ("epochs", f"{output.epochs}, the weights of epoch {output.best_epoch} kept; {output.ended_because}"),
         ("learning rate", f"{output.learning_rate:g}"),
@@ -400,10 +419,11 @@ def show_tuning(output: TuningOutput, console: Console) -> None:
         if model.onnx is not None and model.int8 is not None:
             int8 = model.int8
             console.print(
-                f"  int8: {int8.bytes / model.onnx.bytes:.0%} of the size, {int8.latency_ms:.1f} ms "
-                f"(before {model.onnx.latency_ms:.1f} ms), accuracy {int8.accuracy:.3f} (before "
-                f"{int8.accuracy_before:.3f})",
+                f"  int8: {int8.bytes / model.onnx.bytes:.0%} of the size; {int8.latency_ms:.1f} ms an example, "
+                f"{model.onnx.latency_ms:.1f} ms before; accuracy {100 * int8.accuracy:.1f}, "
+                f"{100 * int8.accuracy_before:.1f} before",
                 highlight=False,
             )
         if model.note:
             console.print(f"  {model.note}", highlight=False)
+    console.print(_outcome(output), style="bold", soft_wrap=not console.is_terminal, highlight=False)

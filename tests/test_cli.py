@@ -232,6 +232,26 @@ def test_a_tuned_model_can_be_ranked(run, tmp_path):
     assert {line["checkpoint"] for line in ranked} == {"local:one", "local:two", "local:tuned"}
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "said"),
+    [
+        (("rank", "--max-examples", 2_000_000), "--max-examples", "1000000, not 2000000"),
+        (("rank", "--seed", 2**40), "--seed", "less than or equal to"),
+        (("tune", "--learning-rate", 20), "--learning-rate", "less than or equal to 10, not 20.0"),
+        (("tune", "--method", "magic"), "--method", "'magic' is none of finetune, linear_probe"),
+        (("tune", "--method", "l2_sp", "--option", "strength=much"), "--option", "strength"),
+    ],
+)
+def test_what_is_out_of_range_is_named_by_its_option(run, colours, hub, command, option, said):
+    name, *rest = command
+    done = run(name, colours, "--hub", hub, *rest)
+    shown = " ".join(done.stderr.replace("│", " ").split())
+    assert done.returncode == 2
+    assert f"Invalid value for {option}:" in shown
+    assert said in shown
+    assert "Traceback" not in shown
+
+
 def test_tuning_options_that_make_no_sense_end_with_usage(run, colours, hub):
     for wrong in (("--method", "magic"), ("--option", "strength"), ("--option", "strength=much")):
         assert run("tune", colours, "--hub", hub, "--student", "local:resnet", *wrong).returncode == 2

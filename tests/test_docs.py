@@ -59,3 +59,12 @@ def test_links_of_the_readme_lead_somewhere():
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
         targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
         assert [target for target in targets if "://" not in target and not (ROOT / target).exists()] == []
+
+
+def test_pictures_of_the_readme_are_small_and_fetch_nothing():
+    pictures = re.findall(r"!\[[^\]]+\]\((docs/[\w.]+)\)", (ROOT / "README.md").read_text())
+    assert len(pictures) == 2
+    for name in pictures:
+        drawn = (ROOT / name).read_text()
+        assert len(drawn.encode()) <= 60_000
+        assert "://" not in drawn.replace("http://www.w3.org/2000/svg", "")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.text import Text
@@ -24,6 +24,8 @@ from frontrunner.settings import Settings, get_settings
 from frontrunner.terminal import Terminal
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from frontrunner.data import DatasetOptions
     from frontrunner.hub import Constraints
     from frontrunner.ranking.prediction import Adaptation
@@ -74,6 +76,7 @@ MaxDownloadOption = Annotated[
     str | None, typer.Option("--max-download", help="What the curated set may take in all, 2GB; the smallest first.")
 ]
 _SAID_CHARACTERS = 300
+_Request = TypeVar("_Request", bound="BaseModel")
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -124,6 +127,29 @@ def dataset_options(
         )
     except ValidationError as error:
         raise typer.BadParameter(error.errors()[0]["msg"]) from error
+
+
+def requested(kind: type[_Request], **fields: Any) -> _Request:
+    """A request of what the command line says; what is out of range is named by its option.
+
+    Args:
+        kind: a pydantic model.
+        fields: its fields, each called like its option.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field, *inner = map(str, first["loc"])
+        # Of a method, the numbers are given by --option, and its name is the last but one place of an error.
+        option = "--option" if field == "method" and len(inner) > 1 else f"--{field.replace('_', '-')}"
+        if first["type"] == "union_tag_invalid":
+            said = f"'{first['ctx']['tag']}' is none of {first['ctx']['expected_tags'].replace(chr(39), '')}"
+        else:
+            said = f"{inner[-1]}: {first['msg']}" if option == "--option" else f"{first['msg']}, not {first['input']!r}"
+        raise typer.BadParameter(said, param_hint=option) from error
 
 
 def print_json(model: Any) -> None:

@@ -28,6 +28,7 @@ from frontrunner.commands.common import (
     constraints,
     dataset_options,
     print_json,
+    requested,
 )
 from frontrunner.commands.engine import engine
 from frontrunner.commands.service import KeyFileOption, ServerOption, WaitOption
@@ -139,7 +140,8 @@ def rank(
         from frontrunner.ranking import RankingRequest
         from frontrunner.recommending import first_lines
 
-        request = RankingRequest(
+        request = requested(
+            RankingRequest,
             checkpoints=tuple(checkpoint) if checkpoint else None,
             scores=tuple(score) if score else None,
             rank_by=rank_by,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -24,14 +24,12 @@ from frontrunner.commands.common import (
     constraints,
     dataset_options,
     print_json,
+    requested,
 )
 from frontrunner.commands.engine import engine
 from frontrunner.commands.service import KeyFileOption, ServerOption, WaitOption
 from frontrunner.limits import DEFAULT_MAX_EXAMPLES
 from frontrunner.terminal import Terminal
-
-if TYPE_CHECKING:
-    from frontrunner.tuning import TuningRequest
 
 _KEPT = "The training is kept up to its last saved step: the same command goes on from there."
 
@@ -101,7 +99,7 @@ def tune(
         from frontrunner.display import show_tuning
         from frontrunner.tuning import TuningRequest
 
-        request = _request(
+        request = requested(
             TuningRequest,
             method={"name": method} | _numbers(option or []),
             student=student,
@@ -162,13 +160,3 @@ def _numbers(options: list[str]) -> dict[str, str]:
     if wrong := [name for name, equals, _ in pairs if not equals]:
         raise typer.BadParameter(f"'{wrong[0]}' is not NAME=VALUE", param_hint="--option")
     return {name: value for name, _, value in pairs}
-
-
-def _request(kind: type[TuningRequest], **fields: Any) -> TuningRequest:
-    from pydantic import ValidationError
-
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise typer.BadParameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

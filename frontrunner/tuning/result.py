@@ -162,6 +162,11 @@ class TuningOutput(BaseModel):
         default={},
         description="How much each teacher counts, by id, where the method weighs them as a whole.",
     )
+    probe: Interval | None = Field(
+        default=None,
+        description="What had to be beaten: the accuracy, on the same examples as `metrics`, of a logistic regression "
+        "on the features of the student as pretrained; null where no checkpoint is the student, or the tuning is one.",
+    )
     generalisation: GeneralisationOutput | None = Field(
         description="Bounds on the gap; None where the result is not one plain model."
     )

@@ -23,6 +23,7 @@ from frontrunner.tuning.generalisation import bounds
 from frontrunner.tuning.measurement import measure, surest_mistakes
 from frontrunner.tuning.methods import build
 from frontrunner.tuning.options import MethodOptions, optimiser_of, rates_of
+from frontrunner.tuning.probe import probe_to_beat
 from frontrunner.tuning.request import TuningPayload
 from frontrunner.tuning.result import GeneralisationOutput, Metrics, TuningOutput, WrongExample
 from frontrunner.tuning.training.budget import affordable_epochs
@@ -219,6 +220,7 @@ def _report(payload: TuningPayload, fitted: Fitted, progress: Progress) -> Tunin
         metrics=metrics,
         wrong=wrong,
         teacher_weights=dict(method.teacher_weights),
+        probe=probe_to_beat(fitted.context, fitted.data.report),
         generalisation=generalisation,
         curve=reached.curve,
         seconds=reached.seconds,

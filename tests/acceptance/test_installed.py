@@ -1,8 +1,8 @@
 """The program as a stranger has it: an installed wheel, started in a folder with a `models.py` of their own.
 
 Two environments hold the wheel. One is clean: it has what pip brings for the base install, in the versions of
-`constraints.txt`, and nothing of this one. The other one borrows this one's packages, torch among them, since half an
-hour of downloads would test the network.
+`constraints.txt`, and nothing of this one. The other one borrows this one's packages, torch among them: gigabytes
+whose download would test the network.
 """
 
 from __future__ import annotations

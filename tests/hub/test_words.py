@@ -124,7 +124,10 @@ def test_a_checkpoint_of_images_reads_no_words(hub):
 def test_reading_words_does_not_change_what_a_checkpoint_of_texts_is_called(text_hub):
     described = describe_directory(text_hub / "encoder")
     assert "words" not in described.model_dump_json()
-    assert described.reading_words().text_pooling.words == "first"
+    words = described.reading_words()
+    assert words.text_pooling.words == "first"
+    assert words.reading_words() == words
+    assert words.digest != described.digest  # or statistics of a source of texts would be taken for words'
 
 
 def test_variants_of_layers_and_words_combine(text_hub):

@@ -271,3 +271,35 @@ def test_a_head_is_drawn_by_the_seed(tmp_path, zoo, colour_task):
     heads = [image_classifier(zoo[0], seed=seed).head()[0] for seed in (0, 0, 1)]
     assert torch.equal(heads[0], heads[1])
     assert not torch.equal(heads[0], heads[2])
+
+
+def test_the_probe_to_beat_is_a_regression_on_the_untuned_students_features(tmp_path, zoo, colour_task):
+    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from frontrunner.data import open_dataset
+
+    output = run_tuning(payload("finetune", colour_task, zoo[0], (), tmp_path, epochs=1, learning_rate=0.01))
+    dataset, opened = open_dataset(colour_task), open_checkpoint(zoo[0])
+    rows = {}
+    for name, split in (("train", dataset.train), ("test", dataset.test)):
+        images = decode_images(dataset.inputs, split, 32, tmp_path / f"{name}.npy")
+        with torch.inference_mode():
+            pixels = (images.plain(torch.arange(len(images))) - 0.5) / 0.5
+            rows[name] = opened.module.forward_head(opened.module.forward_features(pixels), pre_logits=True).numpy()
+    by_hand = make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=[1e-4, 1e-3, 1e-2, 1e-1, 1.0], max_iter=500))
+    by_hand.fit(rows["train"], dataset.train.labels)
+    expected = by_hand.score(rows["test"], dataset.test.labels)
+    # The tuning keeps some of the training images for validation.
+    assert abs(output.probe.value - expected) <= 2 / len(dataset.test)
+    assert output.probe.low < output.probe.value <= output.probe.high
+    assert output.metrics.examples == len(dataset.test)
+
+
+@pytest.mark.parametrize("method", ["linear_probe", "zoo_tuning"])
+def test_a_probe_and_what_has_no_student_have_none_to_beat(tmp_path, zoo, colour_task, method):
+    teachers = zoo[:2] if method == "zoo_tuning" else ()
+    student = None if teachers else zoo[0]
+    work = payload(method, colour_task, student, teachers, tmp_path, epochs=1, learning_rate=0.01)
+    assert run_tuning(work).probe is None

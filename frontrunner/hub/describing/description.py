@@ -128,7 +128,10 @@ class CheckpointDescription(BaseModel):
             raise ModalityMismatch(f"it reads {self.modality}, the dataset holds words")
         if self.text_pooling.words is not None:
             return self
-        return self.model_copy(update={"text_pooling": self.text_pooling.model_copy(update={"words": "first"})})
+        pooling = self.text_pooling.model_copy(update={"words": "first"})
+        # Of another digest: what is kept of texts, such as statistics of a source, is none of words.
+        digest = hashlib.sha256(f"{self.digest}\nwords".encode()).hexdigest()
+        return self.model_copy(update={"text_pooling": pooling, "digest": digest})
 
 
 def describe_directory(folder: Path, *, pickles_allowed: bool = False) -> CheckpointDescription:

@@ -91,8 +91,10 @@ class Folders:
         _, choice = split_variant(description.id)
         if choice:
             (present,) = variants(present, choice)
-        # A pair of encoders has two readings, and variants of them two digests.
-        if description.digest not in (present.digest, present.reading("text").digest):
+        # A pair of encoders has two readings, and variants of them two digests; one of texts reads words, too.
+        texts = present.reading("text")
+        readings = [present, texts, *([] if texts.text_pooling is None else [texts.reading_words()])]
+        if description.digest not in [reading.digest for reading in readings]:
             raise CheckpointChanged(
                 f"{description.id}: its files have changed since it was chosen (digest {present.digest[:12]}..., was "
                 f"{description.digest[:12]}...); ask again for those that are there now"
