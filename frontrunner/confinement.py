@@ -43,6 +43,7 @@ _MOVE, _TRUNCATE, _CONTROL_DEVICE = 1 << 13, 1 << 14, 1 << 15
 # Files and folders may be made, replaced and removed; no links, devices, pipes or sockets.
 _OF_FILES = _READ_FILE | _WRITE_FILE | _TRUNCATE
 _OF_FOLDERS = _OF_FILES | _READ_DIR | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_FILE | _MOVE
+_OF_HANDED = _READ_FILE | _READ_DIR | _REMOVE_DIR | _REMOVE_FILE
 # Rights over files that each version of Landlock knows, TCP since its fourth, signals and abstract sockets its sixth.
 _FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
 _NOBODY = 65534
@@ -82,13 +83,20 @@ def limit_resources(*, memory_bytes: int, cpu_s: int, open_files: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
 
 
-def confine(readable: Iterable[Path] = (), writable: Iterable[Path] = (), devices: Iterable[Path] = ()) -> Confinement:
+def confine(
+    readable: Iterable[Path] = (),
+    writable: Iterable[Path] = (),
+    devices: Iterable[Path] = (),
+    handed: Iterable[Path] = (),
+) -> Confinement:
     """Take network, files and rights from this process, as far as the system lets it.
 
     Args:
         readable: files, and folders with what is in them, that it reads beside Python and its libraries.
         writable: folders that it reads and writes.
         devices: devices, and folders of them, that it uses, such as those of a GPU.
+        handed: folders that it reads and removes from: what lies there may be another's file under a second name, so
+            nothing in it can be written to, nor moved to where it could.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     is_root = os.geteuid() == 0
@@ -101,6 +109,7 @@ def confine(readable: Iterable[Path] = (), writable: Iterable[Path] = (), device
         **dict.fromkeys((*system, *readable), _READ_FILE | _READ_DIR),
         Path(os.devnull): _READ_FILE | _WRITE_FILE,
         **dict.fromkeys(devices, _READ_FILE | _READ_DIR | _WRITE_FILE | _CONTROL_DEVICE),
+        **dict.fromkeys(handed, _OF_HANDED),
         **dict.fromkeys(kept, _OF_FOLDERS),
     }
     files = _attempt(lambda: _see_only(libc, rights))

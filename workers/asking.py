@@ -20,6 +20,7 @@ from frontrunner.hub import CheckpointDescription
 from frontrunner.progress import Progress
 from frontrunner.store import Store, StoredObject
 from workers.granting import ABSENT, STOPPED
+from workers.places import Places
 from workers.reporting import StopWork
 from workers.runner_protocol import Answered, Asked, Grant
 
@@ -29,7 +30,7 @@ class Asking:
 
     Args:
         say: hands a message to the other half.
-        scratch: where files lie that pass between the two.
+        places: where files lie that pass between the two.
 
     Attributes:
         answers: where the other half's answers are put, in their order.
@@ -37,12 +38,12 @@ class Asking:
         store: the store, through the other half.
     """
 
-    def __init__(self, say: Callable[[BaseModel], None], scratch: Path) -> None:
+    def __init__(self, say: Callable[[BaseModel], None], places: Places) -> None:
         self._say = say
         self._lock = threading.Lock()
         self.answers: queue.Queue[Answered] = queue.Queue()
         self.grant = Grant()
-        self.store: Store = AskedStore(self, scratch)
+        self.store: Store = AskedStore(self, places)
 
     def ask(self, asked: Asked) -> JsonValue:
         """What the other half answers.
@@ -78,18 +79,18 @@ class AskedStore:
 
     Args:
         outside: that process.
-        scratch: where files lie that pass between the two.
+        places: where files lie that pass between the two.
     """
 
-    def __init__(self, outside: Asking, scratch: Path) -> None:
+    def __init__(self, outside: Asking, places: Places) -> None:
         self._outside = outside
-        self._scratch = scratch
+        self._places = places
 
     def open(self, name: str) -> BinaryIO:
         """The file that was handed over; its second name goes at once."""
         path = self.path(name)
         file = path.open("rb")
-        if path.parent == self._scratch:
+        if path.parent == self._places.handed:
             path.unlink(missing_ok=True)
         return file
 
@@ -130,7 +131,7 @@ class AskedStore:
 
     def partial(self, prefix: str) -> Path:
         """A path in the folder that both halves see."""
-        return self._scratch / f"{uuid.uuid4().hex}.partial"
+        return self._places.scratch / f"{uuid.uuid4().hex}.partial"
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """What the other half lists."""

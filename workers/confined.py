@@ -33,7 +33,7 @@ def main() -> None:
     if places.is_confined:
         devices = [path for pattern in _DEVICES for path in Path("/dev").glob(pattern)]
         about = map(Path, _ABOUT_DEVICES if devices else ())
-        said = confine([*places.readable, *about], [places.scratch, *places.writable], devices)
+        said = confine([*places.readable, *about], [places.scratch, *places.writable], devices, [places.handed])
     from workers.stepping import do_steps
 
     logging.getLogger("frontrunner.runner").debug("confined: %s", said and asdict(said))

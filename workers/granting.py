@@ -84,7 +84,7 @@ class Granting:
         if self._places.may_read(folder):
             return str(folder)
         # A hub of somebody else's, which keeps its files where it likes.
-        handed = self._places.scratch / f"{uuid.uuid4().hex}.handed" / folder.name
+        handed = self._places.handed / uuid.uuid4().hex / folder.name
         shutil.copytree(folder, handed, copy_function=_hand_over)
         return str(handed)
 
@@ -104,7 +104,7 @@ class Granting:
         path = self._store.path(asked.name)
         if self._places.may_read(path):
             return str(path)
-        handed = self._places.scratch / f"{uuid.uuid4().hex}.handed"
+        handed = self._places.handed / uuid.uuid4().hex
         _hand_over(path, handed)
         return str(handed)
 
@@ -150,7 +150,7 @@ class Granting:
 
 
 def _hand_over(path: str | Path, to: str | Path) -> None:
-    """A second name for what lies at a path, or a copy of it."""
+    """A second name for what lies at a path, or a copy of it; it may be read there and not written to."""
     try:
         os.link(os.path.realpath(path), to)
     except FileNotFoundError:

@@ -108,13 +108,14 @@ class StepNeeds:
 
 def prepare(places: Places) -> None:
     """Make the folders that are written to: what is not there cannot be allowed."""
-    for folder in (places.scratch, *places.writable):
+    for folder in (places.scratch, places.handed, *places.writable):
         folder.mkdir(parents=True, exist_ok=True)
 
 
 def discard(places: Places) -> None:
     """Remove what a runner left that is over."""
-    shutil.rmtree(places.scratch, ignore_errors=True)
+    for folder in (places.scratch, places.handed):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _held(value: Any, kind: type[Found]) -> Iterator[Found]:

@@ -24,9 +24,14 @@ class Places:
     writable: tuple[Path, ...] = ()
     is_confined: bool = True
 
+    @property
+    def handed(self) -> Path:
+        """A folder of its own as well, for what is handed to it: read and removed, and not written to."""
+        return self.scratch.with_name(f"{self.scratch.name}-handed")
+
     def may_read(self, path: Path) -> bool:
         """Whether the path lies in one of them."""
-        return any(path.is_relative_to(place) for place in (self.scratch, *self.readable, *self.writable))
+        return any(path.is_relative_to(place) for place in (self.scratch, self.handed, *self.readable, *self.writable))
 
     def to_json(self) -> str:
         """As it stands on a command line."""

@@ -50,7 +50,7 @@ def do_steps(connection: socket.socket, places: Places) -> None:
             told.write(line_of(message))
             told.flush()
 
-    asking = Asking(say, places.scratch)
+    asking = Asking(say, places)
     ask_outside(asking)
     steps: queue.Queue[StartStep] = queue.Queue()
     stopping = threading.Event()

@@ -39,6 +39,16 @@ def put_secret():
     from workers.runner_protocol import Asked
     outside().ask(Asked(what="write", name=outside().grant.writes[0] + "/x", file="../../secret.key"))
 
+def move_what_was_handed_over():
+    there = Path(os.environ["TMPDIR"]) / "moved"
+    Path(ask("path", "sources/ab/abcd")).rename(there)
+    there.write_bytes(b"x")
+
+def link_what_was_handed_over():
+    there = Path(os.environ["TMPDIR"]) / "linked"
+    os.link(ask("path", "sources/ab/abcd"), there)
+    there.write_bytes(b"x")
+
 home = Path({home!r})
 TRIES = {{
     "read the secret": lambda: (home / "secret.key").read_bytes(),
@@ -47,6 +57,10 @@ TRIES = {{
     "list uploads": lambda: list(os.scandir(home / "blobs")),
     "change what was fetched": lambda: (home / "hub" / "snapshots" / "new").write_bytes(b"x"),
     "change a checkpoint": lambda: (Path({hub!r}) / "new").write_bytes(b"x"),
+    "change what was handed over": lambda: Path(ask("path", "sources/ab/abcd")).write_bytes(b"x"),
+    "cut what was handed over": lambda: os.truncate(ask("path", "sources/ab/abcd"), 0),
+    "change it elsewhere": move_what_was_handed_over,
+    "change it by another name": link_what_was_handed_over,
     "write to the home": lambda: (home / "new").write_bytes(b"x"),
     "link out of its folder": lambda: os.symlink(home / "secret.key", os.environ["TMPDIR"] + "/link"),
     "look into another process": lambda: Path("/proc/{worker}/environ").read_bytes(),
@@ -87,7 +101,7 @@ def settings(settings, hub):
 @pytest.fixture
 def tried(database, settings, colours, hub, tmp_path, monkeypatch):
     """What came of each try of a checkpoint that runs its own code while it is opened."""
-    for path in ("secret.key", "blobs/ab/abcd", "hub/snapshots/kept"):
+    for path in ("secret.key", "blobs/ab/abcd", "sources/ab/abcd", "hub/snapshots/kept"):
         (settings.home / path).parent.mkdir(parents=True, exist_ok=True)
         (settings.home / path).write_text("secret")
     monkeypatch.setenv("HF_TOKEN", "hf_secret")

@@ -9,6 +9,7 @@ import pytest
 
 from frontrunner.hub import describe_directory
 from workers.granting import Granting
+from workers.grants import prepare
 from workers.places import Places
 from workers.reporting import ReportedProgress
 from workers.runner_protocol import Asked, Grant
@@ -17,7 +18,7 @@ from workers.runner_protocol import Asked, Grant
 @pytest.fixture
 def granting(settings):
     places = Places(settings.home / "work" / "scratch")
-    places.scratch.mkdir(parents=True)
+    prepare(places)
     return Granting(settings, places, ReportedProgress(lambda message: None, threading.Event()))
 
 
@@ -26,23 +27,29 @@ def scratch(settings, granting):
     return settings.home / "work" / "scratch"
 
 
-def test_a_checkpoint_that_lies_where_the_other_half_sees_nothing_is_handed_over(granting, scratch, hub):
+@pytest.fixture
+def handed(settings, granting):
+    return settings.home / "work" / "scratch-handed"
+
+
+def test_a_checkpoint_that_lies_where_the_other_half_sees_nothing_is_handed_over(granting, scratch, handed, hub):
     described = describe_directory(hub / "resnet")
     grant = Grant(checkpoints={described.id: described.model_dump_json()})
-    (handed,) = {granting.answer(Asked(what="fetch", name=described.id), grant).value}
-    folder = next(scratch.rglob("config.json")).parent
-    assert handed == str(folder)
+    told = granting.answer(Asked(what="fetch", name=described.id), grant).value
+    folder = next(handed.rglob("config.json")).parent
+    assert told == str(folder)
+    assert not list(scratch.iterdir()), "where it could be written to"
     assert describe_directory(folder).digest == described.digest
 
 
-def test_an_upload_is_handed_over_as_a_second_name(granting, scratch, settings):
+def test_an_upload_is_handed_over_as_a_second_name(granting, handed, settings):
     stored = settings.home / "blobs" / "ab" / "abcd"
     stored.parent.mkdir(parents=True)
     stored.write_bytes(b"bytes")
     asked, grant = Asked(what="path", name="blobs/ab/abcd"), Grant(reads=("blobs/ab/abcd",))
     granting.answer(asked, grant)
-    (handed,) = scratch.iterdir()
-    assert handed.samefile(stored)
+    (second,) = handed.iterdir()
+    assert second.samefile(stored)
     stored.unlink()
     assert granting.answer(asked, grant).code == "absent"
 
