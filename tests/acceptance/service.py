@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -67,8 +67,14 @@ class Service:
 
 
 @contextlib.contextmanager
-def serving(home: Path, hub: Path, **settings: object) -> Iterator[Service]:
-    """Start the service and wait until it is ready; SIGTERM afterwards, which must end every process."""
+def serving(home: Path, hub: Path, *, under: Sequence[str] = (), **settings: object) -> Iterator[Service]:
+    """Start the service and wait until it is ready; SIGTERM afterwards, which must end every process.
+
+    Args:
+        home, hub: its folders.
+        under: a command that becomes the one which follows it, as `nice` does.
+        settings: of the service.
+    """
     port = free_port()
     environment = os.environ | {
         "FRONTRUNNER_HOME": str(home),
@@ -83,7 +89,7 @@ def serving(home: Path, hub: Path, **settings: object) -> Iterator[Service]:
     log = home.parent / f"serve-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "frontrunner.cli", "serve"], env=environment, stdout=output, stderr=output
+            [*under, sys.executable, "-m", "frontrunner.cli", "serve"], env=environment, stdout=output, stderr=output
         )
     service = Service(f"http://127.0.0.1:{port}", process, log)
 
