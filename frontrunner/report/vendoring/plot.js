@@ -4,7 +4,6 @@ export {
   axisX,
   axisY,
   barX,
-  barY,
   cell,
   dot,
   gridX,
@@ -16,7 +15,6 @@ export {
   pointerX,
   pointerY,
   ruleX,
-  ruleY,
   text,
   tip,
 } from "@observablehq/plot";

@@ -1,9 +1,7 @@
 // How likely each checkpoint is the best one: the ten likeliest, and the others together.
 
-import {axisX, barX, gridX, text} from "../plot.js";
-import {NARROW, drawn, fitted, roomFor} from "./frame.js";
+import {barChart} from "./bars.js";
 import {linesOf, shortNames} from "./ranking.js";
-import {AXIS, NARROW_ROW, ROW} from "./scores.js";
 
 /** As layout.py counts. */
 const SHOWN = 10;
@@ -33,44 +31,19 @@ export const chances = {
     const rows = rowsOf(ranking);
     if (!rows.length) return null;
     const first = rows.length > SHOWN + 1 ? rows.slice(0, SHOWN) : rows;
+    const bars = first.map(({checkpoint, name, share}) => ({
+      id: checkpoint,
+      name,
+      share,
+      said: percent(share),
+      colour: "var(--accent)",
+    }));
     const rest = rows.slice(first.length);
     if (rest.length) {
       const share = rest.reduce((sum, row) => sum + row.share, 0);
-      first.push({checkpoint: " ", name: `the other ${rest.length}`, share, others: true});
+      bars.push({id: " ", name: `the other ${rest.length}`, share, said: percent(share), colour: "var(--other)"});
     }
-    const narrow = width < NARROW;
-    const room = narrow ? width - 16 : roomFor(first.map(({name}) => name), width);
-    return drawn({
-      width,
-      height: AXIS + (narrow ? NARROW_ROW : ROW) * first.length,
-      marginLeft: narrow ? 8 : room + 14,
-      marginRight: 44,
-      marginTop: 4,
-      marginBottom: AXIS - 4,
-      x: {domain: [0, 1]},
-      y: {axis: null, domain: first.map(({checkpoint}) => checkpoint), padding: narrow ? 0.66 : 0.35},
-      marks: [
-        gridX({ticks: 4, stroke: "var(--border)", strokeOpacity: 1}),
-        axisX({ticks: 4, tickSize: 0, tickFormat: (share) => `${Math.round(100 * share)}%`, label: "Probability of being the best", labelArrow: "none"}),
-        barX(first, {
-          className: "chance",
-          x: "share",
-          y: "checkpoint",
-          dy: narrow ? 8 : 0,
-          fill: (row) => (row.others ? "var(--other)" : "var(--accent)"),
-          rx: 2,
-        }),
-        text(first, {
-          y: "checkpoint",
-          text: ({name}) => fitted(name, room),
-          frameAnchor: "left",
-          textAnchor: narrow ? "start" : "end",
-          dx: narrow ? 0 : -12,
-          dy: narrow ? -10 : 0,
-        }),
-        text(first, {x: "share", y: "checkpoint", text: ({share}) => percent(share), textAnchor: "start", dx: 6, dy: narrow ? 8 : 0, fill: "var(--muted)"}),
-      ],
-    });
+    return barChart(bars, width, {className: "chance", label: "Probability of being the best"});
   },
 
   table: (ranking) => ({

@@ -1,9 +1,10 @@
 // Two rankings of the same checkpoints: a line from the place in one to the place in the other.
 
 import {dot, link, pointerY, text, tip} from "../plot.js";
+import {ROW} from "./bars.js";
 import {NARROW, TIP, drawn, fitted, roomFor} from "./frame.js";
 import {linesOf, shortNames} from "./ranking.js";
-import {DRAWN, ROW} from "./scores.js";
+import {DRAWN} from "./scores.js";
 
 /** Checkpoints of both, by the better of their places among these. */
 function rowsOf(one, other) {
@@ -39,6 +40,8 @@ export const compare = {
       toPlace < fromPlace ? "var(--c2)" : toPlace > fromPlace ? "var(--c1)" : "var(--other)";
     const names = (side, x, anchor, dx) =>
       text(rows, {x: () => x, y: `${side}Place`, text: (row) => fitted(row.name, room), textAnchor: anchor, dx});
+    const title = (name, x, textAnchor, dx) =>
+      text([fitted(name, room)], {x: () => x, frameAnchor: "top", dy: -24, dx, textAnchor, fontWeight: 700});
     return drawn({
       width,
       height: 40 + ROW * places,
@@ -49,14 +52,28 @@ export const compare = {
       x: {axis: null, domain: [0, 1]},
       y: {axis: null, domain: [0.5, places + 0.5], reverse: true},
       marks: [
-        text([titles[0]], {x: () => 0, frameAnchor: "top", dy: -24, dx: -10, textAnchor: "end", fontWeight: 700, text: (name) => fitted(name, room)}),
-        text([titles[1]], {x: () => 1, frameAnchor: "top", dy: -24, dx: 10, textAnchor: "start", fontWeight: 700, text: (name) => fitted(name, room)}),
-        link(rows, {className: "move", x1: 0, x2: 1, y1: "fromPlace", y2: "toPlace", stroke: colour, strokeWidth: 2, curve: "bump-x"}),
+        title(titles[0], 0, "end", -10),
+        title(titles[1], 1, "start", 10),
+        link(rows, {
+          className: "move",
+          x1: 0,
+          x2: 1,
+          y1: "fromPlace",
+          y2: "toPlace",
+          stroke: colour,
+          strokeWidth: 2,
+          curve: "bump-x",
+        }),
         dot(rows, {x: 0, y: "fromPlace", fill: colour, r: 4}),
         dot(rows, {x: 1, y: "toPlace", fill: colour, r: 4}),
         names("from", 0, "end", -10),
         names("to", 1, "start", 10),
-        tip(rows, pointerY({...TIP, x: () => 0.5, y: ({fromPlace, toPlace}) => (fromPlace + toPlace) / 2, title: (row) => `${row.checkpoint}\nrank ${row.from}, then ${row.to}`})),
+        tip(rows, pointerY({
+          ...TIP,
+          x: () => 0.5,
+          y: ({fromPlace, toPlace}) => (fromPlace + toPlace) / 2,
+          title: ({checkpoint, from, to}) => `${checkpoint}\nrank ${from}, then ${to}`,
+        })),
       ],
     });
   },

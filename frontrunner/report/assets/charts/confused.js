@@ -1,10 +1,8 @@
 // The classes that a linear probe on the features confuses most: of the examples of one, the share taken for another.
 
-import {axisX, barX, gridX, text} from "../plot.js";
-import {NARROW, drawn, fitted, roomFor} from "./frame.js";
+import {barChart} from "./bars.js";
 import {choice, lineOf} from "./features.js";
 import {linesOf} from "./ranking.js";
-import {AXIS, NARROW_ROW, ROW} from "./scores.js";
 
 /** As layout.py counts. */
 const SHOWN = 10;
@@ -31,32 +29,15 @@ export const confused = {
   draw(ranking, {width, checkpoint}) {
     const rows = rowsOf(lineOf(ranking, checkpoint));
     if (!rows.length) return null;
-    const narrow = width < NARROW;
-    const room = narrow ? width - 16 : roomFor(rows.map(({name}) => name), width);
-    return drawn({
-      width,
-      height: AXIS + (narrow ? NARROW_ROW : ROW) * rows.length,
-      marginLeft: narrow ? 8 : room + 14,
-      marginRight: 64,
-      marginTop: 4,
-      marginBottom: AXIS - 4,
-      x: {domain: [0, Math.max(...rows.map(({share}) => share), 0.05)], nice: true},
-      y: {axis: null, domain: rows.map(({name}) => name), padding: narrow ? 0.66 : 0.35},
-      marks: [
-        gridX({ticks: 4, stroke: "var(--border)", strokeOpacity: 1}),
-        axisX({ticks: 4, tickSize: 0, tickFormat: (share) => `${Math.round(100 * share)}%`, label: "Of the examples of the first class", labelArrow: "none"}),
-        barX(rows, {className: "confusion", x: "share", y: "name", dy: narrow ? 8 : 0, fill: "var(--c1)", rx: 2}),
-        text(rows, {
-          y: "name",
-          text: ({name}) => fitted(name, room),
-          frameAnchor: "left",
-          textAnchor: narrow ? "start" : "end",
-          dx: narrow ? 0 : -12,
-          dy: narrow ? -10 : 0,
-        }),
-        text(rows, {x: "share", y: "name", text: ({count, of}) => `${count} of ${of}`, textAnchor: "start", dx: 6, dy: narrow ? 8 : 0, fill: "var(--muted)"}),
-      ],
-    });
+    const bars = rows.map(({name, share, count, of}) => ({
+      id: name,
+      name,
+      share,
+      said: `${count} of ${of}`,
+      colour: "var(--c1)",
+    }));
+    const most = Math.max(...rows.map(({share}) => share), 0.05);
+    return barChart(bars, width, {className: "confusion", label: "Of the examples of the first class", most});
   },
 
   table: (ranking, _, {checkpoint}) => ({

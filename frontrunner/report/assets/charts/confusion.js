@@ -51,6 +51,7 @@ export const confusion = {
   table(tuning) {
     const metrics = metricsOf(tuning);
     const {kept, names} = shownOf(metrics);
-    return {head: ["True class", ...names], rows: kept.map((row, index) => [names[index], ...kept.map((column) => metrics.confusion[row][column])])};
+    const rows = kept.map((row, index) => [names[index], ...kept.map((column) => metrics.confusion[row][column])]);
+    return {head: ["True class", ...names], rows};
   },
 };

@@ -1,7 +1,7 @@
 // What a score costs: against parameters, latency or memory, with the front of those that nothing cheaper matches.
 
-import {axisX, axisY, dot, gridX, gridY, line as path, pointer, text, tip} from "../plot.js";
-import {NARROW, TIP, drawn, fitted, key, together, widthOf} from "./frame.js";
+import {dot, line as path, pointer, text, tip} from "../plot.js";
+import {NARROW, TIP, axes, drawn, fitted, key, together, widthOf} from "./frame.js";
 import {colourOf, interval, linesOf, millions, minus, orderedBy, scoreOptions, shortNames, shown, tick, titleOf} from "./ranking.js";
 
 const HEIGHT = 320;
@@ -96,18 +96,43 @@ export const cost = {
       x: {type: "log"},
       y: {nice: true},
       marks: [
-        gridX({ticks, stroke: "var(--border)", strokeOpacity: 1}),
-        gridY({ticks: 5, stroke: "var(--border)", strokeOpacity: 1}),
-        axisX({ticks, tickSize: 0, tickFormat: (value) => label(name, value), label: costs[name].title, labelArrow: "none"}),
-        axisY({ticks: 5, tickSize: 0, tickFormat: (value) => tick(score, value), label: titleOf(score), labelArrow: "none"}),
-        path(front, {className: "front", x: "cost", y: "value", curve: "step-after", stroke: "var(--border-strong)", strokeDasharray: "4,3"}),
-        dot(rows, {className: "value", x: "cost", y: "value", fill: "colour", fillOpacity: rows.length > MANY ? 0.6 : 1, r: (row) => (row.front ? 5.5 : 3.5), stroke: "var(--surface)"}),
-        text(labelled(front, rows, width), {x: "cost", y: "value", text: "label", dx: -8, dy: -9, textAnchor: "end", stroke: "var(--surface)", strokeWidth: 4, fill: "var(--text)"}),
+        ...axes(
+          {ticks, tickFormat: (value) => label(name, value), label: costs[name].title},
+          {ticks: 5, tickFormat: (value) => tick(score, value), label: titleOf(score)},
+        ),
+        path(front, {
+          className: "front",
+          x: "cost",
+          y: "value",
+          curve: "step-after",
+          stroke: "var(--border-strong)",
+          strokeDasharray: "4,3",
+        }),
+        dot(rows, {
+          className: "value",
+          x: "cost",
+          y: "value",
+          fill: "colour",
+          fillOpacity: rows.length > MANY ? 0.6 : 1,
+          r: (row) => (row.front ? 5.5 : 3.5),
+          stroke: "var(--surface)",
+        }),
+        text(labelled(front, rows, width), {
+          x: "cost",
+          y: "value",
+          text: "label",
+          dx: -8,
+          dy: -9,
+          textAnchor: "end",
+          stroke: "var(--surface)",
+          strokeWidth: 4,
+          fill: "var(--text)",
+        }),
         tip(rows, pointer({
           ...TIP,
           x: "cost",
           y: "value",
-          title: (row) => `${row.checkpoint}\n${titleOf(score)} ${shown(score, row.value)}\n${costs[name].shown(row.cost)}${row.front ? "\non the front" : ""}`,
+          title: (row) => said(row, score, name),
         })),
       ],
     });
@@ -134,6 +159,12 @@ function logTicks(values, most) {
     if (inside.length <= most) return inside;
   }
   return [least, largest];
+}
+
+/** What a tip says. */
+function said({checkpoint, value, cost, front}, score, name) {
+  const lines = [checkpoint, `${titleOf(score)} ${shown(score, value)}`, costs[name].shown(cost)];
+  return [...lines, ...(front ? ["on the front"] : [])].join("\n");
 }
 
 function label(name, value) {

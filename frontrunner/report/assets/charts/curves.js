@@ -1,7 +1,7 @@
 // Curves of training: accuracy or loss by epoch, of the training and the validation split.
 
-import {axisX, axisY, dot, gridX, gridY, line as path, pointerX, ruleX, tip} from "../plot.js";
-import {TIP, drawn, key, together} from "./frame.js";
+import {dot, line as path, pointerX, ruleX, tip} from "../plot.js";
+import {TIP, axes, drawn, key, together} from "./frame.js";
 import {minus} from "./ranking.js";
 import {curveOf, percent} from "./tuning.js";
 
@@ -65,10 +65,18 @@ export const curves = {
       y: {nice: true},
       color: {type: "identity"},
       marks: [
-        gridX({ticks: Math.min(epochs, 8), stroke: "var(--border)", strokeOpacity: 1}),
-        gridY({ticks: 5, stroke: "var(--border)", strokeOpacity: 1}),
-        axisX({ticks: Math.min(epochs, Math.floor(width / 60)), tickSize: 0, tickFormat: (epoch) => (Number.isInteger(epoch) ? `${epoch}` : ""), label: "Epoch", labelArrow: "none"}),
-        axisY({ticks: 5, tickSize: 0, tickFormat: (value) => shown(measure, value), label: measure === "accuracy" ? "Accuracy" : "Loss", labelArrow: "none"}),
+        ...axes(
+          {
+            ticks: Math.min(epochs, Math.floor(width / 60)),
+            tickFormat: (epoch) => (Number.isInteger(epoch) ? `${epoch}` : ""),
+            label: "Epoch",
+          },
+          {
+            ticks: 5,
+            tickFormat: (value) => shown(measure, value),
+            label: measure === "accuracy" ? "Accuracy" : "Loss",
+          },
+        ),
         best && ruleX([best], {stroke: "var(--border-strong)", strokeDasharray: "4,3"}),
         path(rows, {className: "curve", x: "epoch", y: "value", z: "split", stroke: "colour", strokeWidth: 2}),
         rows.length <= DOTTED && dot(rows, {x: "epoch", y: "value", fill: "colour", r: 3}),
@@ -76,7 +84,8 @@ export const curves = {
           ...TIP,
           x: "epoch",
           y: "value",
-          title: (row) => `epoch ${row.epoch}, ${row.split}\n${measure} ${shown(measure, row.value)}\nlearning rate ${row.learning_rate?.toPrecision(2)}`,
+          title: ({epoch, split, value, learning_rate: rate}) =>
+            `epoch ${epoch}, ${split}\n${measure} ${shown(measure, value)}\nlearning rate ${rate?.toPrecision(2)}`,
         })),
       ],
     });

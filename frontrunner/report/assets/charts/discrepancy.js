@@ -1,7 +1,7 @@
 // LogME against the discrepancy: how well a head fits, and how far it has to go from its start.
 
-import {axisX, axisY, dot, gridX, gridY, pointer, tip} from "../plot.js";
-import {TIP, drawn} from "./frame.js";
+import {dot, pointer, tip} from "../plot.js";
+import {TIP, axes, drawn} from "./frame.js";
 import {colourOf, linesOf, minus, shown} from "./ranking.js";
 
 function rowsOf(ranking) {
@@ -26,6 +26,7 @@ export const discrepancy = {
     const rows = rowsOf(ranking);
     if (!rows.length) return null;
     const ticks = Math.max(2, Math.floor(width / 110));
+    const tickFormat = (value) => minus(+value.toPrecision(5));
     return drawn({
       width,
       height: 320,
@@ -36,10 +37,10 @@ export const discrepancy = {
       x: {nice: true},
       y: {nice: true},
       marks: [
-        gridX({ticks, stroke: "var(--border)", strokeOpacity: 1}),
-        gridY({ticks: 5, stroke: "var(--border)", strokeOpacity: 1}),
-        axisX({ticks, tickSize: 0, tickFormat: (value) => minus(+value.toPrecision(5)), label: "Discrepancy per parameter, less is nearer", labelArrow: "none"}),
-        axisY({ticks: 5, tickSize: 0, tickFormat: (value) => minus(+value.toPrecision(5)), label: "LogME", labelArrow: "none"}),
+        ...axes(
+          {ticks, tickFormat, label: "Discrepancy per parameter, less is nearer"},
+          {ticks: 5, tickFormat, label: "LogME"},
+        ),
         dot(rows, {className: "value", x: "distance", y: "logme", fill: "colour", r: rows.length > 200 ? 3 : 5, stroke: "var(--surface)"}),
         tip(rows, pointer({
           ...TIP,

@@ -52,7 +52,8 @@ export const distances = {
   table(data) {
     const {distance, ...rest} = matrixOf(data);
     const names = tasksOf(rest);
-    return {head: ["From", ...names], rows: distance.map((row, index) => [names[index], ...row.map((value) => minus(value.toPrecision(4)))])};
+    const rows = distance.map((row, index) => [names[index], ...row.map((value) => minus(value.toPrecision(4)))]);
+    return {head: ["From", ...names], rows};
   },
 };
 

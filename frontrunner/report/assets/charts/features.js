@@ -28,7 +28,8 @@ export const choice = (lines) => [
  */
 function coloursOf({classes, confused}) {
   const order = [...(confused ?? []).flatMap((pair) => [pair.true_class, pair.predicted]), ...classes];
-  const shown = [...new Set(order.map((name) => classes.indexOf(name)))].slice(0, COLOURS);
+  const codes = order.map((name) => classes.indexOf(name)).filter((code) => code >= 0);
+  const shown = [...new Set(codes)].slice(0, COLOURS);
   return new Map(shown.sort((one, other) => one - other).map((code, index) => [code, `var(--c${index})`]));
 }
 

@@ -1,6 +1,6 @@
 // One way to call Plot for all charts: class, type and margins are the same everywhere.
 
-import {plot} from "../plot.js";
+import {axisX, axisY, gridX, gridY, plot} from "../plot.js";
 
 /** Of the width that names may take at the left. */
 const NAMES = 0.42;
@@ -46,10 +46,27 @@ function shortened(name, characters) {
  */
 export function drawn(options) {
   const marks = options.marks.filter(Boolean);
-  const svg = plot({className: "plot", r: {type: "identity"}, ...options, marks, style: {fontSize: `${FONT_PX}px`, background: "none", ...options.style}});
+  const style = {fontSize: `${FONT_PX}px`, background: "none"};
+  const svg = plot({className: "plot", r: {type: "identity"}, ...options, marks, style});
   svg.removeAttribute("aria-label");
   svg.setAttribute("aria-hidden", "true");
   return svg;
+}
+
+/**
+ * Grid and axes of two numbers, as Plot's options of each.
+ * @param {{ticks: number | number[], label: string, tickFormat: (value: number) => string}} x
+ * @param {{ticks: number | number[], label: string, tickFormat: (value: number) => string}} y
+ */
+export function axes(x, y) {
+  const grid = {stroke: "var(--border)", strokeOpacity: 1};
+  const axis = {tickSize: 0, labelArrow: "none"};
+  return [
+    gridX({...grid, ticks: x.ticks}),
+    gridY({...grid, ticks: y.ticks}),
+    axisX({...axis, ...x}),
+    axisY({...axis, ...y}),
+  ];
 }
 
 /**

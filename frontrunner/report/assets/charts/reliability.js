@@ -1,7 +1,7 @@
 // Whether a model is as often right as it says: accuracy by confidence, in bins.
 
-import {axisX, axisY, dot, gridX, gridY, line as path, link, pointerX, tip} from "../plot.js";
-import {TIP, drawn, key, together} from "./frame.js";
+import {dot, line as path, link, pointerX, tip} from "../plot.js";
+import {TIP, axes, drawn, key, together} from "./frame.js";
 import {metricsOf, percent} from "./tuning.js";
 
 const rowsOf = (tuning) => (metricsOf(tuning)?.reliability ?? []).filter(({examples}) => examples > 0);
@@ -16,7 +16,7 @@ export const reliability = {
     const rows = rowsOf(tuning);
     if (!rows.length) return null;
     const largest = Math.max(...rows.map(({examples}) => examples));
-    const shares = {ticks: 5, tickSize: 0, tickFormat: (share) => percent(share, 0), labelArrow: "none"};
+    const shares = {ticks: 5, tickFormat: (share) => percent(share, 0)};
     const svg = drawn({
       width,
       height: 320,
@@ -27,10 +27,7 @@ export const reliability = {
       x: {domain: [0, 1]},
       y: {domain: [0, 1]},
       marks: [
-        gridX({ticks: 5, stroke: "var(--border)", strokeOpacity: 1}),
-        gridY({ticks: 5, stroke: "var(--border)", strokeOpacity: 1}),
-        axisX({...shares, label: "Confidence"}),
-        axisY({...shares, label: "Accuracy"}),
+        ...axes({...shares, label: "Confidence"}, {...shares, label: "Accuracy"}),
         path([[0, 0], [1, 1]], {stroke: "var(--border-strong)", strokeDasharray: "4,3"}),
         link(rows, {x: "confidence", y1: "confidence", y2: "accuracy", stroke: "var(--c1)", strokeWidth: 2}),
         dot(rows, {
@@ -45,7 +42,14 @@ export const reliability = {
         })),
       ],
     });
-    return together(svg, key([["var(--accent)", "a bin, larger with more examples"], ["var(--c1)", "its miscalibration"], ["var(--border-strong)", "perfectly calibrated"]]));
+    return together(
+      svg,
+      key([
+        ["var(--accent)", "a bin, larger with more examples"],
+        ["var(--c1)", "its miscalibration"],
+        ["var(--border-strong)", "perfectly calibrated"],
+      ]),
+    );
   },
 
   table: (tuning) => ({

@@ -1,6 +1,7 @@
 // Who leads: a line for each checkpoint, its score with the interval; beyond the first thirty, one curve over the ranks.
 
 import {areaY, axisX, dot, gridX, line as curve, link, pointerX, pointerY, ruleX, text, tip} from "../plot.js";
+import {AXIS, NARROW_ROW, ROW} from "./bars.js";
 import {NARROW, TIP, drawn, fitted, key, roomFor, together} from "./frame.js";
 import {
   colourOf,
@@ -16,10 +17,6 @@ import {
 } from "./ranking.js";
 
 /** As layout.py counts. */
-export const ROW = 26;
-/** Of a narrow drawing, where the name stands above the interval. */
-export const NARROW_ROW = 38;
-export const AXIS = 44;
 const CURVE = 180;
 export const DRAWN = 30;
 
