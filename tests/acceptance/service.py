@@ -92,6 +92,7 @@ def serving(home: Path, hub: Path, *, under: Sequence[str] = (), **settings: obj
             [*under, sys.executable, "-m", "frontrunner.cli", "serve"], env=environment, stdout=output, stderr=output
         )
     service = Service(f"http://127.0.0.1:{port}", process, log)
+    children: list[psutil.Process] = []
 
     def ready() -> bool:
         assert process.poll() is None, log.read_text()

@@ -25,11 +25,13 @@ import pytest
 import frontrunner
 from benchmarks.service.fleet import write_features
 from benchmarks.service.servers import free_port, wait_until
+from tests.acceptance.service import serving
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.acceptance
 
 ROOMS = ("api", "frontrunner", "jobs", "migrations", "models", "workers")
+HUB = ("local:mobilenet", "local:resnet", "local:vit")
 TRAP = "raise SystemExit('the module of a stranger was imported')\n"
 
 
@@ -184,6 +186,28 @@ def test_a_clean_machine_has_its_first_ranking_without_torch(clean, strangers_fo
     assert "pip install 'frontrunner[service]'" in " ".join(refused.stderr.split())
 
 
+FIRST_REMOTE = """
+import sys
+from frontrunner import Client
+with Client(sys.argv[1]) as client:
+    print(client.recommend(sys.argv[2], scores=["logme"]).wait().best.checkpoint)
+"""
+
+
+def test_a_clean_machine_has_its_first_result_of_a_service(clean, hub, colours, strangers_folder, tmp_path, capsys):
+    """Images are ranked by the service: the client needs neither torch nor the service's libraries."""
+    environment = clean_environment(tmp_path / "home") | {"XDG_CONFIG_HOME": str(tmp_path)}
+    with serving(tmp_path / "service", hub) as service:
+        first = [clean.programs / "python", "-c", FIRST_REMOTE, service.url, colours]
+        said = timed(capsys, "first remote result, Client", first, cwd=strangers_folder, env=environment)
+        program = [clean.programs / "frontrunner", "rank", colours, "--server", service.url, "--json"]
+        ranked = timed(capsys, "rank --server", program, cwd=strangers_folder, env=environment)
+        assert {line["checkpoint"] for line in json.loads(ranked.stdout)["ranking"]} == set(HUB)
+        assert said.stdout.strip() in HUB
+        asked = [clean.programs / "frontrunner", "doctor", "--server", service.url]
+        timed(capsys, "doctor --server", asked, cwd=strangers_folder, env=environment)
+
+
 def test_its_first_ranking_of_images_needs_no_hub_at_hand(installed, strangers_folder, tmp_path, capsys):
     environment = clean_environment(tmp_path / "home", PACKAGES="true")
     command = [installed / "frontrunner", "demo", "--max-examples", "40", "--json"]
@@ -212,6 +236,7 @@ def test_its_database_is_made_by_one_command_and_then_served(installed, stranger
         with capsys.disabled():
             print(f"\nserve, until it is ready: {time.perf_counter() - started:.1f} s", end=" ")
         assert _answers(ready), (tmp_path / "log.txt").read_text()[-3000:]
+        assert _answers(f"http://127.0.0.1:{port}/docs/assets/swagger-ui-bundle.js"), "the wheel holds the page's files"
     finally:
         service.send_signal(signal.SIGTERM)
         service.wait(30)
