@@ -87,6 +87,7 @@ class Runner:
             elif isinstance(instruction, StopStep):
                 self._stopping.set()
             self._tell(instruction)
+        self._child.kill()  # it hangs up by itself, unless a stranger is at work there
         os._exit(0)
 
     def _listen(self) -> None:
