@@ -92,7 +92,10 @@ class Runner:
 
     def _listen(self) -> None:
         while (line := self._heard.readline(_LONGEST_LINE)).endswith("\n"):
-            said = read_said(line)
+            try:
+                said = read_said(line)
+            except ValueError:  # nothing that says this is to be waited for
+                break
             if isinstance(said, Asked):
                 self._tell(self._granter().answer(said, self._grant))
             else:
