@@ -53,7 +53,7 @@ from models import Database
 
 # Headers that pages of other sites may read, where the settings let them in.
 CORS_EXPOSED = ("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "Upload-Offset", "X-Request-ID")
-
+# And those that they may send.
 CORS_ALLOWED = ("Authorization", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Prefer", "Upload-Offset")
 
 
@@ -120,14 +120,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=[
-                "Authorization",
-                "Idempotency-Key",
-                "If-None-Match",
-                "Last-Event-ID",
-                "Prefer",
-                "Upload-Offset",
-            ],
+            allow_headers=CORS_ALLOWED,
             expose_headers=CORS_EXPOSED,
         )
     app.add_middleware(Door, hosts=settings.allowed_hosts, origins=settings.cors_origins)

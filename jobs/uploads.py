@@ -142,6 +142,14 @@ def add_part(session: Session, upload_id: str, defaults: Limits, *, offset: int,
     return row
 
 
+def remove_part(session: Session, store: Store, upload_id: str, blob: str) -> None:
+    """Remove the bytes of a part that found no place, unless an equal one has, under the lock of the upload's row."""
+    session.get(UploadRow, upload_id, with_for_update=True)
+    equal = select(UploadPartRow.first).where(UploadPartRow.upload_id == upload_id, UploadPartRow.blob == blob)
+    if session.scalar(equal.limit(1)) is None:
+        store.remove(parts(store, upload_id).name(blob))
+
+
 def parts_of(session: Session, upload_id: str) -> Sequence[str]:
     """Digests of an upload's parts, in their order."""
     of_upload = select(UploadPartRow.blob).where(UploadPartRow.upload_id == upload_id)

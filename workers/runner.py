@@ -87,11 +87,15 @@ class Runner:
             elif isinstance(instruction, StopStep):
                 self._stopping.set()
             self._tell(instruction)
+        self._child.kill()  # it hangs up by itself, unless a stranger is at work there
         os._exit(0)
 
     def _listen(self) -> None:
         while (line := self._heard.readline(_LONGEST_LINE)).endswith("\n"):
-            said = read_said(line)
+            try:
+                said = read_said(line)
+            except ValueError:  # nothing that says this is to be waited for
+                break
             if isinstance(said, Asked):
                 self._tell(self._granter().answer(said, self._grant))
             else:

@@ -41,7 +41,7 @@ class Arrival:
         """
         state = self._state
         return await receive_upload(
-            request, state.uploads, state.settings.max_upload_bytes, state.checks.writing, self._count, self._hold
+            request, state.uploads, state.settings.max_upload_bytes, state.checks.writing, self.count, self._hold
         )
 
     def take(self, upload: Upload) -> None:
@@ -54,7 +54,12 @@ class Arrival:
         self._state.incoming.blobs[blob] += 1
         return self._state.incoming.moving(blob)
 
-    def _count(self, size: int) -> None:
+    def count(self, size: int) -> None:
+        """Count bytes that have come.
+
+        Raises:
+            QuotaExceeded: with them the tenant would keep too many.
+        """
         tenant, coming = self._state.principal.tenant, self._state.incoming.bytes
         self.bytes += size
         coming[tenant] += size

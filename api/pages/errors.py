@@ -68,11 +68,18 @@ def _is_problem(message: Message) -> bool:
     return any(name == b"content-type" and MEDIA_TYPE.encode() in value for name, value in message["headers"])
 
 
+def _path_of(address: str) -> str:
+    try:
+        return urlsplit(address).path
+    except ValueError:  # whatever a browser says may be none
+        return "/"
+
+
 def _show(request: Request, held: Message, problem: dict[str, object]) -> ASGIApp:
     if problem["code"] in _SIGN_IN_CODES:
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         # A form that is sent again later has no page of its own to come back to.
-        back = here if request.method == "GET" else urlsplit(request.headers.get("referer", "/")).path
+        back = here if request.method == "GET" else _path_of(request.headers.get("referer", "/"))
         return go(f"/sign-in?next={quote(back, safe='/')}")
     state = request.scope.get(OF_REQUEST, request.app.state.frontrunner)
     answer = page(

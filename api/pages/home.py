@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 from sqlalchemy import select
+from starlette.concurrency import run_in_threadpool
 
 from api.datasets.arrival import arrival
 from api.datasets.service import accept_dataset, dataset_options, list_datasets
@@ -41,7 +42,7 @@ async def upload(visit: UploadVisit) -> Response:
             row, _ = await accept_dataset(state, received, dataset_options(received.fields))
     except FrontrunnerError as refusal:
         if visit.may("read") and status_of(refusal) != 403:
-            return _home(visit, refusal)
+            return await run_in_threadpool(_home, visit, refusal)
         raise
     return go(f"/datasets/{row.id}")
 

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response
 from pyarrow import Table as ArrowTable
 from pyarrow import csv, parquet
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 
 from api.datasets.service import get_dataset
 from api.jobs.conditional import show_result
 from api.jobs.submission import Submission
-from api.pages.asking import Fields, fields_of
+from api.pages.asking import Fields, fields_of, problems_of
 from api.pages.lines import home_page_of, is_equal_to_first, table_of
 from api.pages.rendering import go, page
 from api.pages.snippets import Snippets, ranking_snippets
@@ -47,7 +48,12 @@ _MEDIA = {
     "parquet": "application/vnd.apache.parquet",
     "html": "text/html; charset=utf-8",
 }
-_MOST_TEACHERS = 16
+
+
+class TuningUnclear(FrontrunnerError):
+    """A value of the form is none that a tuning takes."""
+
+    code = "tuning_unclear"
 
 
 @dataclass(frozen=True)
@@ -118,12 +124,14 @@ def tune(ranking_id: str, visit: TuneVisit) -> Response:
     try:
         dataset = get_dataset(state, dataset_id)
         request = TuningRequest.model_validate({"method": visit.said("method") or "finetune"} | _terms(visit))
-        top = int(visit.said("top") or 1)
-        best = BestOfRanking(ranking=ranking_id, top=min(max(top, 1), _MOST_TEACHERS))
+        best = BestOfRanking.model_validate({"ranking": ranking_id, "top": visit.said("top") or 1})
         payload = payload_of_tuning(state, dataset, request, best, None)
         examples = report_of(dataset).train_examples
         new = tuning_job(payload, dataset.id, examples, state.settings.forward_queue)
         job = Submission(state, None, 5).submit(new)
+    except ValidationError as invalid:
+        said = "; ".join(f"{name}: {problem}" for name, problem in problems_of(invalid).items())
+        return _ranking(visit, ranking_id, _Look("rank", "", 1), TuningUnclear(said))
     except FrontrunnerError as refusal:
         return _ranking(visit, ranking_id, _Look("rank", "", 1), refusal)
     return go(f"/tunings/{job.id}")

@@ -6,13 +6,15 @@ from anyio.to_thread import run_sync
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
+from api.datasets.arrival import arrival
 from api.state import State
 from api.uploads import Upload, write_body
 from frontrunner.data import DatasetOptions
 from frontrunner.errors import DatasetTooLarge, EmptyDataset
 from frontrunner.limits import PART_BYTES
+from frontrunner.store.blobs import BlobWriter
 from jobs import uploads
-from jobs.quotas import Limits
+from jobs.quotas import Limits, QuotaExceeded
 from jobs.uploads import UploadDamaged
 
 # Read and written at once when parts become a file.
@@ -31,13 +33,12 @@ async def receive_part(state: State, request: Request, upload_id: str, offset: i
     """
     await run_in_threadpool(_require_place, state, upload_id, offset)
     largest = state.settings.max_upload_bytes
-    with uploads.parts(state.store, upload_id).receive(PART_BYTES) as writer:
-        await write_body(request, writer, state.checks.writing)
-        size = writer.bytes
-        if offset + size > largest:
-            raise DatasetTooLarge(f"the upload is larger than {largest:,} bytes")
-        blob = await run_sync(writer.keep, limiter=state.checks.writing)
-    return await run_in_threadpool(_add, state, upload_id, offset, size, blob)
+    async with arrival(state) as coming:
+        with uploads.parts(state.store, upload_id).receive(PART_BYTES) as writer:
+            await write_body(request, writer, state.checks.writing, coming.count)
+            if offset + writer.bytes > largest:
+                raise DatasetTooLarge(f"the upload is larger than {largest:,} bytes")
+            return await run_sync(_keep, state, upload_id, offset, writer, limiter=state.checks.writing)
 
 
 def joined(state: State, upload_id: str, sha256: str | None) -> tuple[Upload, DatasetOptions]:
@@ -87,7 +88,16 @@ def _require_place(state: State, upload_id: str, offset: int) -> None:
         uploads.require_offset(uploads.find_upload(session, upload_id), offset)
 
 
-def _add(state: State, upload_id: str, offset: int, size: int, blob: str) -> int:
-    with state.database.write_transaction() as session:
-        row = uploads.add_part(session, upload_id, Limits.of(state.settings), offset=offset, size=size, blob=blob)
-        return row.bytes
+def _keep(state: State, upload_id: str, offset: int, writer: BlobWriter) -> int:
+    """Put a part into the store and add it; one that finds no place any more does not stay there."""
+    blob = writer.keep()
+    try:
+        with state.database.write_transaction() as session:
+            limits = Limits.of(state.settings)
+            row = uploads.add_part(session, upload_id, limits, offset=offset, size=writer.bytes, blob=blob)
+            uploads.parts(state.store, upload_id).path(blob)  # nobody removed an equal one meanwhile
+            return row.bytes
+    except (uploads.UploadNotFound, uploads.UploadConflict, QuotaExceeded):
+        with state.database.write_transaction() as session:
+            uploads.remove_part(session, state.store, upload_id, blob)
+        raise

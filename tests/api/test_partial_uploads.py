@@ -150,6 +150,18 @@ def test_parts_that_come_at_once_for_one_place_are_one(client, database, data):
     assert end(client, upload, sha256=hashlib.sha256(data).hexdigest()).status_code == 201
 
 
+def test_a_part_that_another_was_faster_than_leaves_nothing(client, settings, data, monkeypatch):
+    monkeypatch.setattr("api.partial_uploads.service._require_place", lambda *given: None)  # both were let in
+    upload = begin(client)["id"]
+    send(client, upload, 0, data[:100])
+    (kept,) = files_of(settings)
+    for late in (data[100:200], data[:100]):  # another one, and an equal one
+        is_problem(send(client, upload, 0, late), 409, "upload_offset")
+        assert files_of(settings) == [kept]
+    send(client, upload, 100, data[100:])
+    assert end(client, upload, sha256=hashlib.sha256(data).hexdigest()).status_code == 201
+
+
 def test_quotas_count_what_is_on_its_way(settings, data, tmp_path, monkeypatch):
     monkeypatch.setattr(uploads, "MAX_UNFINISHED", 2)
     limited = settings.model_copy(update={"quota_bytes": 2 * len(data) - 10})
@@ -159,6 +171,7 @@ def test_quotas_count_what_is_on_its_way(settings, data, tmp_path, monkeypatch):
         assert client.get("/v1/quota").json()["bytes"]["used"] == len(data)
         second = begin(client, name="g.npz")["id"]
         is_problem(send(client, second, 0, data), 429, "quota_exceeded")
+        assert {path.parts[-3] for path in files_of(settings)} == {upload}, "who may keep no more leaves nothing behind"
         assert client.get(f"/v1/uploads/{second}").json()["offset"] == 0
         refused = client.post("/v1/datasets?name=h.npz", content=features(tmp_path, seed=3))
         is_problem(refused, 429, "quota_exceeded")

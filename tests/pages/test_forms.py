@@ -116,14 +116,13 @@ def test_the_form_asks_for_what_was_filled_in(somebody, database):
         fields="1",
         adaptation="probe",
         max_parameters="",
-        licenses="MIT, Apache-2.0",
         max_examples="40",
         seed="7",
-        checkpoints="features:good, features:poor",
     )
-    assert answer.status_code in (303, 422)
-    asked = latest_request(database) if answer.status_code == 303 else None
-    assert asked is None or (asked.adaptation, asked.max_examples, asked.seed) == ("probe", 40, 7)
+    assert answer.status_code == 303, answer.text
+    asked = latest_request(database)
+    assert (asked.adaptation, asked.max_examples, asked.seed) == ("probe", 40, 7)
+    assert asked.constraints.max_parameters is None
 
 
 def latest_request(database):
@@ -174,6 +173,17 @@ def test_what_is_wrong_with_a_request_is_said_and_nothing_is_queued(somebody, da
         assert session.query(JobRow).count() == 0
     forecast = somebody.post(f"{page}/forecast", at=page, fields="1", baselines="1", **{field: value})
     assert (forecast.status_code, said in forecast.text) == (200, True)
+
+
+@pytest.mark.parametrize(("field", "value", "said"), [("top", "some", "top"), ("epochs", "many", "epochs")])
+def test_what_is_wrong_with_a_tuning_is_said_and_nothing_is_queued(somebody, database, field, value, said):
+    page = dataset_of(somebody)
+    ranking = somebody.post(f"{page}/rankings", at=page, fields="1").headers["location"]
+    answer = somebody.post(f"{ranking}/tune", at=page, method="finetune", **{field: value})
+    assert answer.status_code == 422, answer.text
+    assert f"{said}: Input should be a valid" in answer.text
+    with database.read_transaction() as session:
+        assert session.query(JobRow).count() == 1
 
 
 def test_the_same_bytes_are_read_another_way_without_another_upload(somebody, database):

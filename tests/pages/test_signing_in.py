@@ -156,3 +156,14 @@ def test_a_request_that_is_refused_is_in_the_audit_log(somebody, key_of, databas
     log = somebody.get("/admin/audit").text
     assert f"key:{key_id}" in log
     assert "scope_missing" in log
+
+
+@pytest.mark.parametrize(
+    ("referer", "back"), [(f"{HERE}/jobs?kind=ranking", "/jobs"), ("http://[", "/"), ("no address", "no%20address")]
+)
+def test_a_form_of_nobody_leads_to_signing_in_whatever_it_says_it_came_from(somebody, key_of, referer, back):
+    key_of("anna")
+    answer = somebody.client.post(
+        "/jobs/x/cancel", data={"csrf": "x"}, headers=PAGE | {"referer": referer}, follow_redirects=False
+    )
+    assert (answer.status_code, answer.headers.get("location")) == (303, f"/sign-in?next={back}")

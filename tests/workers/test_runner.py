@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from frontrunner import errors
 from frontrunner.progress import SILENT
 from workers import stepping
+from workers.places import Places
 from workers.reporting import StopWork
 
 
@@ -47,3 +51,23 @@ def test_a_step_that_raises_is_answered_with_a_code(monkeypatch, error, says, co
 
 def test_what_nobody_expected_is_called_our_fault(monkeypatch):
     assert "defect of Frontrunner" in answers_to(monkeypatch, ZeroDivisionError("x"))["reason"]
+
+
+# The other half says what is no message, and then nothing, without an end.
+_NONSENSE = """
+import sys
+from workers import runner
+
+other = "import socket, time; socket.socket(fileno={}).sendall(b'nonsense\\n'); time.sleep(600)"
+runner.module_command = lambda module, places, fd: [sys.executable, "-c", other.format(fd)]
+runner.Runner(sys.argv[1], sys.stdout).run()
+"""
+
+
+def test_a_runner_whose_other_half_makes_no_sense_ends(tmp_path):
+    command = [sys.executable, "-c", _NONSENSE, Places(tmp_path).to_json()]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as runner:
+        try:
+            assert runner.wait(60) != 0
+        finally:
+            runner.kill()

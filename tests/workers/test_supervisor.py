@@ -153,6 +153,19 @@ def test_a_runner_holds_the_keys_of_its_own_store_alone(settings, monkeypatch, s
     assert not {"FRONTRUNNER_SECRET_KEY", "FRONTRUNNER_BROKER_URL"} & set(environment)
 
 
+def test_the_confined_half_ends_with_its_runner_whatever_it_does(settings):
+    runner = RunnerProcess(settings, Places(settings.work / "scratch"))
+    try:
+        outer = psutil.Process(runner.pid)
+        wait_until(lambda: [half for half in outer.children() if "workers.confined" in half.cmdline()], 60, "it")
+        (half,) = outer.children()
+        half.suspend()  # it does not notice that the other half hangs up, as one that computes in a loop
+        runner._process.stdin.close()
+        wait_until(lambda: not half.is_running() or half.status() == psutil.STATUS_ZOMBIE, 60, "its end")
+    finally:
+        runner.kill()
+
+
 def test_the_supervisor_loads_no_torch():
     import subprocess
     import sys
