@@ -147,6 +147,19 @@ def test_a_reader_chooses_the_score_and_reads_the_table(browser, served):
     page.close()
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [(1230.0, "1230"), (1000.0, "1000"), (12.5, "12.5"), (0.0, "0"), (12.00049, "12")]
+)
+def test_a_score_is_written_with_four_digits_whatever_its_size(browser, served, value, text):
+    data = ranking_data(ranking_of(3))
+    data["ranking"][0]["scores"]["discrepancy"] = {"value": value}
+    page, _ = opened(browser, served(["scores"], data), ["scores"])
+    page.get_by_label("Score").select_option("discrepancy")
+    page.get_by_text("As a table").click()
+    assert page.locator("tbody tr").first.locator("td").nth(1).inner_text() == text
+    page.close()
+
+
 def test_the_front_holds_whatever_nothing_cheaper_matches(browser, served):
     ranking = ranking_of(40)
     page, _ = opened(browser, served(["cost"], ranking_data(ranking)), ["cost"])
@@ -187,6 +200,15 @@ def test_agreement_is_spearmans_rank_correlation(browser, served):
     page.close()
 
 
+def test_agreement_with_a_score_that_is_the_same_for_all_is_not_known(browser, served):
+    data = ranking_data(ranking_of(5))
+    for line in data["ranking"]:
+        line["scores"]["knn"] = {"value": 1.0}
+    page, _ = opened(browser, served(["agreement"], data), ["agreement"])
+    assert "kNN accuracy not known" in page.locator(".chart-canvas").get_attribute("aria-label")
+    page.close()
+
+
 def test_one_chart_that_cannot_be_drawn_leaves_the_others(browser, served):
     broken = ranking_data(ranking_of(5))
     del broken["ranking"][0]["checkpoint"]
@@ -222,4 +244,15 @@ def test_a_picture_has_a_point_an_example_in_the_colour_of_its_class(browser, se
     assert page.locator("[data-chart=features] .chart-key li").all_inner_texts() == ["daisy", "</script>", "rose"]
     widths = [float(bar.get_attribute("width")) for bar in page.locator("[data-chart=confused] .confusion rect").all()]
     assert widths[0] / widths[1] == pytest.approx(4, rel=0.01)  # 8 of 40 and 2 of 40
+    page.close()
+
+
+def test_a_picture_of_examples_with_several_labels_each_has_their_points(browser, served):
+    data = ranking_data(ranking_of(1))
+    data["ranking"][0]["picture"] |= {"classes": None, "labels": None, "targets": None, "confused": []}
+    page, complaints = opened(browser, served(["features"], data), ["features"])
+    assert page.locator(".value circle").count() == 90
+    page.get_by_text("As a table").click()
+    assert page.locator("tbody tr").count() == 90
+    assert not complaints
     page.close()

@@ -62,7 +62,10 @@ export const agreement = {
 
   label(ranking) {
     const {titles, table} = correlations(ranking);
-    const others = titles.slice(1).map((title, index) => `${title} ${minus((table[0][index + 1] ?? 0).toFixed(2))}`);
+    const others = titles.slice(1).map((title, index) => {
+      const value = table[0][index + 1];
+      return `${title} ${value === null ? "not known" : minus(value.toFixed(2))}`;
+    });
     return `Spearman's rank correlation with ${titles[0]}: ${others.join(", ")}`;
   },
 

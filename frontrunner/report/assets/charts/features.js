@@ -4,7 +4,7 @@ import {dot, pointer, tip} from "../plot.js";
 import {TIP, drawn, key, together} from "./frame.js";
 import {linesOf, minus} from "./ranking.js";
 
-/** Classes that have a colour of their own; the others share one. */
+/** Classes that have a colour of their own; the others share one. Of several labels or targets each, no point has one. */
 const COLOURS = 10;
 
 const pictured = (ranking) => linesOf(ranking).filter(({picture}) => picture?.points?.length);
@@ -40,7 +40,9 @@ export const features = {
 
   label(ranking) {
     const line = pictured(ranking)[0];
-    return `The features of ${line.picture.points.length} examples by ${line.checkpoint} in two dimensions, coloured by class`;
+    const {points, classes, targets} = line.picture;
+    const coloured = classes ? ", coloured by class" : targets ? ", coloured by target" : "";
+    return `The features of ${points.length} examples by ${line.checkpoint} in two dimensions${coloured}`;
   },
 
   draw(ranking, {width, checkpoint}) {
@@ -54,6 +56,7 @@ export const features = {
         const share = Math.round((100 * (targets[index] - least)) / (most - least || 1));
         return {x, y, said: minus(targets[index]), colour: `color-mix(in oklab, var(--c1) ${share}%, var(--c0))`};
       }
+      if (!colours) return {x, y, said: "", colour: "var(--accent)"};
       return {x, y, said: classes[labels[index]], colour: colours.get(labels[index]) ?? "var(--other)"};
     });
     const along = (share) => (share === undefined ? "" : `, ${Math.round(100 * share)}% of the variance`);
@@ -68,9 +71,10 @@ export const features = {
       color: {type: "identity"},
       marks: [
         dot(rows, {className: "value", x: "x", y: "y", fill: "colour", r: 3, fillOpacity: 0.85}),
-        tip(rows, pointer({...TIP, x: "x", y: "y", title: "said"})),
+        (colours || targets) && tip(rows, pointer({...TIP, x: "x", y: "y", title: "said"})),
       ],
     });
+    if (!colours && !targets) return svg;
     if (!colours) return together(svg, key([["var(--c0)", minus(+least.toPrecision(3))], ["var(--c1)", minus(+most.toPrecision(3))]]));
     const others = classes.length - colours.size;
     return together(
@@ -84,7 +88,12 @@ export const features = {
 
   table(ranking, _, {checkpoint}) {
     const {points, labels, targets, classes} = lineOf(ranking, checkpoint).picture;
-    const rows = points.map(([x, y], index) => [targets ? targets[index] : classes[labels[index]], minus(x), minus(y)]);
-    return {head: [targets ? "Target" : "Class", "1st component", "2nd component"], rows};
+    const [head, said] = classes
+      ? ["Class", (index) => classes[labels[index]]]
+      : targets
+        ? ["Target", (index) => targets[index]]
+        : ["Example", (index) => index + 1];
+    const rows = points.map(([x, y], index) => [said(index), minus(x), minus(y)]);
+    return {head: [head, "1st component", "2nd component"], rows};
   },
 };

@@ -25,7 +25,7 @@ export const isShare = (name) => told(name)?.share ?? ["predicted_accuracy", "kn
 /** A score's value as a person reads it. */
 export function shown(name, value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  return isShare(name) ? `${minus((100 * value).toFixed(1))}%` : minus(value.toPrecision(4).replace(/\.?0+$/, ""));
+  return isShare(name) ? `${minus((100 * value).toFixed(1))}%` : minus(+value.toPrecision(4));
 }
 
 /** The same on an axis. */
