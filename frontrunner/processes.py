@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
+# How far checks of uploads and steps stand back: whoever answers requests on the same machine goes first.
+NICE = 5
+
 
 def module_command(module: str, *arguments: str) -> list[str]:
     """The command line that runs one of our modules with this interpreter.

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from pydantic import BaseModel
 
-from frontrunner.processes import module_command
+from frontrunner.processes import NICE, module_command
 from workers.places import Places
 from workers.reporting import ReportedProgress
 from workers.runner_protocol import (
@@ -140,6 +140,7 @@ class Runner:
 
 def main() -> None:
     """Do steps until stdin closes."""
+    os.nice(NICE)
     # A core would hold the keys of the store and what others uploaded; nor may the other half look into this one.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":

@@ -109,6 +109,8 @@ def decode_image(data: bytes, name: str, thumbnail: int | None = None) -> Image.
         >>> decode_image(file.getvalue(), "transparent.png").getpixel((0, 0))
         (255, 255, 255)
     """
+    if not data:
+        raise UnreadableDataset(f"{name} is not an image but an empty file")
     try:
         with Image.open(io.BytesIO(data), formats=_formats()) as image:
             width, height = image.size
@@ -119,8 +121,6 @@ def decode_image(data: bytes, name: str, thumbnail: int | None = None) -> Image.
             image.load()
             return to_rgb(image)
     except UnidentifiedImageError:
-        if not data:
-            raise UnreadableDataset(f"{name} is not an image but an empty file") from None
         if data.startswith(_LFS_POINTER):
             raise UnreadableDataset(
                 f"{name} is not an image but a pointer of Git LFS; fetch it with 'git lfs pull'"

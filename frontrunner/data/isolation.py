@@ -23,7 +23,7 @@ from frontrunner.data.opening import open_dataset
 from frontrunner.data.previews import MAX_PREVIEWS
 from frontrunner.data.report import DatasetReport, check_dataset
 from frontrunner.errors import DatasetTooLarge, FrontrunnerError, InternalError, UnreadableDataset, error_of
-from frontrunner.processes import module_command
+from frontrunner.processes import NICE, module_command
 
 # Characters of a child's trace that the log keeps.
 _LONGEST_TRACE = 20_000
@@ -106,6 +106,7 @@ def _in_child(work: str, environment: dict[str, str], timeout_s: float) -> tuple
 
 def _main() -> None:
     work = json.loads(sys.stdin.readline())
+    os.nice(NICE)
     confine([Path(work["path"])])
     limit_resources(memory_bytes=work["memory_bytes"], cpu_s=work["cpu_s"], open_files=_MAX_FILES)
     threading.Thread(target=_end_with_parent, daemon=True).start()

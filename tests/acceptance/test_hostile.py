@@ -5,15 +5,11 @@ How long they take, and what others' polls take meanwhile, is printed by `python
 
 from __future__ import annotations
 
-import http.server
-import threading
-from datetime import UTC, datetime
-
 import pytest
 
 from benchmarks.service import hostile
+from benchmarks.service.polling import polling
 from benchmarks.service.setting import embedded
-from jobs.webhooks import sending
 
 pytestmark = pytest.mark.acceptance
 
@@ -29,7 +25,7 @@ def attacked():
 def come_to(attacked, attack, *arguments):
     """What an attack comes to, while another tenant polls; each poll must be answered."""
     service, attacker, job, key = attacked
-    with hostile.polling(service, job, key) as latencies:
+    with polling(service.port, job, key) as latencies:
         answers = attack(service, attacker, *arguments)
     assert latencies
     assert service.get("/livez").status_code == 200
@@ -53,45 +49,7 @@ def test_of_many_uploads_at_once_some_are_served_and_the_others_told_when_to_com
     assert answers["201"] >= 2
 
 
-@pytest.fixture
-def listening():
-    """Servers on two addresses of this machine and one port, and which of them was asked for what."""
-    asked = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            asked.append((self.server.server_address[0], self.path))
-            self.send_response(302)
-            self.send_header("Location", f"http://127.0.0.2:{self.server.server_address[1]}/inside")
-            self.end_headers()
-
-        def log_message(self, *_arguments):
-            """Nothing."""
-
-    first = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    second = http.server.HTTPServer(("127.0.0.2", first.server_address[1]), Handler)
-    for server in (first, second):
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield first.server_address[1], asked
-    for server in (first, second):
-        server.shutdown()
-        server.server_close()
-
-
-def test_a_resolver_that_flips_and_a_redirect_lead_nowhere_else(listening, monkeypatch):
+def test_a_resolver_that_flips_and_a_redirect_lead_nowhere_else(attacked):
     """A name resolves to one address when it is looked at, and to another whenever it is asked for again."""
-    port, asked = listening
-    answers = iter(["127.0.0.1"])
-    resolve = sending.socket.getaddrinfo
-
-    def flipping(host, *arguments, **options):
-        return resolve(next(answers, "127.0.0.2") if host == "flip.example" else host, *arguments, **options)
-
-    monkeypatch.setattr(sending.socket, "getaddrinfo", flipping)
-    target = sending.resolve_target(f"http://flip.example:{port}/hook", allow_private=True)
-    secret = "whsec_" + "a" * 32
-    status = sending.send_signed(target, "{}", secret=secret, message_id="m", at=datetime.now(UTC))
-    assert status == 302
-    assert asked == [("127.0.0.1", "/hook")]
-    with pytest.raises(sending.ForbiddenTarget):
-        sending.resolve_target(f"http://flip.example:{port}/hook", allow_private=False)
+    answers = come_to(attacked, hostile.flip)
+    assert answers == {"302 not followed, from 127.0.0.1 alone": 1, "private address refused": 1}
