@@ -1,1 +1,1 @@
-"""The library's own commands, one file each; `frontrunner.cli` finds them, and those of the other rooms."""
+"""The library's own commands, one file each; `frontrunner.cli` finds them, and those of other packages."""

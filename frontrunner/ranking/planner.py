@@ -7,7 +7,7 @@ service each transaction that finishes a step asks it again.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -165,7 +165,9 @@ def assemble(
         verified: how far its verification is, where it comes to one.
     """
     failed = [outcome for outcome in outcomes.values() if isinstance(outcome, SkippedCheckpoint)]
-    lines = lines_of(request, dataset, planned, outcomes)
+    picked = [] if spent is None or spent.pick is None else [spent.pick]
+    adapted = [] if verified is None else list(verified.measured)
+    lines = lines_of(request, dataset, planned, outcomes, adapted or picked)
     if spent is not None and spent.pick is not None:  # by what was believed and measured together
         lines = reordered(lines, [spent.pick, *(line.checkpoint for line in lines if line.checkpoint != spent.pick)])
     if verified is not None:
@@ -198,14 +200,19 @@ def lines_of(
     dataset: DatasetReport,
     planned: Plan,
     outcomes: Mapping[str, StepOutput | SkippedCheckpoint],
+    kept: Collection[str] = (),
 ) -> list[RankedCheckpoint]:
-    """The lines of a ranking from the outcomes so far, with predictions; arguments as for `assemble`."""
+    """The lines of a ranking from the outcomes so far, with predictions; arguments as for `assemble`.
+
+    Args:
+        kept: ids of layers that stand for their checkpoint, whatever others of its layers score.
+    """
     finished = [
         (description, outcome)
         for description in planned.checkpoints
         if isinstance(outcome := outcomes.get(description.id), StepOutput)
     ]
-    finished = best_layers(finished, request.ordered_by, lambda name: _by_its_best_layer(name, request))
+    finished = best_layers(finished, request.ordered_by, lambda name: _by_its_best_layer(name, request), kept)
     lines = standings(finished, request)
     model = model_for(dataset.modality, dataset.task, request.adaptation)
     return lines if model is None else with_predictions(lines, model, dataset.train_examples)
@@ -276,7 +283,8 @@ def progressed(
     terms = terms_of(request, dataset, planned.checkpoints)
     if following or terms is None:
         return Progressed(following, outcomes, spent, None)
-    verified = verification_of(terms, lines_of(request, dataset, planned, outcomes), tried, prices)
+    picked = [] if spent is None or spent.pick is None else [spent.pick]
+    verified = verification_of(terms, lines_of(request, dataset, planned, outcomes, picked), tried, prices)
     return Progressed(verified.next, outcomes, with_pick(spent, verified, prices), verified)
 
 

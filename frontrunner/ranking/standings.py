@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 
 from frontrunner.hub import CheckpointDescription, SkippedCheckpoint
@@ -79,7 +79,9 @@ def standings(finished: Sequence[Finished], request: RankingRequest) -> list[Ran
     return lines
 
 
-def best_layers(finished: Sequence[Finished], by: str, chosen: Callable[[str], bool]) -> list[Finished]:
+def best_layers(
+    finished: Sequence[Finished], by: str, chosen: Callable[[str], bool], kept: Collection[str] = ()
+) -> list[Finished]:
     """Of the layers of a checkpoint, read as one variant each, that of the highest score; others stay as they are.
 
     The best of many is a little better by chance: a layer that is named beforehand has no such advantage.
@@ -88,19 +90,20 @@ def best_layers(finished: Sequence[Finished], by: str, chosen: Callable[[str], b
         finished: what was measured.
         by: the score.
         chosen: whether of the checkpoint with this id only the best layer is kept.
+        kept: ids of layers that were found to be the best by more than the score.
     """
+
+    def standing(entry: Finished) -> tuple[bool, int, float]:
+        score = entry[1].scores.get(by)
+        return entry[0].id in kept, entry[1].examples, float("-inf") if score is None else score.value
+
     best: dict[str, Finished] = {}
     for entry in finished:
         name, choice = split_variant(entry[0].id)
         key = name if _LAYER.match(choice) and chosen(entry[0].id) else entry[0].id
-        if key not in best or _standing(entry, by) > _standing(best[key], by):
+        if key not in best or standing(entry) > standing(best[key]):
             best[key] = entry
     return list(best.values())
-
-
-def _standing(entry: Finished, by: str) -> tuple[int, float]:
-    score = entry[1].scores.get(by)
-    return entry[1].examples, float("-inf") if score is None else score.value
 
 
 def paired(

@@ -11,6 +11,7 @@ import pytest
 
 from frontrunner.data import DatasetOptions, WordInputs, check_dataset, open_dataset, stratified_order
 from frontrunner.data.memory import held_dataset
+from frontrunner.data.tables.conll import looks_like_conll
 from frontrunner.errors import AmbiguousDataset, EmptyDataset, UnlabelledDataset, UnreadableDataset
 from frontrunner.tuning import TuningRequest, require_tunable
 
@@ -59,6 +60,15 @@ def test_comments_marks_and_ends_of_lines_do_not_count(tmp_path, ending):
     text = "# id 1\nAda B-PER\nsleeps O\n\n\n# id 2\n# O\nno O\n"
     (tmp_path / "t.conll").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", ending).encode())
     assert as_read(open_dataset(tmp_path / "t.conll"))[1] == [("#", "O"), ("no", "O")]
+
+
+def test_comments_that_outnumber_words_do_not_say_how_many_columns_there_are(tmp_path):
+    (tmp_path / "t.conll").write_text("# sentence 1\n# of two\nAda B-PER\n\n# sentence 2\n# of two\nno O\n")
+    assert as_read(open_dataset(tmp_path / "t.conll")) == [[("Ada", "B-PER")], [("no", "O")]]
+
+
+def test_a_text_that_begins_with_a_mark_and_a_document_is_one_of_words():
+    assert looks_like_conll(b"\xef\xbb\xbf-DOCSTART- O\n\nAda NNP B-PER\nsleeps VBZ O\n")
 
 
 @pytest.mark.parametrize("named", [True, False, "numbers"])

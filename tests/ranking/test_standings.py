@@ -9,9 +9,13 @@ from frontrunner import errors
 from frontrunner.hub import CheckpointDescription
 from frontrunner.ranking import RankingRequest, StepOutput
 from frontrunner.ranking.answer import summary
+from frontrunner.ranking.planner import Plan, assemble
 from frontrunner.ranking.request import Refusal
-from frontrunner.ranking.standings import standings
+from frontrunner.ranking.stages import BudgetReport
+from frontrunner.ranking.standings import best_layers, standings
 from frontrunner.scores import ScoreValue
+from frontrunner.status import Status
+from tests.jobs.rows import REPORT
 
 
 def described(name: str, parameters: int = 10) -> CheckpointDescription:
@@ -60,6 +64,33 @@ def test_a_lead_within_what_the_draw_of_examples_changes_is_a_tie_and_a_clear_on
     ]
     said = summary(lines, "logme", "classification", planned=3, failed=0)
     assert "As good, or better, may be near; the other one is worse." in said
+
+
+@pytest.mark.parametrize(("kept", "stands"), [((), "a#layer=2"), (("a#layer=1",), "a#layer=1")])
+def test_the_layer_that_a_race_picks_stands_for_its_checkpoint_whatever_another_scores(kept, stands):
+    finished = [
+        (described("a#layer=1"), output(logme=scored(0.8))),
+        (described("a#layer=2"), output(logme=scored(0.9))),
+        (described("b"), output(logme=scored(0.7))),
+    ]
+    found = best_layers(finished, "logme", lambda name: True, kept)
+    assert [description.id for description, _ in found] == [stands, "b"]
+
+
+@pytest.mark.parametrize("pick", ["a#layer=1", "a#layer=2", "b"])
+def test_a_budget_may_pick_any_layer_where_the_best_of_each_checkpoint_is_asked_for(pick):
+    checkpoints = tuple(described(name) for name in ("a#layer=1", "a#layer=2", "b"))
+    outcomes = {
+        found.id: output(logme=scored(value)) for found, value in zip(checkpoints, (0.8, 0.9, 0.7), strict=True)
+    }
+    spent = BudgetReport(
+        budget="30%", unit="share", limit=0.3, spent=0.3, full_cost=1.0, stages=[], inside=list(outcomes), pick=pick,
+        probability_best=0.5, more=None,
+    )  # fmt: skip
+    request = RankingRequest(variant="layer=best", budget="30%", baselines=False)
+    found = assemble("r", Status.SUCCEEDED, request, REPORT, Plan(checkpoints, ()), outcomes, spent)
+    assert found.best.checkpoint == found.ranking[0].checkpoint == pick
+    assert len(found.ranking) == 2
 
 
 def test_replicates_that_move_together_make_a_small_lead_certain_and_independent_ones_do_not():

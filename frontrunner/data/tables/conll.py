@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 
@@ -30,6 +31,7 @@ def looks_like_conll(data: bytes) -> bool:
         >>> looks_like_conll(b"Ada B-PER\\nsleeps O\\n\\nno O\\nrain O\\n"), looks_like_conll(b"text,label\\nfine,1\\n")
         (True, False)
     """
+    data = data.removeprefix(codecs.BOM_UTF8)
     if data.startswith(_DOCUMENT.encode()):
         return True
     seen = data[:_SEEN_BYTES].decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
@@ -47,8 +49,8 @@ def _blocks(lines: list[str]) -> int:
 def read_conll(data: bytes, name: str) -> Table:
     """A row a sentence: lists of its words and of each column of labels, the last of which is called `tags`.
 
-    Columns are separated by tabs where every line has one, else by blanks. Lines that begin with `#` and have other
-    columns than the rest are comments.
+    Columns are separated by tabs where every line has one, else by blanks. There are as many as most lines have that do
+    not begin with `#`; lines that do, and have others, are comments.
 
     Raises:
         EmptyDataset: no word is in it.
@@ -66,7 +68,8 @@ def read_conll(data: bytes, name: str) -> Table:
         raise EmptyDataset(f"{name} holds no words")
     separator = re.compile("\t") if all("\t" in line or line.startswith("#") for line in written) else _BLANKS
     split = [separator.split(line.strip(" \r")) if line.strip() else [] for line in lines]
-    width = Counter(len(cells) for cells in split if cells).most_common(1)[0][0]
+    words = [cells for cells in split if cells and not cells[0].startswith("#")]
+    width = Counter(map(len, words or filter(None, split))).most_common(1)[0][0]
     if width == 1:
         raise UnlabelledDataset(f"{name} has one column: expected a word a line, and its label behind it")
     sentences: list[list[list[str]]] = [[]]

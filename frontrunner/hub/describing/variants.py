@@ -22,7 +22,7 @@ from frontrunner.hub.describing.text_families import STATIC
 # As a checkpoint is read without a choice.
 _LAST = "layer=last"
 _EACH = "layer=each"
-# One entry a layer, too, of which a ranking keeps the first: the library's other rooms say which that is.
+# An entry a layer as well, of which a ranking keeps the one that scores highest.
 BEST = "layer=best"
 _PART = r"(layer=(\d+|last|mean|each|best)|pooling=(mean|cls|last)|words=(first|mean))"
 _CHOICE = re.compile(rf"{_PART}(,{_PART})*")
