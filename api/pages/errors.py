@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access_errors import KeyInvalid, KeyMissing
@@ -25,6 +26,7 @@ _ADVICE = {
     "form_foreign": "Nothing was changed.",
     "cross_site_request": "Nothing was changed. Open the page here and send the form again.",
     "scope_missing": "The key that you signed in with does not allow this. Sign in with another, or ask who made it.",
+    "host_not_allowed": "Whoever runs the service lets a name in by FRONTRUNNER_ALLOWED_HOSTS.",
     "internal_error": "Nothing that you sent is at fault. The log of the service has the details.",
     "database_unavailable": "It usually comes back within a minute; the page can then be loaded again.",
     "keys_required": "Make a key with `frontrunner keys create`, or open the service on the machine it runs on.",
@@ -64,6 +66,11 @@ def _wants_page(scope: Scope) -> bool:
     return "text/html" in Headers(scope=scope).get("accept", "") and not scope["path"].startswith(_PROGRAMS)
 
 
+def _is_part(request: Request) -> bool:
+    """Whether a page that is there already asks for a part of itself."""
+    return "hx-request" in request.headers
+
+
 def _is_problem(message: Message) -> bool:
     return any(name == b"content-type" and MEDIA_TYPE.encode() in value for name, value in message["headers"])
 
@@ -80,6 +87,9 @@ def _show(request: Request, held: Message, problem: dict[str, object]) -> ASGIAp
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         # A form that is sent again later has no page of its own to come back to.
         back = here if request.method == "GET" else _path_of(request.headers.get("referer", "/"))
+        if _is_part(request):  # the whole page goes there, and not this part of it
+            shown = _path_of(request.headers.get("hx-current-url", "/"))
+            return Response(status_code=401, headers={"HX-Redirect": f"/sign-in?next={quote(shown, safe='/')}"})
         return go(f"/sign-in?next={quote(back, safe='/')}")
     state = request.scope.get(OF_REQUEST, request.app.state.frontrunner)
     answer = page(

@@ -28,12 +28,14 @@ from api.state import State
 from api.tunings.service import payload_of_tuning
 from frontrunner.display import stage_sentence
 from frontrunner.errors import FrontrunnerError
+from frontrunner.hub.describing.listing import CatalogueFilter
 from frontrunner.ranking import Ranking
 from frontrunner.ranking.stages import StageReport
 from frontrunner.report import ranking_data, ranking_html
 from frontrunner.tuning import BestOfRanking, TuningRequest
 from frontrunner.tuning.options import METHODS
 from jobs import lifecycle
+from jobs.catalogue import search_catalogue
 from jobs.kinds.ranking import KIND, RankingJob
 from jobs.kinds.tuning import tuning_job
 from jobs.records import report_of
@@ -48,6 +50,8 @@ _MEDIA = {
     "parquet": "application/vnd.apache.parquet",
     "html": "text/html; charset=utf-8",
 }
+# Checkpoints that a field offers as one types.
+_OFFERED = 300
 
 
 class TuningUnclear(FrontrunnerError):
@@ -90,7 +94,8 @@ def show_live(
     with visit.state.database.read_transaction() as session:
         job = _find(session, ranking_id)
         standing, ranking = standing_of(session, job), _result(visit.state, session, job)
-    return page(visit, "_ranking_part.html", **_live(standing, ranking, look))
+        known = _others(session, ranking) if standing.is_over else []
+    return page(visit, "_ranking_part.html", known=known, **_live(standing, ranking, look))
 
 
 @router.get("/{ranking_id}/files/ranking.{form}")
@@ -147,6 +152,7 @@ def _ranking(visit: Visit, ranking_id: str, look: _Look, refusal: FrontrunnerErr
     with state.database.read_transaction() as session:
         job = _find(session, ranking_id)
         standing, ranking = standing_of(session, job), _result(state, session, job)
+        known = _others(session, ranking) if standing.is_over else []
         asked: RankingJob = KIND.request.model_validate_json(job.request)
     return page(
         visit,
@@ -154,6 +160,7 @@ def _ranking(visit: Visit, ranking_id: str, look: _Look, refusal: FrontrunnerErr
         status=200 if refusal is None else status_of(refusal),
         refusal=refusal,
         planned=len(asked.candidates),
+        known=known,
         snippets=_snippets(visit, ranking, asked),
         **_live(standing, ranking, look, visit.form),
     )
@@ -174,6 +181,15 @@ def _live(standing: Standing, ranking: Ranking, look: _Look, filled: FormData | 
         "stages": [(stage, stage_sentence(stage)) for stage in _stages(ranking)],
         "data": ranking_data(ranking),
     }
+
+
+def _others(session: Session, ranking: Ranking) -> list[str]:
+    """Checkpoints of the catalogue that read such data and are not in the ranking: what it may be extended by."""
+    if ranking.dataset.modality == "features":
+        return []
+    wanted = CatalogueFilter(modality=ranking.dataset.modality, origin="hubs")
+    ranked = {line.checkpoint for line in ranking.ranking}
+    return [row.id for row in search_catalogue(session, wanted, limit=_OFFERED) if row.id not in ranked]
 
 
 def _stages(ranking: Ranking) -> list[StageReport]:

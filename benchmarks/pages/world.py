@@ -93,5 +93,5 @@ def _with_faults(path: Path) -> Path:
 def _texts(path: Path) -> Path:
     said = ("I would buy it again, and so would my mother.", "It broke on the second day.", "As described; came late.")
     rows = [f'"{said[index % 3]} ({index})",{("good", "bad", "mixed")[index % 3]}' for index in range(90)]
-    path.write_text("review,verdict\n" + "\n".join(rows) + "\n")
+    path.write_text("review,label\n" + "\n".join(rows) + "\n")
     return path
