@@ -102,7 +102,7 @@ def _columns(ranking: Ranking) -> list[Column]:
         found.append(
             Column(
                 "chance",
-                "Best with",
+                "Best, chance",
                 lambda line: "–" if line.probability_best is None else f"{line.probability_best:.0%}",  # noqa: RUF001
                 lambda line: line.probability_best or 0.0,
                 descending=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any
 from fastapi import Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
 
 from api.jobs.resource import JobResource
 from api.pages import files
@@ -35,6 +37,8 @@ _POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+# A name up to and with what divides it from the next part.
+_PARTS = re.compile(r"[^:/._-]*[:/._-]|[^:/._-]+")
 # How a status is coloured; the word stands beside it.
 _TONES = {
     Status.SUCCEEDED: "good",
@@ -75,7 +79,13 @@ NAVIGATION = (
 def environment() -> Environment:
     """The templates of pages, beside those that reports share with them."""
     made = shared_environment(PackageLoader("api.pages"))
-    made.filters |= {"instant": _instant, "job_path": job_path, "plural": _plural, "tone": _tone}
+    made.filters |= {
+        "breakable": _breakable,
+        "instant": _instant,
+        "job_path": job_path,
+        "plural": _plural,
+        "tone": _tone,
+    }
     made.globals |= {
         "version": __version__,
         "asset": lambda name: f"/assets/{assets.version()}/{name}",
@@ -114,6 +124,16 @@ def job_path(job: JobResource) -> str:
 
 def _entries(visit: Visit) -> Sequence[Entry]:
     return [entry for entry in NAVIGATION if visit.may(entry.scope)]
+
+
+def _breakable(name: str) -> Markup:
+    """A long name, escaped, which may be broken after what divides its parts.
+
+    Example:
+        >>> _breakable("timm:resnet18.a1_in1k<b>")
+        Markup('timm:<wbr>resnet18.<wbr>a1_<wbr>in1k&lt;b&gt;')
+    """
+    return Markup("<wbr>").join(part for part in _PARTS.findall(name))
 
 
 def _instant(at: datetime | float | None) -> str:
