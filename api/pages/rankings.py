@@ -216,10 +216,7 @@ def _find(session: Session, ranking_id: str) -> JobRow:
 
 def _result(state: State, session: Session, job: JobRow) -> Ranking:
     """The ranking as it stands, made once for each version of its job."""
-    body = state.shown.find(job.id, job.version)
-    if body is None:
-        body = show_result(session, job)
-        state.shown.keep(job.id, job.version, body)
+    body = state.shown.show(job.id, job.version, lambda: show_result(session, job))
     return Ranking.model_validate_json(body)
 
 

@@ -1,16 +1,18 @@
 """`python -m benchmarks.pages [FOLDER]`: every page at 400 and 1,600 pixels, light and dark, as PNG files.
 
+With `--docs DOCS` the three that README and docs show are put there too, small.
 The checkpoints are those of FRONTRUNNER_HUB, or of installed packages where there is none.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.pages.world import EXAMPLES, fill
@@ -21,6 +23,9 @@ from jobs.keys import create_key
 
 WIDTHS = (400, 1600)
 SCHEMES = ("light", "dark")
+# Pages in README and docs, and how much of them from the top on.
+SHOWN = ("dataset-with-faults", "ranking", "tuning")
+_SHOWN_HEIGHT = 1500
 _DRAWN_MS = 400
 
 
@@ -73,5 +78,19 @@ def _make_a_key(service: Fleet) -> None:
         create_key(session, b"any: it is never shown", name="first")
 
 
+def _put_into_docs(folder: Path, docs: Path) -> None:
+    for name in SHOWN:
+        with Image.open(folder / f"{name}-1600-light.png") as picture:
+            top = picture.convert("RGB").crop((0, 0, 1600, min(picture.height, _SHOWN_HEIGHT)))
+        small = top.resize((1200, round(top.height * 1200 / 1600)), Image.Resampling.LANCZOS)
+        small.quantize(96, dither=Image.Dither.NONE).save(docs / f"page_{name}.png", optimize=True)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "build/pages"))
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("folder", nargs="?", type=Path, default=Path("build/pages"))
+    arguments.add_argument("--docs", type=Path)
+    given = arguments.parse_args()
+    main(given.folder)
+    if given.docs is not None:
+        _put_into_docs(given.folder, given.docs)

@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from frontrunner.data.dataset import Dataset, ImageInputs, Key, Split, TextInputs
+from frontrunner.data.dataset import Dataset, FeatureInputs, ImageInputs, Key, Split, WordInputs
 from frontrunner.data.images import decode_image
 
 # What a check keeps.
@@ -18,6 +18,8 @@ MAX_PREVIEWS = 12
 _SIDE = 112
 _QUALITY = 75
 _CHARACTERS = 300
+# Of a sentence, on both sides of the word that is meant.
+_WORDS_AROUND = 12
 # Labels beyond these are counted.
 _LABELS = 5
 
@@ -40,18 +42,28 @@ def previews_of(dataset: Dataset, limit: int = MAX_PREVIEWS) -> list[Preview]:
         dataset: whose training examples can all be read.
         limit: at most this many.
     """
-    if not isinstance(dataset.inputs, ImageInputs | TextInputs):
+    if isinstance(dataset.inputs, FeatureInputs):
         return []
     return [preview_of(dataset, dataset.train, index) for index in itertools.islice(_in_turn(dataset), limit)]
 
 
 def preview_of(dataset: Dataset, split: Split, index: int) -> Preview:
-    """One example of a split, of images or texts."""
+    """One example of a split, of images, texts or words."""
     key, label = split.keys[index], _label(dataset, split, index)[:_CHARACTERS]
     if isinstance(dataset.inputs, ImageInputs):
         return Preview(key=key, label=label, image=_thumbnail(dataset.inputs.read(key), str(key)))
-    text = dataset.inputs.read(key).decode()
+    text = _in_its_sentence(dataset.inputs, int(key)) if isinstance(dataset.inputs, WordInputs) else ""
+    text = text or dataset.inputs.read(key).decode()
     return Preview(key=key, label=label, text=text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]}…")
+
+
+def _in_its_sentence(inputs: WordInputs, number: int) -> str:
+    """The sentence of a word, which is marked in it."""
+    sentence, place = inputs.place(number)
+    words = list(inputs.sentence(sentence))
+    words[place] = f"«{words[place]}»"
+    first = max(place - _WORDS_AROUND, 0)
+    return " ".join(words[first : place + _WORDS_AROUND + 1])
 
 
 def _in_turn(dataset: Dataset) -> list[int]:

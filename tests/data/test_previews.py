@@ -39,6 +39,16 @@ def test_a_text_is_shown_as_it_begins(tmp_path):
     assert len(first.text) == 301
 
 
+def test_a_word_is_shown_in_its_sentence(tmp_path):
+    path = tmp_path / "names.conll"
+    path.write_text("Ada B-PER\nsleeps O\n. O\n\nno O\nBob B-PER\nhere O\n\n" * 6)
+    shown = previews_of(open_dataset(path), 4)
+    assert [(preview.label, preview.text) for preview in shown[:2]] == [
+        ("B-PER", "«Ada» sleeps ."),
+        ("O", "Ada «sleeps» ."),
+    ]
+
+
 def test_targets_are_told_with_their_names(tmp_path):
     path = tmp_path / "numbers.csv"
     path.write_text("text,price\n" + "".join(f"some words {i},{i}.5\n" for i in range(6)))
