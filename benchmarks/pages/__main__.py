@@ -83,7 +83,7 @@ def _put_into_docs(folder: Path, docs: Path) -> None:
         with Image.open(folder / f"{name}-1600-light.png") as picture:
             top = picture.convert("RGB").crop((0, 0, 1600, min(picture.height, _SHOWN_HEIGHT)))
         small = top.resize((1200, round(top.height * 1200 / 1600)), Image.Resampling.LANCZOS)
-        small.quantize(96, dither=Image.Dither.NONE).save(docs / f"page_{name}.png", optimize=True)
+        small.save(docs / f"page_{name}.webp", quality=88, method=6)
 
 
 if __name__ == "__main__":
