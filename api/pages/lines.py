@@ -10,6 +10,7 @@ from frontrunner.ranking import RankedCheckpoint, Ranking
 from frontrunner.ranking.answer import interval_of, is_share, may_equal_first, title_of
 from frontrunner.ranking.prediction import PREDICTED_ACCURACY
 from frontrunner.ranking_table import count
+from frontrunner.tables import common_beginning
 
 # More than people read at once, and what a browser lays out within a frame or two.
 LINES_A_PAGE = 100
@@ -47,6 +48,7 @@ class Table:
 
     Attributes:
         columns: beside rank and name.
+        beginning: what all names begin with; it is said once.
         lines: of this page.
         total: lines that match.
         sort: the column that orders them; `rank` for the ranking's own order.
@@ -56,6 +58,7 @@ class Table:
     """
 
     columns: Sequence[Column]
+    beginning: str
     lines: Sequence[RankedCheckpoint]
     total: int
     sort: str
@@ -74,7 +77,8 @@ def table_of(ranking: Ranking, *, sort: str = "rank", wanted: str = "", page: in
     pages = max(-(-len(lines) // LINES_A_PAGE), 1)
     page = min(max(page, 1), pages)
     shown = lines[(page - 1) * LINES_A_PAGE : page * LINES_A_PAGE]
-    return Table(columns, shown, len(lines), "rank" if by is None else by.name, wanted, page, pages)
+    beginning = common_beginning([line.checkpoint for line in ranking.ranking])
+    return Table(columns, beginning, shown, len(lines), "rank" if by is None else by.name, wanted, page, pages)
 
 
 def is_equal_to_first(line: RankedCheckpoint) -> bool:

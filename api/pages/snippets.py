@@ -58,7 +58,7 @@ def ranking_snippets(url: str, ranking: Ranking, request: RankingRequest, option
         (
             "from frontrunner.client import Client",
             "",
-            f"client = Client({url!r})  # the key, if there are any: FRONTRUNNER_KEY",
+            f"client = Client({url!r})  # the key, if there are any: FRONTRUNNER_API_KEY",
             f"ranking = client.rank({ranking.dataset.id!r}{terms}).wait()",
             "print(ranking.summary)",
         )
@@ -67,7 +67,7 @@ def ranking_snippets(url: str, ranking: Ranking, request: RankingRequest, option
     curl = " \\\n  ".join(
         (
             f"curl {shlex.quote(f'{url}/v1/rankings')}",
-            '-H "Authorization: Bearer $FRONTRUNNER_KEY"',
+            '-H "Authorization: Bearer $FRONTRUNNER_API_KEY"',
             "-H 'Content-Type: application/json'",
             f"-d {shlex.quote(body)}",
         )

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 import pyarrow.parquet
 import pytest
 
+from api import access
 from frontrunner.report import assets
 from tests.api.asking import claim, finish
 from tests.pages.conftest import PAGE, features
@@ -133,7 +134,8 @@ def test_the_interface_for_programs_never_answers_with_a_page(somebody):
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_a_part_of_a_page_sends_the_whole_page_to_the_sign_in(somebody, places, key_of):
+def test_a_part_of_a_page_sends_the_whole_page_to_the_sign_in(somebody, places, key_of, monkeypatch):
+    monkeypatch.setattr(access, "KNOWN_FOR_S", 0.0)  # that there were no keys is remembered no longer than a key
     key_of("default")
     live = places[-1]
     asked = {"hx-request": "true", "hx-current-url": f"http://127.0.0.1:8000{live.removesuffix('/live')}"}
