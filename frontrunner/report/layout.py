@@ -1,4 +1,4 @@
-"""How high a chart is, said before it is drawn, so that nothing moves when it is: `charts/size.js` counts alike."""
+"""How high a chart is, said before it is drawn, so that nothing moves when it is; modules in `charts` count alike."""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ import pytest
 
 from benchmarks.words.relabelled import sentences_of, write_conll
 from frontrunner.errors import UnknownVariant
+from frontrunner.hub import describe_directory
+from frontrunner.hub.describing.variants import variants
 from frontrunner.ranking import Ranking, RankingRequest, rank
 from frontrunner.ranking.extension import extension_of
 from frontrunner.settings import Settings
@@ -83,9 +85,16 @@ def test_a_checkpoint_that_cannot_be_read_so_is_left_out_with_its_reason(conll, 
     assert found.skipped
 
 
-def test_a_variant_that_none_has_is_refused_at_once():
+@pytest.mark.parametrize("choice", ["layers=2", "layer=1,layer=2", "layer=best,layer=2", "words=mean,words=first"])
+def test_a_variant_that_none_has_is_refused_at_once(choice):
     with pytest.raises(UnknownVariant):
-        RankingRequest(variant="layers=2")
+        RankingRequest(variant=choice)
+
+
+@pytest.mark.parametrize("choice", ["layer=1,layer=2", "layer=each,layer=2"])
+def test_a_variant_that_names_two_layers_is_not_read_as_one_of_them(choice, text_hub):
+    with pytest.raises(UnknownVariant, match="twice"):
+        variants(describe_directory(text_hub / "encoder"), choice)
 
 
 def test_the_command_line_says_the_same(conll, text_hub, tmp_path):

@@ -49,6 +49,14 @@ def require_choice(choice: str) -> None:
             f"'{choice}' names no variant; expected layer=NUMBER, last, mean, each or best, pooling=mean, cls or last, "
             "words=first or mean, or several of them with commas between"
         )
+    _require_each_once(choice)
+
+
+def _require_each_once(choice: str) -> None:
+    names = [part.partition("=")[0] for part in choice.split(",")]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UnknownVariant(f"'{choice}' says twice which {twice}; expected {twice}= once")
 
 
 def variants(checkpoint: CheckpointDescription, choice: str) -> tuple[CheckpointDescription, ...]:
@@ -57,6 +65,7 @@ def variants(checkpoint: CheckpointDescription, choice: str) -> tuple[Checkpoint
     Raises:
         UnknownVariant: it has no such layer or pooling.
     """
+    _require_each_once(choice)
     parts = [part for part in choice.split(",") if part != _LAST]
     if not parts:
         return (checkpoint,)
