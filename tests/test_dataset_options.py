@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
+import frontrunner.commands.engine.local
 import frontrunner.ranking
-import frontrunner.tuning.local
 from frontrunner.cli import build_app
 
 GIVEN = ("--label", "kind", "--split", "fold")
@@ -20,7 +20,7 @@ class _Opened(Exception):
     ("module", "function", "arguments"),
     [
         (frontrunner.ranking, "rank", ("rank", "a.csv")),
-        (frontrunner.tuning.local, "tune", ("tune", "a.csv")),
+        (frontrunner.commands.engine.local, "tune", ("tune", "a.csv")),
         (frontrunner.ranking, "compare_datasets", ("tasks", "distance", "a.csv", "b.csv", "--checkpoint", "local:it")),
         (frontrunner.ranking, "register_source", ("checkpoints", "source", "local:it", "a.csv")),
     ],

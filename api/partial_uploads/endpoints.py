@@ -76,6 +76,7 @@ class UploadEnd(BaseModel):
 
     sha256: str | None = Field(
         default=None,
+        max_length=64,
         pattern="^[0-9a-f]{64}$",
         description="Of all that was sent: nothing is made of something else.",
     )

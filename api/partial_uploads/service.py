@@ -59,7 +59,7 @@ def joined(state: State, upload_id: str, sha256: str | None) -> tuple[Upload, Da
     stored = uploads.parts(state.store, upload_id)
     with state.uploads.receive(state.settings.max_upload_bytes) as writer:
         for digest in digests:
-            with stored.path(digest).open("rb") as part:
+            with open(stored.path(digest), "rb") as part:
                 while piece := part.read(_PIECE):
                     writer.write(piece)
         size = writer.bytes

@@ -1,6 +1,6 @@
 """What the action runs: ranks, writes the job summary and the outputs, and fails where that was asked for.
 
-Everything comes from the environment: `DATASET`, `HUB`, `TOP`, `LEAST_ACCURACY`, `FRONTRUNNER_URL`, `FRONTRUNNER_KEY`,
+Everything comes from the environment: `DATASET`, `HUB`, `TOP`, `LEAST_ACCURACY`, `FRONTRUNNER_SERVER`, `FRONTRUNNER_API_KEY`,
 and GitHub's own `GITHUB_STEP_SUMMARY`, `GITHUB_OUTPUT` and `RUNNER_TEMP`.
 """
 
@@ -18,10 +18,10 @@ from frontrunner.ranking import RankedCheckpoint
 
 def ranking_of(dataset: str) -> Ranking:
     """Of the service, where there is an address; else of this machine."""
-    url = os.environ.get("FRONTRUNNER_URL")
+    url = os.environ.get("FRONTRUNNER_SERVER")
     if not url:
         return frontrunner.rank(dataset, hub=os.environ.get("HUB") or None)
-    with Client(url, key=os.environ.get("FRONTRUNNER_KEY") or None) as client:
+    with Client(url, key=os.environ.get("FRONTRUNNER_API_KEY") or None) as client:
         return client.recommend(dataset).wait()
 
 

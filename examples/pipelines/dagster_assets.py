@@ -1,6 +1,6 @@
 """Dagster: a ranking as an asset, with its table as metadata, and a check that its first beats chance.
 
-    FRONTRUNNER_URL=https://frontrunner.example FRONTRUNNER_KEY=frk_... DATASET=flowers.zip \\
+    FRONTRUNNER_SERVER=https://frontrunner.example FRONTRUNNER_API_KEY=frk_... DATASET=flowers.zip \\
         dagster asset materialize -f examples/pipelines/dagster_assets.py --select '*'
 
 Needs `dagster` and `frontrunner`.
@@ -68,5 +68,5 @@ def winner(ranking: dict) -> str:
 defs = dg.Definitions(
     assets=[ranking, winner],
     asset_checks=[beats_chance],
-    resources={"frontrunner": Frontrunner(url=dg.EnvVar("FRONTRUNNER_URL"), key=dg.EnvVar("FRONTRUNNER_KEY"))},
+    resources={"frontrunner": Frontrunner(url=dg.EnvVar("FRONTRUNNER_SERVER"), key=dg.EnvVar("FRONTRUNNER_API_KEY"))},
 )

@@ -1,6 +1,6 @@
 """Prefect: a flow that ranks a dataset on a service, keeps the table as an artifact, and returns the winner.
 
-    FRONTRUNNER_URL=https://frontrunner.example FRONTRUNNER_KEY=frk_... \\
+    FRONTRUNNER_SERVER=https://frontrunner.example FRONTRUNNER_API_KEY=frk_... \\
         python examples/pipelines/prefect_flow.py flowers.zip
 
 Needs `prefect>=3` and `frontrunner`.

@@ -1,6 +1,6 @@
 """A receiver of webhooks: verifies each message, hears it once, and notes the winner of every ranking that succeeds.
 
-    FRONTRUNNER_WEBHOOK_SECRET=whsec_... FRONTRUNNER_URL=https://frontrunner.example FRONTRUNNER_KEY=frk_... \\
+    FRONTRUNNER_WEBHOOK_SECRET=whsec_... FRONTRUNNER_SERVER=https://frontrunner.example FRONTRUNNER_API_KEY=frk_... \\
         uvicorn --app-dir examples/pipelines webhook_receiver:app --port 9000
 
 The secret is the answer of `POST /v1/webhooks`. Winners go to `winners.jsonl`, a line each. Needs `fastapi`, `uvicorn`

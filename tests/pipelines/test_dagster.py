@@ -30,8 +30,8 @@ def test_the_assets_are_made_and_their_check_says_whether_anything_beats_chance(
     variables = {
         "DAGSTER_HOME": tmp_path,
         "DAGSTER_DISABLE_TELEMETRY": "1",
-        "FRONTRUNNER_URL": service.url,
-        "FRONTRUNNER_KEY": "",
+        "FRONTRUNNER_SERVER": service.url,
+        "FRONTRUNNER_API_KEY": "",
         "DATASET": features,
     }
     file = ROOT / "examples" / "pipelines" / "dagster_assets.py"

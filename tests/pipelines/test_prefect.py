@@ -33,7 +33,7 @@ def test_the_flow_ranks_on_the_service_and_keeps_the_table(service, features, ex
         "PREFECT_HOME": tmp_path / "home",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": 180,
-        "FRONTRUNNER_URL": service.url,
+        "FRONTRUNNER_SERVER": service.url,
     }
     said = run(
         "prefect", ["python", ROOT / "examples" / "pipelines" / "prefect_flow.py", features], tmp_path, **variables

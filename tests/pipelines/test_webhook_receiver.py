@@ -25,7 +25,7 @@ def test_it_notes_the_winner_once_and_believes_only_what_is_signed(features, exp
     url = f"http://127.0.0.1:{port}"
     with serving(tmp_path / "home", tmp_path / "hub", webhook_allow_private=True, poll_period_s=0.3) as service:
         made = service.http.post("/v1/webhooks", json={"url": f"{url}/frontrunner"}).raise_for_status().json()
-        env = environment(FRONTRUNNER_WEBHOOK_SECRET=made["secret"], FRONTRUNNER_URL=service.url, WINNERS=winners)
+        env = environment(FRONTRUNNER_WEBHOOK_SECRET=made["secret"], FRONTRUNNER_SERVER=service.url, WINNERS=winners)
         command = [sys.executable, "-m", "uvicorn", "--app-dir", ROOT / "examples" / "pipelines"]
         command += ["webhook_receiver:app", "--port", str(port)]
         with answering(command, f"{url}/openapi.json", tmp_path / "receiver.log", env):
