@@ -1,7 +1,7 @@
 """What the action runs: ranks, writes the job summary and the outputs, and fails where that was asked for.
 
-Everything comes from the environment: `DATASET`, `HUB`, `TOP`, `LEAST_ACCURACY`, `FRONTRUNNER_SERVER`, `FRONTRUNNER_API_KEY`,
-and GitHub's own `GITHUB_STEP_SUMMARY`, `GITHUB_OUTPUT` and `RUNNER_TEMP`.
+Everything comes from the environment: `DATASET`, `HUB`, `TOP`, `LEAST_ACCURACY`, `FRONTRUNNER_SERVER`,
+`FRONTRUNNER_API_KEY`, and GitHub's own `GITHUB_STEP_SUMMARY`, `GITHUB_OUTPUT` and `RUNNER_TEMP`.
 """
 
 from __future__ import annotations
