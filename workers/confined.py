@@ -33,7 +33,13 @@ def main() -> None:
     if places.is_confined:
         devices = [path for pattern in _DEVICES for path in Path("/dev").glob(pattern)]
         about = map(Path, _ABOUT_DEVICES if devices else ())
-        said = confine([*places.readable, *about], [places.scratch, *places.writable], devices, [places.handed])
+        # Where this program lies, as an editable installation puts no folder on the path.
+        said = confine(
+            [Path(__file__).resolve().parents[1], *places.readable, *about],
+            [places.scratch, *places.writable],
+            devices,
+            [places.handed],
+        )
     from workers.stepping import do_steps
 
     logging.getLogger("frontrunner.runner").debug("confined: %s", said and asdict(said))

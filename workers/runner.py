@@ -91,16 +91,15 @@ class Runner:
         os._exit(0)
 
     def _listen(self) -> None:
-        while (line := self._heard.readline(_LONGEST_LINE)).endswith("\n"):
-            try:
+        try:
+            while (line := self._heard.readline(_LONGEST_LINE)).endswith("\n"):
                 said = read_said(line)
-            except ValueError:  # nothing that says this is to be waited for
-                break
-            if isinstance(said, Asked):
-                self._tell(self._granter().answer(said, self._grant))
-            else:
-                self._say(said)
-        self._end_as_the_other()
+                if isinstance(said, Asked):
+                    self._tell(self._granter().answer(said, self._grant))
+                else:
+                    self._say(said)
+        finally:  # however it hung up, and whatever it said: the supervisor must hear of it
+            self._end_as_the_other()
 
     def _granter(self) -> Granting:
         if self._granting is None:

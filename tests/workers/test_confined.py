@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from jobs import lifecycle
 from jobs.notification import QUEUES
 from tests.jobs.rows import steps_of
 from tests.workers.test_supervisor import submit
+from workers import places
 from workers.grants import StepNeeds
 from workers.supervisor import Supervisor
 
@@ -175,3 +177,44 @@ def test_runners_may_be_left_unconfined(settings, database, colours, hub):
     supervisor.work()
     supervisor.stop()
     assert [step.status for step in steps_of(database, job)] == ["succeeded"]
+
+
+def test_a_half_that_ends_early_ends_its_runner(settings, database, colours, hub, tmp_path, monkeypatch):
+    """Whatever keeps the confined half from starting costs attempts, and hangs nothing."""
+    (tmp_path / "site").mkdir()
+    dies = "import os, sys\nif 'workers.confined' in sys.orig_argv: os._exit(3)\n"
+    (tmp_path / "site" / "sitecustomize.py").write_text(dies)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")]))
+    job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
+    supervisor = Supervisor(database, settings, QUEUES)
+    supervisor.work()
+    supervisor.stop()
+    (step,) = steps_of(database, job)
+    assert (step.status, step.error_code) == ("lost", "runner_crashed")
+
+
+# Finds this program's folders as an editable installation does: by a finder, and not by the path.
+_FINDER = """
+import sys
+from importlib.machinery import PathFinder
+
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return PathFinder.find_spec(name, [{root!r}]) if "." not in name and name in {rooms!r} else None
+
+sys.meta_path.insert(0, Finder)
+"""
+
+
+def test_the_program_is_found_where_no_path_leads_to_it(settings, database, colours, hub, tmp_path, monkeypatch):
+    root = Path(places.__file__).resolve().parents[1]
+    (tmp_path / "site").mkdir()
+    code = _FINDER.format(root=str(root), rooms=("frontrunner", "jobs", "models", "workers"))
+    (tmp_path / "site" / "sitecustomize.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
+    supervisor = Supervisor(database, settings, QUEUES)
+    supervisor.work()
+    supervisor.stop()
+    assert [(step.status, step.error_reason) for step in steps_of(database, job)] == [("succeeded", None)]
