@@ -160,7 +160,8 @@ class TuningOutput(BaseModel):
     )
     teacher_weights: dict[str, float] = Field(
         default={},
-        description="How much each teacher counts, by id, where the method weighs them as a whole.",
+        description="How much each teacher counts, by id, where the method weighs them: of B-Tuning its share, of "
+        "Zoo-Tuning the mean gate over layers and training examples, of Hub-Pathway the mean weight in a path.",
     )
     probe: Interval | None = Field(
         default=None,

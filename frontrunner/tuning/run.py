@@ -36,6 +36,9 @@ from frontrunner.tuning.training.sweep import best_rate, sweep, trial
 OUTPUT_FILE = "output.json"
 # Of examples that the tuned model gets wrong.
 _MISTAKES_SHOWN = 16
+# Examples that teachers are weighed on, and how many of them at a time.
+_WEIGHED = 64
+_WEIGHED_AT_ONCE = 16
 _ENDINGS = {
     "completed": "all epochs were trained",
     "stopped_early": "validation did not improve any more",
@@ -219,7 +222,7 @@ def _report(payload: TuningPayload, fitted: Fitted, progress: Progress) -> Tunin
         held_norms=method.held_norms,
         metrics=metrics,
         wrong=wrong,
-        teacher_weights=dict(method.teacher_weights),
+        teacher_weights=_teacher_weights(method, data),
         probe=probe_to_beat(fitted.context, fitted.data.report),
         generalisation=generalisation,
         curve=reached.curve,
@@ -227,6 +230,15 @@ def _report(payload: TuningPayload, fitted: Fitted, progress: Progress) -> Tunin
     )
     write_cards(payload, output)
     return output
+
+
+def _teacher_weights(method: Method, data: TrainingData) -> dict[str, float]:
+    """The mean over training examples from all over the classes, a few at a time: each may have weights of its own."""
+    rows = torch.linspace(0, len(data.train) - 1, min(len(data.train), _WEIGHED)).long()
+    pieces = rows.tensor_split(-(-len(rows) // _WEIGHED_AT_ONCE))
+    sizes = [len(piece) for piece in pieces]
+    weights = [method.teacher_weights(data.train.plain(piece)) for piece in pieces]
+    return {teacher: fmean([each[teacher] for each in weights], sizes) for teacher in weights[0]}
 
 
 def _generalisation(fitted: Fitted, test_accuracy: float) -> GeneralisationOutput | None:

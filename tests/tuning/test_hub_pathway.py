@@ -13,7 +13,7 @@ from frontrunner.errors import TuningError
 from frontrunner.hub import describe_directory
 from frontrunner.tuning.examples.examples import Texts
 from frontrunner.tuning.methods import build
-from frontrunner.tuning.methods.hub_pathway import Generator, Pathway, Skim, entropy
+from frontrunner.tuning.methods.hub_pathway import Generator, Pathway, Skim, entropy, mean_weights
 from frontrunner.tuning.options import HubPathwayOptions
 from frontrunner.tuning.training.method import Batch
 from tests.tuning.builders import coloured_images, context, image_classifier
@@ -56,6 +56,15 @@ def test_two_paths_are_mixed_by_the_softmax_of_the_kept_logits(members, pixels):
     with torch.no_grad():
         expected = (1 - share) * members[0](pixels) + share * members[2](pixels)
         torch.testing.assert_close(pathway(pixels), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_checkpoint_counts_as_much_as_its_mean_weight_in_the_paths(members, pixels):
+    logits = torch.full((N, 4), -9.0)
+    logits[:4, 0], logits[:4, 1] = 1.0, 0.0  # four images: e to one
+    logits[4:, 2], logits[4:, 3] = 2.0, 2.0  # six images: half and half
+    found = mean_weights(choose(Pathway(members, 2, 3), logits), pixels)
+    share = math.e / (math.e + 1)
+    torch.testing.assert_close(found, torch.tensor([0.4 * share, 0.4 * (1 - share), 0.3, 0.3]))
 
 
 @pytest.mark.parametrize("paths", [1, 2, 3])

@@ -59,6 +59,8 @@ def test_every_method_tunes_reports_and_exports(tmp_path, zoo, vits, colour_task
         opened = open_checkpoint(describe_directory(work.work_dir / model.folder))
         assert opened.module.num_classes == 3
     assert bool(output.generalisation) == (members == 1)
+    weighed = name in ("b_tuning", "zoo_tuning", "lite_zoo_tuning", "hub_pathway")
+    assert set(output.teacher_weights) == ({teacher.id for teacher in work.teachers} if weighed else set())
     assert "## Parents and their licences" in (work.work_dir / "README.md").read_text()
 
 

@@ -18,6 +18,7 @@ from frontrunner.tuning.methods.zoo_layers import Gates, ZooConv2d, ZooLayer, zo
 from frontrunner.tuning.methods.zoo_tuning import (
     leader_first,
     make_zoo,
+    mean_gates,
     measure_statistics,
     require_one_architecture,
 )
@@ -63,6 +64,16 @@ def test_with_gates_fixed_at_one_checkpoint_the_zoo_answers_as_that_checkpoint(t
     assert not torch.allclose(expected, teachers[1 - chosen].features(pixels), rtol=1e-3, atol=1e-3)
     scale = float(expected.abs().max())
     assert float((answered - expected).abs().max()) <= 1e-5 * max(1.0, scale)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_checkpoint_counts_as_much_as_its_mean_gate(teachers, shared):
+    zoo = make_zoo(teachers, [0.7, 0.3], shared=shared)
+    pixels = coloured_images(5).plain(torch.arange(5))
+    torch.testing.assert_close(mean_gates(zoo, pixels), torch.tensor([0.7, 0.3]))
+    fix_gates(zoo, [0.25, 1.0])
+    torch.testing.assert_close(mean_gates(zoo, pixels), torch.tensor([0.25, 1.0]))
+    assert not any(part._forward_hooks for part in zoo.modules()), "later passes are not listened to"
 
 
 def test_every_plain_layer_is_mixed_and_the_head_is_not(teachers):

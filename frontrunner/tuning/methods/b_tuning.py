@@ -51,7 +51,9 @@ def b_tuning(context: TuningContext[BTuningOptions]) -> Method:
 
     by_digest = dict(zip(features_of, teachers_shares(scores, options.temperature).tolist(), strict=True))
     counts = {teacher.id: by_digest[teacher.digest] for teacher in context.teachers}
-    return Method(student, rates(student), loss, student, plain(student), frozen=[weights], teacher_weights=counts)
+    return Method(
+        student, rates(student), loss, student, plain(student), frozen=[weights], teacher_weights=lambda _views: counts
+    )
 
 
 def teachers_shares(scores: list[float], temperature: float) -> Floats:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +64,16 @@ def hub_pathway(context: TuningContext[HubPathwayOptions]) -> Method:
         loss,
         pathway,
         lambda: {f"member-{place}": member for place, member in enumerate(members)},
+        teacher_weights=lambda views: dict(
+            zip((member.description.id for member in members), mean_weights(pathway, views).tolist(), strict=True)
+        ),
     )
+
+
+def mean_weights(pathway: Pathway, views: Views) -> Tensor:
+    """(m,) mean weight of each checkpoint in the paths of b examples; leaves the pathway in evaluation mode."""
+    with torch.no_grad():
+        return pathway.eval().choose(views).weights.mean(dim=0)
 
 
 class Glance(nn.Module):
@@ -127,6 +137,20 @@ class Generator(nn.Module):
         return logits
 
 
+class Chosen(NamedTuple):
+    """Which checkpoints a batch goes through.
+
+    Attributes:
+        weights: (b, m) of the answers in the mixtures, zero where the checkpoint was not chosen.
+        chose: (b, m) whether the image goes through the checkpoint.
+        inclination: (b, m) softmax of all logits.
+    """
+
+    weights: Tensor
+    chose: Tensor
+    inclination: Tensor
+
+
 class Taken:
     """The paths of one batch.
 
@@ -155,19 +179,24 @@ class Pathway(nn.Module):
         """Logits (b, C)."""
         return self.take(views).logits
 
-    def take(self, views: Views) -> Taken:
-        """Choose, run and mix."""
+    def choose(self, views: Views) -> Chosen:
+        """Which checkpoints, and how much each counts."""
         inclined: Tensor = self.generator(views)
         kept = inclined.topk(self.paths, dim=1)
         weights = torch.zeros_like(inclined).scatter(1, kept.indices, kept.values.softmax(dim=1))
         chose = torch.zeros_like(inclined, dtype=torch.bool).scatter(1, kept.indices, True)
+        return Chosen(weights, chose, inclined.softmax(dim=1))
+
+    def take(self, views: Views) -> Taken:
+        """Choose, run and mix."""
+        weights, chose, inclination = self.choose(views)
         each: list[Tensor] = []
         for place, member in enumerate(self.members):
             rows = chose[:, place].nonzero()[:, 0]
-            answered = member(views[rows]) if len(rows) else inclined.new_zeros(0, self._classes)
+            answered = member(views[rows]) if len(rows) else weights.new_zeros(0, self._classes)
             each.append(answered.new_zeros(len(views), self._classes).index_copy(0, rows, answered))
         logits = torch.stack([weights[:, place, None] * one for place, one in enumerate(each)]).sum(dim=0)
-        return Taken(logits, each, chose, inclined.softmax(dim=1))
+        return Taken(logits, each, chose, inclination)
 
 
 def entropy(shares: Tensor) -> Tensor:

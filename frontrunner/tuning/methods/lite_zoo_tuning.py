@@ -23,7 +23,7 @@ def lite_zoo_tuning(context: TuningContext[LiteZooTuningOptions]) -> Method:
     """Loss: cross-entropy. Gates for the whole batch; folds into one plain model."""
     teachers = leader_first(context)
     zoo = prepared_zoo(context, teachers, shared=True)
-    return zoo_method(zoo, lambda: {"model": fold(zoo, teachers[0])})
+    return zoo_method(zoo, teachers, lambda: {"model": fold(zoo, teachers[0])})
 
 
 def fold(zoo: ImageClassifier, like: ImageClassifier) -> ImageClassifier:

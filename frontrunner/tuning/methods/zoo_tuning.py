@@ -17,14 +17,15 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from frontrunner.errors import ArchitecturesDiffer, StudentUnsupported
 from frontrunner.scores.logme import logme_from_statistics
 from frontrunner.statistics import FeatureStatistics
 from frontrunner.tuning.context import TuningContext
+from frontrunner.tuning.examples.examples import Views
 from frontrunner.tuning.examples.images import Images
-from frontrunner.tuning.methods.zoo_layers import replaceable, zoo_layer
+from frontrunner.tuning.methods.zoo_layers import Gates, replaceable, zoo_layer
 from frontrunner.tuning.networks.classifier import Classifier
 from frontrunner.tuning.networks.image_classifier import ImageClassifier, norms
 from frontrunner.tuning.options import LiteZooTuningOptions, ZooTuningOptions
@@ -39,7 +40,8 @@ _AT_ONCE = 32
 
 def zoo_tuning(context: TuningContext[ZooTuningOptions]) -> Method:
     """Loss: cross-entropy. Gates for each example; not one plain model."""
-    return zoo_method(prepared_zoo(context, leader_first(context), shared=False), dict)
+    teachers = leader_first(context)
+    return zoo_method(prepared_zoo(context, teachers, shared=False), teachers, dict)
 
 
 def prepared_zoo(context: ZooContext, teachers: Sequence[ImageClassifier], *, shared: bool) -> ImageClassifier:
@@ -62,8 +64,10 @@ def prepared_zoo(context: ZooContext, teachers: Sequence[ImageClassifier], *, sh
     return zoo
 
 
-def zoo_method(zoo: ImageClassifier, models: Callable[[], dict[str, Classifier]]) -> Method:
-    """The method that trains a zoo; `models` are the plain ones in it.
+def zoo_method(
+    zoo: ImageClassifier, teachers: Sequence[ImageClassifier], models: Callable[[], dict[str, Classifier]]
+) -> Method:
+    """The method that trains a zoo of the teachers; `models` are the plain ones in it.
 
     Gates learn at the backbone's rate: at the head's, the noise of the first steps throws them off the leader.
     """
@@ -75,7 +79,32 @@ def zoo_method(zoo: ImageClassifier, models: Callable[[], dict[str, Classifier]]
     head = list(zoo.head())
     ids = {id(weight) for weight in head}
     groups = [*decaying(weight for weight in zoo.parameters() if id(weight) not in ids), *decaying(head, HEAD_RATE)]
-    return Method(zoo, groups, loss, zoo, models)
+    names = [teacher.description.id for teacher in teachers]
+    return Method(
+        zoo,
+        groups,
+        loss,
+        zoo,
+        models,
+        teacher_weights=lambda views: dict(zip(names, mean_gates(zoo, views).tolist(), strict=True)),
+    )
+
+
+def mean_gates(zoo: ImageClassifier, views: Views) -> Tensor:
+    """(m,) mean gate of each checkpoint over the zoo's layers and b examples; leaves the zoo in evaluation mode."""
+    seen: list[Tensor] = []
+    hooks = [
+        part.register_forward_hook(lambda _module, _given, gates: seen.append(gates.mean(dim=0)))
+        for part in zoo.modules()
+        if isinstance(part, Gates)
+    ]
+    try:
+        with torch.no_grad():
+            zoo.eval()(views)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return torch.stack(seen).mean(dim=0)
 
 
 def leader_first(context: ZooContext) -> list[ImageClassifier]:

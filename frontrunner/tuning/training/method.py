@@ -68,7 +68,8 @@ class Method:
         classify: views of b examples to logits (b, C), in evaluation mode.
         models: the plain models in it, by folder name; none where it is no plain model.
         frozen: modules that the loss reads and nobody trains.
-        teacher_weights: how much each teacher counts, by checkpoint id, where they are weighed as a whole.
+        teacher_weights: how much each teacher counts for b examples, by checkpoint id, a mean over examples and layers;
+            nothing where teachers are not weighed. What is trained is left in evaluation mode.
     """
 
     module: nn.Module
@@ -77,7 +78,7 @@ class Method:
     classify: Callable[[Views], Tensor]
     models: Callable[[], dict[str, Classifier]]
     frozen: Sequence[nn.Module] = field(default=())
-    teacher_weights: Mapping[str, float] = field(default_factory=dict)
+    teacher_weights: Callable[[Views], Mapping[str, float]] = lambda _views: {}
 
     def parameters(self) -> list[nn.Parameter]:
         """The weights that are trained."""
