@@ -30,7 +30,7 @@ _PAGE = """<!doctype html>
 {% endfor %}<p id="below">What is below.</p></main></body></html>"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # a loop of events runs while it is open, and tests elsewhere start their own
 def browser():
     with chromium() as opened:
         yield opened

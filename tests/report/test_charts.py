@@ -60,6 +60,12 @@ def opened(browser, address, names, *, width=1200, scheme="light"):
     return page, complaints
 
 
+def show_table(page):
+    """Open the first chart's table; its rows are made once it is open."""
+    page.get_by_text("As a table").click()
+    page.locator("tbody tr").first.wait_for()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1600])
 def test_all_charts_are_drawn_without_a_complaint(browser, served, width, scheme):
@@ -138,7 +144,7 @@ def test_a_new_ranking_is_drawn_in_place(browser, served):
 def test_a_reader_chooses_the_score_and_reads_the_table(browser, served):
     page, _ = opened(browser, served(["scores"], ranking_data(ranking_of(3))), ["scores"])
     page.get_by_label("Score").select_option("logme")
-    page.get_by_text("As a table").click()
+    show_table(page)
     rows = [row.all_inner_texts() for row in (each.locator("th, td") for each in page.locator("tbody tr").all())]
     assert rows[0] == ["local:checkpoint_0000", "1", "\N{MINUS SIGN}0.1", "\N{MINUS SIGN}0.2", "0"]
     assert len(rows) == 3
@@ -155,7 +161,7 @@ def test_a_score_is_written_with_four_digits_whatever_its_size(browser, served, 
     data["ranking"][0]["scores"]["discrepancy"] = {"value": value}
     page, _ = opened(browser, served(["scores"], data), ["scores"])
     page.get_by_label("Score").select_option("discrepancy")
-    page.get_by_text("As a table").click()
+    show_table(page)
     assert page.locator("tbody tr").first.locator("td").nth(1).inner_text() == text
     page.close()
 
@@ -163,7 +169,7 @@ def test_a_score_is_written_with_four_digits_whatever_its_size(browser, served, 
 def test_the_front_holds_whatever_nothing_cheaper_matches(browser, served):
     ranking = ranking_of(40)
     page, _ = opened(browser, served(["cost"], ranking_data(ranking)), ["cost"])
-    page.get_by_text("As a table").click()
+    show_table(page)
     on_it = {
         row.locator("th").inner_text()
         for row in page.locator("tbody tr").all()
@@ -186,7 +192,7 @@ def test_agreement_is_spearmans_rank_correlation(browser, served):
 
     ranking = ranking_of(25)
     page, _ = opened(browser, served(["agreement"], ranking_data(ranking)), ["agreement"])
-    page.get_by_text("As a table").click()
+    show_table(page)
     names = ["predicted_accuracy", "logme", "knn", "discrepancy"]
     titles = page.locator("tbody th").all_inner_texts()
     assert titles[0] == "Predicted accuracy"
@@ -252,7 +258,7 @@ def test_a_picture_of_examples_with_several_labels_each_has_their_points(browser
     data["ranking"][0]["picture"] |= {"classes": None, "labels": None, "targets": None, "confused": []}
     page, complaints = opened(browser, served(["features"], data), ["features"])
     assert page.locator(".value circle").count() == 90
-    page.get_by_text("As a table").click()
+    show_table(page)
     assert page.locator("tbody tr").count() == 90
     assert not complaints
     page.close()

@@ -77,7 +77,8 @@ def test_wherever_it_is_stopped_it_ends_in_the_same_weights(tmp_path, task, zoo,
     if stage != Stage.DECODE:
         assert again.counts(Stage.DECODE) == []
     if stage in (Stage.TRAIN, Stage.EXPORT):
-        assert again.counts(Stage.READ) == []
+        # The 70 of the test split, for the probe to beat: that comes last.
+        assert {total for _, total in again.counts(Stage.READ)} == {70}
 
 
 def test_a_timing_for_a_budget_may_be_stopped_after_a_step_and_is_done_again(tmp_path):
