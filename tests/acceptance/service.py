@@ -111,5 +111,6 @@ def serving(home: Path, hub: Path, *, under: Sequence[str] = (), **settings: obj
         except subprocess.TimeoutExpired:
             process.kill()
             raise
-        _, alive = psutil.wait_procs(children, timeout=10)
-        assert not alive, f"left behind: {alive}"
+        # A runner that is still starting hears of it only then.
+        _, alive = psutil.wait_procs(children, timeout=30)
+        assert not alive, f"left behind: {[process.cmdline() for process in alive]}"

@@ -130,7 +130,7 @@ def test_the_asynchronous_client_does_the_same(service, colours):
 
 def test_jobs_are_followed_and_told_what_to_do_from_the_command_line(service, colours):
     def jobs(*arguments: str) -> str:
-        command = [sys.executable, "-m", "frontrunner.cli", "jobs", *arguments, "--url", service.url]
+        command = [sys.executable, "-m", "frontrunner.cli", "jobs", *arguments, "--server", service.url]
         return subprocess.run(command, capture_output=True, check=True, text=True).stdout
 
     job = service.recommend(colours, checkpoints=["local:resnet"])
