@@ -19,7 +19,7 @@ from frontrunner.settings import Settings
 from frontrunner.store import FolderStore, open_store, uploads
 from frontrunner.tuning.artifacts import artifacts_prefix
 from jobs.kinds import KINDS
-from workers.places import Places
+from workers.places import Places, inodes_of
 from workers.runner_protocol import Grant
 
 Found = TypeVar("Found", bound=BaseModel)
@@ -76,6 +76,7 @@ class StepNeeds:
             ),
             writable=_resolved([*written, *self._worked_in()]),
             is_confined=self._settings.confine_runners,
+            inodes=inodes_of(_resolved(self._read())),
         )
 
     def fit(self, places: Places) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -17,12 +18,15 @@ class Places:
         readable: for reading.
         writable: folders, for writing too.
         is_confined: whether anything else is taken from it.
+        inodes: of the files among those for reading when they were named: rights are of inodes, and a file that
+            was replaced since, as by an upload of the same bytes, is another one. Only the supervisor knows them.
     """
 
     scratch: Path
     readable: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
     is_confined: bool = True
+    inodes: Mapping[Path, int] = field(default_factory=dict)
 
     @property
     def handed(self) -> Path:
@@ -30,7 +34,9 @@ class Places:
         return self.scratch.with_name(f"{self.scratch.name}-handed")
 
     def may_read(self, path: Path) -> bool:
-        """Whether the path lies in one of them."""
+        """Whether the path lies in one of them, and is still what it was."""
+        if path in self.inodes and inodes_of([path]) != {path: self.inodes[path]}:
+            return False
         return any(path.is_relative_to(place) for place in (self.scratch, self.handed, *self.readable, *self.writable))
 
     def to_json(self) -> str:
@@ -48,3 +54,8 @@ class Places:
             writable=tuple(map(Path, found["writable"])),
             is_confined=found["is_confined"],
         )
+
+
+def inodes_of(paths: Iterable[Path]) -> dict[Path, int]:
+    """The inodes of those that are files."""
+    return {path: path.stat().st_ino for path in paths if path.is_file()}

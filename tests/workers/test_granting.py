@@ -10,7 +10,7 @@ import pytest
 from frontrunner.hub import describe_directory
 from workers.granting import Granting
 from workers.grants import prepare
-from workers.places import Places
+from workers.places import Places, inodes_of
 from workers.reporting import ReportedProgress
 from workers.runner_protocol import Asked, Grant
 
@@ -90,3 +90,13 @@ def test_what_was_not_granted_is_refused(granting, scratch, settings, what, name
     grant = Grant(reads=("artifacts/a",), writes=("artifacts/a",))
     assert granting.answer(Asked(what=what, name=name, file=file), grant).code == "internal_error"
     assert not list((settings.home / "artifacts").rglob("one"))
+
+
+def test_a_file_that_was_replaced_is_no_more_the_one_that_may_be_read(tmp_path):
+    """Rights are of inodes: a runner that was started before an upload of the same bytes cannot read the new file."""
+    (tmp_path / "blob").write_text("x")
+    places = Places(tmp_path / "scratch", readable=(tmp_path / "blob",), inodes=inodes_of([tmp_path / "blob"]))
+    assert places.may_read(tmp_path / "blob")
+    (tmp_path / "again").write_text("x")
+    (tmp_path / "again").replace(tmp_path / "blob")
+    assert not places.may_read(tmp_path / "blob")
