@@ -9,19 +9,18 @@ from typing import Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from api.problems import RESPONSES
 from api.state import PublicStateDependency, State
+from jobs.presence import count_alive, require_broker
 from migrations import is_current
-from models import Base, WorkerRow, database_now
+from models import Base
 from models.database import reason_of
 
 router = APIRouter(tags=["health"], responses=RESPONSES)
 
-# A worker beats once a reaper period; after three missed ones it is taken for gone.
-_BEATS_MISSED = 3
 # With less room than this an upload, a shard or the database's own log is about to fail.
 MIN_FREE_BYTES = 64 << 20
 _PROBE_BYTES = 64 << 10
@@ -88,18 +87,16 @@ def _storage(home: Path) -> str:
 
 def _broker(state: State) -> str:
     try:
-        with state.broker.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=2, interval_start=0.1)
+        require_broker(state.broker)
     except Exception as error:  # each transport raises its driver's own
         return f"unreachable: {type(error).__name__}"
     return "ok"
 
 
 def _workers(state: State) -> str:
-    horizon = database_now() - _BEATS_MISSED * state.settings.reaper_period_s
     try:
         with state.database.read_transaction() as session:
-            alive = session.scalar(select(func.count()).select_from(WorkerRow).where(WorkerRow.seen_at > horizon))
+            alive = count_alive(session, state.settings)
     except SQLAlchemyError:
         return "unknown: the database is unreachable"
     return "ok" if alive else "none is alive: start one with 'frontrunner worker'"

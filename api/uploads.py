@@ -81,11 +81,12 @@ async def receive_upload(
             name = request.query_params.get("name", "")
             fields = {key: value for key, value in request.query_params.items() if key != "name"}
         size = writer.bytes
-        blob = await run_sync(_keep, writer, hold(writer.digest), limiter=threads)
+        blob = await run_sync(keep_held, writer, hold(writer.digest), limiter=threads)
     return Upload(shown_name(name), blob, size, fields)
 
 
-def _keep(writer: BlobWriter, held: AbstractContextManager[object]) -> str:
+def keep_held(writer: BlobWriter, held: AbstractContextManager[object]) -> str:
+    """Put what was written into the store, with what holds it there entered meanwhile; its digest."""
     with held:
         return writer.keep()
 

@@ -118,7 +118,10 @@ class Bars(Silent):
         if isinstance(event, Spent):
             self._charged(event)
         if isinstance(event, StageReport):
-            self._bars.console.print(stage_sentence(event), highlight=False, markup=False)
+            self._say(stage_sentence(event))
+
+    def _say(self, sentence: str) -> None:
+        self._bars.console.print(sentence, highlight=False, markup=False)
 
     def _charged(self, event: Spent) -> None:
         self._spent = min(event.share, 1.0)
@@ -173,7 +176,6 @@ class _NotebookBars(Bars):
         from IPython.display import display
 
         super().__init__(bars)
-        self._lines = bars
         self._shown = display(_Text(""), display_id=True)
         self._shown_at = 0.0
 
@@ -185,18 +187,12 @@ class _NotebookBars(Bars):
             self._shown_at = now
             text = io.StringIO()
             Terminal(file=text, width=_NOTEBOOK_WIDTH, force_jupyter=False, force_terminal=False).print(
-                self._lines.get_renderable()
+                self._bars.get_renderable()
             )
             self._shown.update(_Text(text.getvalue()))
 
-    def event(self, event: Event) -> None:
-        """Print a stage that is over; hear what a run will cost."""
-        if isinstance(event, Spent):
-            self._charged(event)
-        if isinstance(event, StageReport):
-            print(stage_sentence(event))
-        else:
-            super().event(event)
+    def _say(self, sentence: str) -> None:
+        print(sentence)
 
     def close(self) -> None:
         """Show nothing any more."""

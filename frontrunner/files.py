@@ -20,7 +20,7 @@ _REMEMBERED = 4096
 
 
 @contextmanager
-def whole_file(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
+def whole_file(path: Path, *, durable: bool = False, private: bool = False) -> Iterator[BinaryIO]:
     """A file to write to, which takes `path`'s place when the block ends well and vanishes when it does not.
 
     A reader sees the old file or the whole new one, never a part. Any number of processes may write one path at a time:
@@ -29,6 +29,7 @@ def whole_file(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     Args:
         path: where the file is to be.
         durable: wait until the bytes are on the disk, for what cannot be made again.
+        private: nobody else may read it, from its first byte on.
 
     Example:
         >>> import tempfile
@@ -41,7 +42,7 @@ def whole_file(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{uuid.uuid4().hex}.partial")
     try:
-        with _created(partial) as file:
+        with _created(partial, 0o600 if private else 0o666) as file:
             yield file
             if durable:
                 file.flush()
@@ -51,12 +52,15 @@ def whole_file(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
         partial.unlink(missing_ok=True)
 
 
-def _created(path: Path) -> BinaryIO:
+def _created(path: Path, mode: int) -> BinaryIO:
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, mode)
+
     try:
-        return path.open("wb")
+        return open(path, "wb", opener=opener)
     except FileNotFoundError:  # the folder was empty, and somebody who tidied up was faster
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("wb")
+        return open(path, "wb", opener=opener)
 
 
 def digest_file(path: Path) -> str:

@@ -13,12 +13,10 @@ from frontrunner.diagnosis import Finding, bad, clock, doubtful, good
 from frontrunner.settings import Settings
 from frontrunner.status import ACTIVE
 from jobs.notification import celery_app
+from jobs.presence import count_alive, require_broker
 from migrations import is_current
-from models import Database, JobRow, WorkerRow, database_now
+from models import Database, JobRow, database_now
 from models.database import reason_of
-
-# A worker beats once a reaper period; after three missed ones it is taken for gone.
-_BEATS_MISSED = 3
 
 
 def service_checks(settings: Settings) -> Iterator[Finding]:
@@ -55,9 +53,8 @@ def _database(database: Database, settings: Settings) -> Iterator[Finding]:
     yield good("schema", "the newest revision")
     if not database.is_sqlite:  # whose clock is this machine's
         yield clock("database's clock", time.time() - now, "the database")
-    horizon = now - _BEATS_MISSED * settings.reaper_period_s
     with database.read_transaction() as session:
-        alive = session.scalar(select(func.count()).select_from(WorkerRow).where(WorkerRow.seen_at > horizon)) or 0
+        alive = count_alive(session, settings)
         waiting = session.scalar(select(func.count()).select_from(JobRow).where(JobRow.status.in_(ACTIVE))) or 0
     if alive or not waiting:
         yield good("workers", f"{alive} alive, {waiting} jobs are not over")
@@ -68,8 +65,7 @@ def _database(database: Database, settings: Settings) -> Iterator[Finding]:
 def _broker(settings: Settings) -> Iterator[Finding]:
     broker = celery_app(settings)
     try:
-        with broker.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=2, interval_start=0.1)
+        require_broker(broker)
     except Exception as error:  # each transport raises its driver's own
         advice = "start it, or mend FRONTRUNNER_BROKER_URL; until then workers find work by looking"
         yield bad("broker", f"unreachable: {type(error).__name__}", advice)

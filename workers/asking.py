@@ -19,10 +19,9 @@ from frontrunner.errors import error_of
 from frontrunner.hub import CheckpointDescription
 from frontrunner.progress import Progress
 from frontrunner.store import Store, StoredObject
-from workers.granting import ABSENT, STOPPED
 from workers.places import Places
 from workers.reporting import StopWork
-from workers.runner_protocol import Answered, Asked, Grant
+from workers.runner_protocol import ABSENT, STOPPED, Answered, Asked, Grant
 
 
 class Asking:

@@ -26,10 +26,8 @@ from frontrunner.settings import Settings
 from frontrunner.store import open_store
 from workers.places import Places
 from workers.reporting import ReportedProgress, StopWork
-from workers.runner_protocol import Answered, Asked, Grant
+from workers.runner_protocol import ABSENT, STOPPED, Answered, Asked, Grant
 
-ABSENT = "absent"
-STOPPED = "stopped"
 _log = structlog.wrap_logger(logging.getLogger("frontrunner.runner"))
 
 

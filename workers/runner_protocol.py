@@ -8,6 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from frontrunner.progress import Stage
 
+# Codes of answers to the confined half: the store holds no such object; the supervisor wants an end.
+ABSENT = "absent"
+STOPPED = "stopped"
+
 
 class _Message(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -135,7 +139,7 @@ class Answered(_Message):
 
     Attributes:
         value: a path, whether it was done, bytes in base64, objects: as the operation has it.
-        code: an error's; `absent` where the store holds no such object, `stopped` where the supervisor wants an end.
+        code: an error's, `ABSENT` or `STOPPED`.
     """
 
     says: Literal["answered"] = "answered"

@@ -41,15 +41,15 @@ class Arrival:
         """
         state = self._state
         return await receive_upload(
-            request, state.uploads, state.settings.max_upload_bytes, state.checks.writing, self.count, self._hold
+            request, state.uploads, state.settings.max_upload_bytes, state.checks.writing, self.count, self.hold
         )
 
-    def take(self, upload: Upload) -> None:
-        """Hold bytes that lie in the store: nobody removes them before the dataset is written."""
-        self._hold(upload.blob)
+    def hold(self, blob: str) -> threading.Lock:
+        """Hold bytes that are about to lie in the store: nobody removes them before the dataset is written.
 
-    def _hold(self, blob: str) -> threading.Lock:
-        """Hold bytes that are about to lie there; the lock under which they are put."""
+        Returns:
+            The lock under which they are put there.
+        """
         self.blob = blob
         self._state.incoming.blobs[blob] += 1
         return self._state.incoming.moving(blob)

@@ -20,12 +20,14 @@ from jobs.records import json_of
 
 # Two processes that write the same key or the same work at once: the second finds what the first wrote.
 _TRIES = 3
+# Where a request names none, from 0 to 9.
+_PRIORITY = 5
 
 
 class Submission:
     """What a request says about its job, whatever its kind."""
 
-    def __init__(self, state: State, idempotency_key: str | None, priority: int) -> None:
+    def __init__(self, state: State, idempotency_key: str | None = None, priority: int = _PRIORITY) -> None:
         self._state = state
         self._idempotency_key = idempotency_key
         self._priority = priority
@@ -99,7 +101,7 @@ async def _submission(
             description="Your name for this request: sent again, it gives the same job; with another request, 422.",
         ),
     ] = None,
-    priority: Annotated[int, Query(ge=0, le=9, description="9 goes first among your jobs.")] = 5,
+    priority: Annotated[int, Query(ge=0, le=9, description="9 goes first among your jobs.")] = _PRIORITY,
 ) -> Submission:
     return Submission(state, idempotency_key, priority)
 

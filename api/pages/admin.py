@@ -16,6 +16,7 @@ from frontrunner.errors import FrontrunnerError
 from frontrunner.status import Status
 from jobs.audit import acts
 from jobs.keys import KeyNotFound, Scope, create_key, revoke_key
+from jobs.presence import longest_silence_s
 from jobs.quotas import Limits, limits_of, use_of
 from jobs.secret import service_secret
 from models import CounterRow, FeatureRow, KeyRow, StepRow, WorkerRow, database_now
@@ -23,8 +24,6 @@ from models import CounterRow, FeatureRow, KeyRow, StepRow, WorkerRow, database_
 router = APIRouter(prefix="/admin", include_in_schema=False)
 
 _DAY_S = 86_400.0
-# A worker beats once a reaper period; after three missed ones it is taken for gone.
-_BEATS_MISSED = 3
 _ACTS = 50
 _MAX_DAYS = 3650.0
 Words = Annotated[str, Query(max_length=300)]
@@ -112,7 +111,7 @@ def _admin(visit: Visit, *, status: int = 200, refusal: FrontrunnerError | None 
     # As /metrics does: counts of the whole service, and no tenant's rows.
     with visit.request.app.state.frontrunner.database.read_transaction() as session:
         now = session.scalar(select(database_now())) or 0.0
-        service = _service(session, now, _BEATS_MISSED * state.settings.reaper_period_s)
+        service = _service(session, now, longest_silence_s(state.settings))
     with state.database.read_transaction() as session:
         tenant = state.principal.tenant
         limits, used = limits_of(session, tenant, Limits.of(state.settings)), use_of(session, tenant)

@@ -27,7 +27,7 @@ def ranking_request(form: FormData) -> RankingRequest:
     """
     said = fields_of(form)
     asked: dict[str, Any] = {name: said[name] for name in _PLAIN if said.get(name)}
-    limits: dict[str, Any] = {name: _scaled(name, said[name]) for name in _LIMITS if said.get(name)}
+    limits: dict[str, Any] = {name: scaled(name, said[name]) for name in _LIMITS if said.get(name)}
     if licenses := _listed(said.get("licenses", "")):
         limits["licenses"] = licenses
     if checkpoints := _listed(said.get("checkpoints", "")):
@@ -71,7 +71,7 @@ def _listed(text: str) -> list[str]:
     return [part for line in text.translate(_SEPARATORS).splitlines() if (part := line.strip())]
 
 
-def _scaled(name: str, text: str) -> Any:
+def scaled(name: str, text: str) -> Any:
     """The number in the request's unit; what is no number is left for the request to refuse."""
     if name not in _UNITS:
         return text

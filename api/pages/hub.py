@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from api.pages.asking import Fields, problems_of
+from api.pages.asking import Fields, problems_of, scaled
 from api.pages.lines import home_page_of
 from api.pages.rendering import page
 from api.pages.visits import ReadVisit
@@ -24,7 +24,6 @@ router = APIRouter(prefix="/hub", include_in_schema=False)
 _A_PAGE = 50
 # Values that a list of choices offers, the most frequent ones.
 _CHOICES = 100
-_MILLION = 1e6
 Words = Annotated[str, Query(max_length=200)]
 
 
@@ -51,7 +50,7 @@ def show_hub(
     said = {name: value for name, value in said.items() if value}
     problems = Fields()
     try:
-        wanted = CatalogueFilter.model_validate(_scaled(said))
+        wanted = CatalogueFilter.model_validate({name: scaled(name, text) for name, text in said.items()})
     except ValidationError as invalid:
         wanted, problems = CatalogueFilter(), problems_of(invalid)
     visit.state.refresh_catalogue()
@@ -74,14 +73,6 @@ def show_hub(
         next=f"/hub?{more}" if more else "",
         is_later=cursor is not None,
     )
-
-
-def _scaled(said: dict[str, str]) -> dict[str, object]:
-    """Millions of parameters as parameters; what is no number is left for the filter to refuse."""
-    try:
-        return said | {"max_parameters": round(float(said["max_parameters"]) * _MILLION)}
-    except (KeyError, ValueError, OverflowError):
-        return dict(said)
 
 
 def _values(session: Session, name: str) -> list[tuple[str, str]]:

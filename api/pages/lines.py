@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from frontrunner.ranking import RankedCheckpoint, Ranking
-from frontrunner.ranking.answer import interval_of, is_share, may_equal_first, title_of
+from frontrunner.ranking.answer import interval_of, is_share, title_of
 from frontrunner.ranking.prediction import PREDICTED_ACCURACY
 from frontrunner.ranking_table import count
 from frontrunner.tables import common_beginning
@@ -79,11 +79,6 @@ def table_of(ranking: Ranking, *, sort: str = "rank", wanted: str = "", page: in
     shown = lines[(page - 1) * LINES_A_PAGE : page * LINES_A_PAGE]
     beginning = common_beginning([line.checkpoint for line in ranking.ranking])
     return Table(columns, beginning, shown, len(lines), "rank" if by is None else by.name, wanted, page, pages)
-
-
-def is_equal_to_first(line: RankedCheckpoint) -> bool:
-    """Whether it may be as good as the first one."""
-    return line.rank > 1 and may_equal_first(line)
 
 
 def home_page_of(checkpoint: str) -> str:

@@ -17,7 +17,7 @@ from api.datasets.service import get_dataset
 from api.jobs.conditional import show_result
 from api.jobs.submission import Submission
 from api.pages.asking import Fields, fields_of, problems_of
-from api.pages.lines import home_page_of, is_equal_to_first, table_of
+from api.pages.lines import home_page_of, table_of
 from api.pages.rendering import go, page
 from api.pages.snippets import Snippets, ranking_snippets
 from api.pages.standing import Standing, standing_of
@@ -30,6 +30,7 @@ from frontrunner.display import stage_sentence
 from frontrunner.errors import FrontrunnerError
 from frontrunner.hub.describing.listing import CatalogueFilter
 from frontrunner.ranking import Ranking
+from frontrunner.ranking.answer import may_equal_first
 from frontrunner.ranking.stages import StageReport
 from frontrunner.report import ranking_data, ranking_html
 from frontrunner.tuning import BestOfRanking, TuningRequest
@@ -133,7 +134,7 @@ def tune(ranking_id: str, visit: TuneVisit) -> Response:
         payload = payload_of_tuning(state, dataset, request, best, None)
         examples = report_of(dataset).train_examples
         new = tuning_job(payload, dataset.id, examples, state.settings.forward_queue)
-        job = Submission(state, None, 5).submit(new)
+        job = Submission(state).submit(new)
     except ValidationError as invalid:
         said = "; ".join(f"{name}: {problem}" for name, problem in problems_of(invalid).items())
         return _ranking(visit, ranking_id, _Look("rank", "", 1), TuningUnclear(said))
@@ -175,8 +176,8 @@ def _live(standing: Standing, ranking: Ranking, look: _Look, filled: FormData | 
         "job": standing.job,
         "ranking": ranking,
         "table": look.table(ranking),
-        "is_equal": is_equal_to_first,
-        "has_equals": any(map(is_equal_to_first, ranking.ranking)),
+        "is_equal": may_equal_first,
+        "has_equals": any(map(may_equal_first, ranking.ranking)),
         "home_page": home_page_of,
         "stages": [(stage, stage_sentence(stage)) for stage in _stages(ranking)],
         "data": ranking_data(ranking),

@@ -61,7 +61,7 @@ def compare_tasks(visit: WriteVisit) -> Response:
         if not 2 <= len(chosen) <= MAX_TASKS:
             raise TooFewTasks(f"tick two datasets at least, and at most {MAX_TASKS}")
         request = TaskDistanceRequest.model_validate(asked)
-        job = Submission(state, None, 5).submit(comparison_job(state, chosen, request))
+        job = Submission(state).submit(comparison_job(state, chosen, request))
     except ValidationError as invalid:
         return _tasks(visit, chosen, None, status=422, problems=problems_of(invalid))
     except FrontrunnerError as refusal:

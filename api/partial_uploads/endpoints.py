@@ -178,12 +178,11 @@ async def end_upload(
     state.checks.refuse_if_full()
     async with arrival(state) as coming:
         try:
-            upload, options = await run_sync(joined, state, upload_id, end.sha256, limiter=state.checks.writing)
+            upload, options = await joined(state, upload_id, end.sha256, coming.hold)
         except (EmptyDataset, StoredFileMissing):
             if (known := await run_sync(_made_of, state, upload_id)) is None:
                 raise
             return DatasetResource.of(await run_sync(get_dataset, state, known))  # by the same request, sent before
-        coming.take(upload)
         try:
             row, is_new = await accept_dataset(state, upload, options)
         except InvalidDataset:

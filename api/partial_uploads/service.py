@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 from anyio.to_thread import run_sync
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
 from api.datasets.arrival import arrival
 from api.state import State
-from api.uploads import Upload, write_body
+from api.uploads import Upload, keep_held, write_body
 from frontrunner.data import DatasetOptions
 from frontrunner.errors import DatasetTooLarge, EmptyDataset
 from frontrunner.limits import PART_BYTES
@@ -41,8 +44,16 @@ async def receive_part(state: State, request: Request, upload_id: str, offset: i
             return await run_sync(_keep, state, upload_id, offset, writer, limiter=state.checks.writing)
 
 
-def joined(state: State, upload_id: str, sha256: str | None) -> tuple[Upload, DatasetOptions]:
+async def joined(
+    state: State, upload_id: str, sha256: str | None, hold: Callable[[str], AbstractContextManager[object]]
+) -> tuple[Upload, DatasetOptions]:
     """One file of an upload's parts, in the store, and how it is to be read.
+
+    Args:
+        state: of the request.
+        upload_id: of the upload.
+        sha256: what the file has to be; None for anything.
+        hold: as of `receive_upload`.
 
     Raises:
         UploadNotFound: there is no such upload.
@@ -50,6 +61,13 @@ def joined(state: State, upload_id: str, sha256: str | None) -> tuple[Upload, Da
         EmptyDataset: it has no part.
         StoredFileMissing, StoredFileDamaged, StorageFull, StoreUnavailable: the store failed.
     """
+    with state.uploads.receive(state.settings.max_upload_bytes) as writer:
+        name, options = await run_sync(_write_parts, state, upload_id, sha256, writer, limiter=state.checks.writing)
+        blob = await run_sync(keep_held, writer, hold(writer.digest), limiter=state.checks.writing)
+    return Upload(name, blob, writer.bytes, {}), options
+
+
+def _write_parts(state: State, upload_id: str, sha256: str | None, writer: BlobWriter) -> tuple[str, DatasetOptions]:
     with state.database.read_transaction() as session:
         row = uploads.find_upload(session, upload_id)
         name, options = row.name, DatasetOptions.model_validate(row.options)
@@ -57,20 +75,17 @@ def joined(state: State, upload_id: str, sha256: str | None) -> tuple[Upload, Da
     if not digests:
         raise EmptyDataset(f"the upload '{upload_id}' has no part")
     stored = uploads.parts(state.store, upload_id)
-    with state.uploads.receive(state.settings.max_upload_bytes) as writer:
-        for digest in digests:
-            with open(stored.path(digest), "rb") as part:
-                while piece := part.read(_PIECE):
-                    writer.write(piece)
-        size = writer.bytes
-        if sha256 is not None and writer.digest != sha256:
-            ended(state, upload_id, None)
-            raise UploadDamaged(
-                f"what came has the SHA-256 {writer.digest}, not {sha256}: did the data change while they were sent? "
-                "Send them again"
-            )
-        blob = writer.keep()
-    return Upload(name, blob, size, {}), options
+    for digest in digests:
+        with open(stored.path(digest), "rb") as part:
+            while piece := part.read(_PIECE):
+                writer.write(piece)
+    if sha256 is not None and writer.digest != sha256:
+        ended(state, upload_id, None)
+        raise UploadDamaged(
+            f"what came has the SHA-256 {writer.digest}, not {sha256}: did the data change while they were sent? "
+            "Send them again"
+        )
+    return name, options
 
 
 def ended(state: State, upload_id: str, dataset_id: str | None) -> None:

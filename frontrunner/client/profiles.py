@@ -16,6 +16,7 @@ from pathlib import Path
 import platformdirs
 
 from frontrunner.errors import FrontrunnerError
+from frontrunner.files import whole_file
 
 THIS_MACHINE = "http://127.0.0.1:8000"
 DEFAULT_NAME = "default"
@@ -127,12 +128,6 @@ def write_profiles(profiles: Profiles) -> Path:
     for name, profile in profiles.known.items():
         lines += ["", f"[profiles.{json.dumps(name)}]", f"url = {json.dumps(profile.url)}"]
         lines += [] if profile.key is None else [f"key = {json.dumps(profile.key)}"]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}")
-    try:
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write("\n".join(lines) + "\n")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path, private=True) as file:
+        file.write(("\n".join(lines) + "\n").encode())
     return path

@@ -93,11 +93,12 @@ def points_of(data: ScoringInput, rows: int) -> Points:
     shares[: values.size] = np.maximum(values[::-1], 0.0) / whole
     longest = float(along.max())
     placed = np.rint(GRID * along / longest).astype(int) if longest > 0 else along.astype(int)
+    names = [] if read.codes is None else _codes(data)
     one_target = read.codes is None and read.outputs.shape[1] == 1
     return Points(
         points=[(int(x), int(y)) for x, y in placed],
         explained=(round(float(shares[0]), 4), round(float(shares[1]), 4)),
-        labels=None if read.codes is None else [_codes(data)[code] for code in read.codes[taken]],
+        labels=None if read.codes is None else [names[code] for code in read.codes[taken]],
         targets=[float(f"{value:.4g}") for value in read.outputs[taken, 0]] if one_target else None,
     )
 

@@ -6,7 +6,7 @@ scores share, such as a sample of rows or the spectrum of LogME's evidence, is c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -103,21 +103,7 @@ class ScoringInput:
     def codes(self) -> NDArray[np.int64] | None:
         """(n,) the class of every example among the classes that occur; None for real targets."""
         self._require_rows()
-        if self.statistics.classes is None:
-            return None
-        kept = [label for label, occurs in zip(self.statistics.classes, self.columns, strict=True) if occurs]
-        place = {label: code for code, label in enumerate(kept)}
-        found = []
-        for shard in self.shards:
-            if shard.labels is None:
-                raise IncompatibleStatistics("the statistics are of classes, and a shard holds no labels")
-            labels, local = encode_labels(shard.labels)
-            if not place.keys() >= set(labels):
-                raise IncompatibleStatistics("a shard holds labels that the statistics have never seen")
-            found.append(np.array([place[label] for label in labels], dtype=np.int64)[local])
-        codes = np.concatenate(found)
-        self._require_all(codes.shape[0])
-        return codes
+        return self._codes_and_clusters[0]
 
     @cached_property
     def clusters(self) -> NDArray[np.int64] | None:
@@ -126,12 +112,29 @@ class ScoringInput:
         Raises:
             IncompatibleStatistics: some shards say so and others do not.
         """
-        found = [shard.clusters for shard in self.shards if shard.clusters is not None]
-        if not found:
+        return self._codes_and_clusters[1]
+
+    @cached_property
+    def _codes_and_clusters(self) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
+        """Both of one pass: each shard that is asked for is read and compared with its digest."""
+        place = None
+        if self.statistics.classes is not None:
+            kept = [label for label, occurs in zip(self.statistics.classes, self.columns, strict=True) if occurs]
+            place = {label: code for code, label in enumerate(kept)}
+        codes, clusters = [], []
+        for shard in self.shards:
+            if place is not None:
+                codes.append(_codes_of(shard.labels, place))
+            if shard.clusters is not None:
+                clusters.append(shard.clusters)
+        return self._joined(codes), self._joined(clusters)
+
+    def _joined(self, parts: list[NDArray[np.int64]]) -> NDArray[np.int64] | None:
+        if not parts:
             return None
-        clusters = np.concatenate(found)
-        self._require_all(clusters.size)
-        return clusters
+        joined = np.concatenate(parts)
+        self._require_all(joined.size)
+        return joined
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:
@@ -221,6 +224,16 @@ class ScoringInput:
     def _require_all(self, rows: int) -> None:
         if rows != self.n:
             raise IncompatibleStatistics(f"the shards hold {rows} examples and the statistics {self.n}")
+
+
+def _codes_of(labels: NDArray[Any] | None, place: Mapping[str | int, int]) -> NDArray[np.int64]:
+    """(b,) the place of each label among the classes that occur."""
+    if labels is None:
+        raise IncompatibleStatistics("the statistics are of classes, and a shard holds no labels")
+    known, local = encode_labels(labels)
+    if not place.keys() >= set(known):
+        raise IncompatibleStatistics("a shard holds labels that the statistics have never seen")
+    return np.array([place[label] for label in known], dtype=np.int64)[local]
 
 
 def occurring_columns(statistics: FeatureStatistics) -> NDArray[np.bool_]:

@@ -234,6 +234,8 @@ def _report(payload: TuningPayload, fitted: Fitted, progress: Progress) -> Tunin
 
 def _teacher_weights(method: Method, data: TrainingData) -> dict[str, float]:
     """The mean over training examples from all over the classes, a few at a time: each may have weights of its own."""
+    if method.teacher_weights is None:
+        return {}
     rows = torch.linspace(0, len(data.train) - 1, min(len(data.train), _WEIGHED)).long()
     pieces = rows.tensor_split(-(-len(rows) // _WEIGHED_AT_ONCE))
     sizes = [len(piece) for piece in pieces]

@@ -128,9 +128,8 @@ class Remote:
             origin="hubs", search=name or None, modality=modality, max_parameters=limits.max_parameters
         )
         usable = [ListedCheckpoint.model_validate(entry) for entry in found if entry["usable"]]
-        licences = None if limits.licenses is None else {name.casefold() for name in limits.licenses}
-        accepted = [entry for entry in usable if licences is None or (entry.license or "").casefold() in licences]
-        return CatalogueMatches(checkpoints=tuple(accepted), more=False)
+        accepted = tuple(entry for entry in usable if limits.accepts(entry.license))
+        return CatalogueMatches(checkpoints=accepted, more=False)
 
     def follow(self, job: str) -> Any:
         """What comes out of a job that was begun before; see `result`."""

@@ -55,9 +55,9 @@ class Constraints(BaseModel):
         """
         if self.max_parameters is not None and checkpoint.parameters > self.max_parameters:
             raise ConstraintViolated(f"it has {checkpoint.parameters:,} parameters; at most {self.max_parameters:,}")
-        if self.licenses is not None and _plain(checkpoint.license) not in {_plain(name) for name in self.licenses}:
+        if not self.accepts(checkpoint.license):
             stated = checkpoint.license or "not stated"
-            raise ConstraintViolated(f"its licence is {stated}; accepted: {', '.join(self.licenses)}")
+            raise ConstraintViolated(f"its licence is {stated}; accepted: {', '.join(self.licenses or ())}")
         costs = checkpoint.costs
         latency = min((cost.latency_ms for cost in costs), default=0.0)
         if self.max_latency_ms is not None and latency > self.max_latency_ms:
@@ -65,6 +65,10 @@ class Constraints(BaseModel):
         memory = min((cost.memory_mb for cost in costs), default=0.0)
         if self.max_memory_mb is not None and memory > self.max_memory_mb:
             raise ConstraintViolated(f"it takes {memory:,.0f} MB while reading; at most {self.max_memory_mb:g}")
+
+    def accepts(self, license_name: str | None) -> bool:
+        """Whether the licence is one of those that are accepted; capital letters and spaces make no difference."""
+        return self.licenses is None or _plain(license_name) in {_plain(name) for name in self.licenses}
 
 
 def _plain(license_name: str | None) -> str:

@@ -10,9 +10,8 @@ import threading
 from importlib.util import find_spec
 
 from frontrunner.errors import CheckpointNotFound, ExtraMissing, InternalError
+from frontrunner.processes import module_command
 
-# timm imports torch, which a process that lists and describes does without: one child tells it of all architectures.
-_QUESTION = "from frontrunner.hub.fetching.default_tags import print_tags; print_tags()"
 _PATIENCE_S = 300
 _asking = threading.Lock()
 
@@ -46,20 +45,20 @@ def tags_of_timm() -> dict[str, str]:
     }
 
 
-def print_tags() -> None:
-    """Print `tags_of_timm` as JSON: for the process that asks."""
-    print(json.dumps(tags_of_timm()))
-
-
 @functools.cache
 def _tags() -> dict[str, str]:
     if find_spec("timm") is None:
         raise ExtraMissing("timm is not installed: pip install 'frontrunner[images]'")
     if "timm" in sys.modules:
         return tags_of_timm()
-    command = [sys.executable, "-c", _QUESTION]
+    # timm imports torch, which a process that lists and describes does without: a child tells it of all architectures.
+    command = module_command(__name__)
     answer = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
     if answer.returncode:
         raise InternalError(f"timm cannot be asked for its checkpoints: {answer.stderr.strip()[-300:]}")
     found: dict[str, str] = json.loads(answer.stdout.splitlines()[-1])
     return found
+
+
+if __name__ == "__main__":  # the process that is asked
+    print(json.dumps(tags_of_timm()))

@@ -142,8 +142,9 @@ def believed(
         found: what was measured, by id.
     """
     predicted = within is not None and all(each.expected is not None for each in leaders)
-    names = [each.checkpoint for each in leaders if predicted or each.checkpoint in found]
-    expected = np.array([each.expected if predicted else 0.0 for each in leaders if each.checkpoint in names])
+    kept = [each for each in leaders if predicted or each.checkpoint in found]
+    names = [each.checkpoint for each in kept]
+    expected = np.array([each.expected if predicted else 0.0 for each in kept])
     variance = within if predicted and within is not None else _UNKNOWN
     place = {name: index for index, name in enumerate(names)}
     alone = {

@@ -69,7 +69,7 @@ class Method:
         models: the plain models in it, by folder name; none where it is no plain model.
         frozen: modules that the loss reads and nobody trains.
         teacher_weights: how much each teacher counts for b examples, by checkpoint id, a mean over examples and layers;
-            nothing where teachers are not weighed. What is trained is left in evaluation mode.
+            None where teachers are not weighed. What is trained is left in evaluation mode.
     """
 
     module: nn.Module
@@ -78,7 +78,7 @@ class Method:
     classify: Callable[[Views], Tensor]
     models: Callable[[], dict[str, Classifier]]
     frozen: Sequence[nn.Module] = field(default=())
-    teacher_weights: Callable[[Views], Mapping[str, float]] = lambda _views: {}
+    teacher_weights: Callable[[Views], Mapping[str, float]] | None = None
 
     def parameters(self) -> list[nn.Parameter]:
         """The weights that are trained."""

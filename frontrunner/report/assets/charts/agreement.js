@@ -47,13 +47,15 @@ function correlations(ranking) {
 function computed(ranking) {
   const names = scoresOf(ranking);
   const lines = linesOf(ranking);
-  const table = names.map((one) =>
-    names.map((other) => {
-      const both = lines.filter(({scores}) => Number.isFinite(scores?.[one]?.value) && Number.isFinite(scores?.[other]?.value));
-      if (both.length < FEWEST) return null;
-      return spearman(both.map(({scores}) => scores[one].value), both.map(({scores}) => scores[other].value));
-    }),
-  );
+  const between = (one, other) => {
+    const both = lines.filter(({scores}) => Number.isFinite(scores?.[one]?.value) && Number.isFinite(scores?.[other]?.value));
+    if (both.length < FEWEST) return null;
+    return spearman(both.map(({scores}) => scores[one].value), both.map(({scores}) => scores[other].value));
+  };
+  const table = names.map(() => []);
+  names.forEach((one, row) => {
+    for (let column = 0; column <= row; column++) table[row][column] = table[column][row] = between(one, names[column]);
+  });
   return {names, titles: names.map(titleOf), table};
 }
 
