@@ -9,6 +9,7 @@ from frontrunner.data.dataset import (
     TextInputs,
     WordInputs,
     dataset_id,
+    is_dataset_id,
 )
 from frontrunner.data.opening import digest_dataset, open_dataset
 from frontrunner.data.reference import DatasetReference
@@ -28,6 +29,7 @@ __all__ = [
     "check_dataset",
     "dataset_id",
     "digest_dataset",
+    "is_dataset_id",
     "open_dataset",
     "stratified_order",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, TypeAlias
@@ -274,3 +275,8 @@ class Dataset:
 def dataset_id(digest: str) -> str:
     """The public id of the dataset with this digest."""
     return f"ds_{digest[:32]}"
+
+
+def is_dataset_id(name: str) -> bool:
+    """Whether this has the form of a dataset's public id."""
+    return re.fullmatch("ds_[0-9a-f]{32}", name) is not None

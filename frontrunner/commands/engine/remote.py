@@ -10,7 +10,7 @@ import typer
 
 from frontrunner.client import Client, Job
 from frontrunner.commands.service import print_value
-from frontrunner.data import DatasetOptions, DatasetReport
+from frontrunner.data import DatasetOptions, DatasetReport, is_dataset_id
 from frontrunner.errors import FrontrunnerError, error_of
 from frontrunner.evidence import History
 from frontrunner.hub import Constraints
@@ -78,9 +78,9 @@ class Remote:
         self, dataset: Path, request: RankingRequest, options: DatasetOptions, history: History | None = None
     ) -> Ranking:
         """See `Engine`: the service looks into its own past results; a dataset that lies there is named by its id."""
-        if dataset.exists():
-            return self.result(self._client.recommend(dataset, request, options=options))
-        return self.result(self._client.rank(str(dataset), request))
+        if is_dataset_id(str(dataset)) and not dataset.exists():
+            return self.result(self._client.rank(str(dataset), request))
+        return self.result(self._client.recommend(dataset, request, options=options))
 
     def extend(
         self,
