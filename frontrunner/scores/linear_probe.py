@@ -62,15 +62,28 @@ def held_out(data: ScoringInput) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.asarray(data.rows(LARGEST_SAMPLE).codes), data.once(_chosen)[1]
 
 
-def _chosen(data: ScoringInput) -> tuple[float, NDArray[np.int64]]:
-    """The penalty that counts, and the predictions under it."""
-    rows = data.rows(LARGEST_SAMPLE)
-    codes = np.asarray(rows.codes)
-    folds = stratified_folds(codes, FOLDS, rows.clusters)
-    predicted = held_out_predictions(_standardised(rows.features), codes, folds, STRENGTHS)
-    # Of penalties that do equally well, the weakest.
+def best_strength(
+    features: NDArray[np.float32], codes: NDArray[np.int64], folds: NDArray[np.int64]
+) -> tuple[float, NDArray[np.int64]]:
+    """The penalty that does best on rows held out, the weakest of equals, and the predictions under it.
+
+    Args:
+        features: (n, D) standardised.
+        codes: (n,) class of each row.
+        folds: (n,) fold in which each row is held out.
+
+    Returns:
+        One of `STRENGTHS`, and (n,) predicted classes.
+    """
+    predicted = held_out_predictions(features, codes, folds, STRENGTHS)
     best = max(range(len(STRENGTHS)), key=lambda place: (np.count_nonzero(predicted[place] == codes), STRENGTHS[place]))
     return STRENGTHS[best], predicted[best]
+
+
+def _chosen(data: ScoringInput) -> tuple[float, NDArray[np.int64]]:
+    rows = data.rows(LARGEST_SAMPLE)
+    codes = np.asarray(rows.codes)
+    return best_strength(_standardised(rows.features), codes, stratified_folds(codes, FOLDS, rows.clusters))
 
 
 def _mean_leverage(m: int, dimension: int, strength: float) -> float:

@@ -7,8 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from frontrunner.errors import FrontrunnerError
-from frontrunner.scores.linear_probe import FOLDS, STRENGTHS
-from frontrunner.scores.logistic_folds import held_out_predictions
+from frontrunner.scores.linear_probe import FOLDS, best_strength
 from frontrunner.scores.sampling import stratified_folds
 from frontrunner.tuning.context import TuningContext
 from frontrunner.tuning.examples.examples import Examples
@@ -44,8 +43,7 @@ def probe_to_beat(context: TuningContext[MethodOptions], report: Examples) -> In
     scaler = StandardScaler().fit(features)
     scaled = np.asarray(scaler.transform(features), dtype=np.float32)
     _, codes = np.unique(labels, return_inverse=True)
-    predicted = held_out_predictions(scaled, codes, stratified_folds(codes, FOLDS), STRENGTHS)
-    strength = max(zip((predicted == codes).sum(axis=1), STRENGTHS, strict=True))[1]
+    strength, _ = best_strength(scaled, codes, stratified_folds(codes, FOLDS))
     probe = LogisticRegression(C=strength, max_iter=_ROUNDS).fit(scaled, labels)
     right = int((probe.predict(scaler.transform(seen)) == report.labels.numpy()).sum())
     return wilson(right, len(report))
