@@ -167,3 +167,35 @@ def test_a_model_saved_without_pooling_is_pooled_and_says_so(tmp_path, images, a
         hidden = module(torch.stack([transform(image) for image in images]))
     same(opened.features(images), (hidden[:, 0] if architecture == "test_vit" else hidden.mean((2, 3))).numpy())
     assert "saved without pooling" in opened.provenance.notes[0]
+
+
+RESIZED = {"size": {"height": 32, "width": 32}}
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        transformers.ViTImageProcessor(**RESIZED),
+        transformers.MobileNetV1ImageProcessor(size={"shortest_edge": 36}, crop_size={"height": 32, "width": 32}),
+        transformers.ViTImageProcessor(do_resize=False, do_pad=True),  # to the largest image of a call
+    ],
+    ids=["resized", "cut", "padded"],
+)
+def test_images_are_prepared_together_as_each_one_alone(saved, images, processor):
+    folder = saved(vit(), processor=processor)
+    given = [*images, *(image.resize((48, 40)) for image in images)]
+    alone = [pixels[0] for pixels in pixels_of(folder, given)]
+    together = open_checkpoint(describe_directory(folder)).preparation.prepare.together(given)
+    assert len(together) == len(given)
+    assert all(map(torch.equal, together, alone))
+
+
+def test_several_images_take_one_call_of_their_processor(saved, images, monkeypatch):
+    opened = open_checkpoint(describe_directory(saved(vit())))
+    calls = []
+    made = transformers.ViTImageProcessor.__call__
+    monkeypatch.setattr(
+        transformers.ViTImageProcessor, "__call__", lambda *given, **more: calls.append(1) or made(*given, **more)
+    )
+    opened.features([images[0]] * 32)
+    assert 0 < len(calls) <= 8

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
 from PIL import Image
@@ -20,10 +22,12 @@ PIXELS = "pixel_values"
 _OF_TEXTS = ("attention_mask", "token_type_ids")
 # The pixels of one image (1, C, H, W).
 _FLAT = torch.empty(1, 0, 0, 0)
+# Height and width of images to try a processor with.
+_SIZES = ((40, 56), (40, 56), (72, 48))
 
 
 class ImageProcessor:
-    """A checkpoint's own processor, called with one image at a time.
+    """A checkpoint's own processor.
 
     Args:
         processor: transformers' image processor.
@@ -41,9 +45,7 @@ class ImageProcessor:
 
     def __call__(self, image: Image.Image) -> dict[str, Tensor]:
         """Everything that the model takes of an image, each without the dimension of the batch."""
-        given = self._processor(
-            images=image if image.mode == self._mode else image.convert(self._mode), return_tensors="pt"
-        )
+        given = self._processor(images=self._in_mode(image), return_tensors="pt")
         made = {
             name: value
             for name, value in given.items()
@@ -53,9 +55,43 @@ class ImageProcessor:
             raise CheckpointUnreadable("its processor makes several images of one: crops, or a video")
         return {name: value[0] for name, value in made.items()}
 
-    def pixels(self, image: Image.Image) -> Tensor:
-        """(C, H, W): all that a model takes which reads pixels alone."""
-        return self(image)[PIXELS]
+    def pixels_of(self, images: Sequence[Image.Image]) -> list[Tensor]:
+        """(C, H, W) of each image, from one call: a call's own checks take longer than a small image."""
+        made = self._processor(images=[self._in_mode(image) for image in images])[PIXELS]
+        return [torch.as_tensor(pixels) for pixels in made]
+
+    def _in_mode(self, image: Image.Image) -> Image.Image:
+        return image if image.mode == self._mode else image.convert(self._mode)
+
+
+class Pixels:
+    """All that a model takes which reads pixels alone: see `images.Together`.
+
+    Args:
+        processor: what makes them.
+    """
+
+    def __init__(self, processor: ImageProcessor) -> None:
+        self._processor = processor
+        self._one_by_one = not self._is_same_together()
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """(C, H, W) of an image."""
+        return self._processor(image)[PIXELS]
+
+    def together(self, images: Sequence[Image.Image]) -> list[Tensor]:
+        """(C, H, W) of each image, the same as it has alone."""
+        return [self(image) for image in images] if self._one_by_one else self._processor.pixels_of(images)
+
+    def _is_same_together(self) -> bool:
+        """Whether an image has the same pixels among others: some bring all to the largest one's size."""
+        generator = np.random.default_rng(0)
+        examples = [Image.fromarray(generator.integers(0, 256, (*size, 3), dtype=np.uint8)) for size in _SIZES]
+        alone = [self(image) for image in examples]
+        try:
+            return all(map(torch.equal, alone, self._processor.pixels_of(examples)))
+        except Exception:  # whatever a processor makes of several images
+            return False
 
 
 def image_processor(checkpoint: str, folder: Path, module: Any, channels: int) -> ImageProcessor:

@@ -47,6 +47,15 @@ class InTwoSteps(Protocol):
         ...
 
 
+@runtime_checkable
+class Together(Protocol):
+    """A preprocessing that takes less time for several images in one call."""
+
+    def together(self, images: Sequence[Image.Image]) -> list[Tensor]:
+        """(C, H, W) of each image, the same as it has alone."""
+        ...
+
+
 class ImagePreparation:
     """Batches of pixels (b, C, H, W).
 
@@ -69,7 +78,8 @@ class ImagePreparation:
             found = _decoded(inputs, keys, size, functools.partial(_shaped, prepare.shape))
             yield from _batches(found, lambda images: prepare.values(np.stack(images)))
         else:
-            yield from _batches(_decoded(inputs, keys, size, functools.partial(_prepared, prepare)), torch.stack)
+            several = prepare.together if isinstance(prepare, Together) else functools.partial(_one_by_one, prepare)
+            yield from _batches(_decoded(inputs, keys, size, functools.partial(_prepared, several)), torch.stack)
 
 
 class EncodedImagePreparation:
@@ -91,7 +101,8 @@ class EncodedImagePreparation:
         from transformers import BatchFeature  # checkpoints in timm's form are read without transformers
 
         size = _batch_size(device, self.one_at_a_time)
-        for positions, images in _decoded(inputs, keys, size, functools.partial(_prepared, self.prepare)):
+        several = functools.partial(_one_by_one, self.prepare)
+        for positions, images in _decoded(inputs, keys, size, functools.partial(_prepared, several)):
             for places in _alike([tuple(value.shape for value in image.values()) for image in images]):
                 together = {name: torch.stack([images[place][name] for place in places]) for name in images[0]}
                 yield Batch([positions[place] for place in places], BatchFeature(together))
@@ -113,7 +124,7 @@ def _batch_size(device: torch.device, one_at_a_time: bool) -> int:
 
 
 def _decoded(
-    inputs: Inputs, keys: Sequence[Key], size: int, prepared: Callable[[Images, Key], Prepared]
+    inputs: Inputs, keys: Sequence[Key], size: int, prepared: Callable[[Images, Sequence[Key]], list[Prepared]]
 ) -> Iterator[tuple[range, list[Prepared]]]:
     """Positions in `keys` and the prepared images there, `size` at a time, in order, decoded ahead by threads."""
     if not isinstance(inputs, Images):
@@ -125,27 +136,32 @@ def _decoded(
     # Handing over one image at a time cost a tenth of what small ones take.
     together = max(1, size // (_PIECES * threads))
 
-    def several(keys: Sequence[Key]) -> list[Prepared]:
-        return [prepared(images, key) for key in keys]
-
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="decode") as pool:
         while True:
             while len(pending) < _BATCHES_AHEAD and (start := next(starts, None)) is not None:
                 positions = range(start, min(start + size, len(keys)))
                 pieces = (keys[at : min(at + together, positions.stop)] for at in positions[::together])
-                pending.append((positions, [pool.submit(several, piece) for piece in pieces]))
+                pending.append((positions, [pool.submit(prepared, images, piece) for piece in pieces]))
             if not pending:
                 return
             positions, futures = pending.popleft()
             yield positions, [image for future in futures for image in future.result()]
 
 
-def _prepared(prepare: Callable[[Image.Image], Prepared], images: Images, key: Key) -> Prepared:
-    return prepare(images.decode(key))
+def _prepared(
+    several: Callable[[Sequence[Image.Image]], list[Prepared]], images: Images, keys: Sequence[Key]
+) -> list[Prepared]:
+    return several([images.decode(key) for key in keys])
 
 
-def _shaped(shape: Shape, images: Images, key: Key) -> NDArray[np.uint8]:
-    return images.shaped(key, shape) if isinstance(images, ShapedImages) else np.asarray(shape(images.decode(key)))
+def _one_by_one(prepare: Callable[[Image.Image], Prepared], images: Sequence[Image.Image]) -> list[Prepared]:
+    return [prepare(image) for image in images]
+
+
+def _shaped(shape: Shape, images: Images, keys: Sequence[Key]) -> list[NDArray[np.uint8]]:
+    if isinstance(images, ShapedImages):
+        return [images.shaped(key, shape) for key in keys]
+    return [np.asarray(shape(images.decode(key))) for key in keys]
 
 
 def _alike(shapes: Sequence[Any]) -> list[list[int]]:

@@ -25,7 +25,7 @@ from frontrunner.hub.opening.image_module import (
     load_image_module,
     logits_in,
 )
-from frontrunner.hub.opening.image_processor import PIXELS, image_processor
+from frontrunner.hub.opening.image_processor import PIXELS, Pixels, image_processor
 from frontrunner.hub.opening.images import EncodedImagePreparation, ImagePreparation
 from frontrunner.hub.opening.transformers_loading import LOCAL, transformers_errors
 
@@ -70,7 +70,7 @@ def open_image_directory(description: CheckpointDescription, folder: Path) -> Ch
             named = f", for instance {missing[:3]}" if missing else ""
             raise CheckpointUnreadable(f"{description.id}: weights are missing or not finite{named}")
     preparation = (
-        ImagePreparation(processor.pixels) if example.keys() == {PIXELS} else EncodedImagePreparation(processor)
+        ImagePreparation(Pixels(processor)) if example.keys() == {PIXELS} else EncodedImagePreparation(processor)
     )
     provenance = ReadingProvenance(notes=(*notes, *forward.notes))
     return Checkpoint(description, module, preparation, forward, int(features.shape[1]), provenance)
