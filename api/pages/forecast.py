@@ -46,14 +46,15 @@ class Forecast:
 
 def forecast_of(state: State, dataset: DatasetRow, form: FormData) -> Forecast:
     """What the ranking of a form, or of an empty one, would read and take."""
+    report = report_of(dataset)
     try:
         request = ranking_request(form)
-        planned = planned_ranking(state, dataset, request)
+        planned = planned_ranking(state, report, request)
     except ValidationError as invalid:
         return Forecast(problem="; ".join(f"{name}: {said}" for name, said in problems_of(invalid).items()))
     except FrontrunnerError as refusal:
         return Forecast(problem=refusal.reason)
-    examples = min(request.max_examples, report_of(dataset).train_examples)
+    examples = min(request.max_examples, report.train_examples)
     each = milliseconds(planned.checkpoints)
     whole = sum(each.values()) * examples / 1000 + _OPENING_S * len(each)
     budget = None if request.budget is None else Budget.parse(request.budget)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from api.datasets.service import dataset_reference, get_dataset
 from api.problems import NotFound
 from api.state import State
+from frontrunner.data import DatasetReport
 from frontrunner.errors import NothingRanked, SourceUnfit, TuningError
 from frontrunner.hub import FeatureSets, HubAccess, catalogue_of, with_curated, with_named
 from frontrunner.ranking import (
@@ -60,7 +61,7 @@ def job_of_ranking(
     report = report_of(dataset)
     if then is not None:
         require_tunable(report, then.request.method)
-    planned = planned_ranking(state, dataset, request)
+    planned = planned_ranking(state, report, request)
     request = request.on(report.modality, report.task)
     expectations = None
     if request.budget is not None:
@@ -71,13 +72,12 @@ def job_of_ranking(
     return ranking_job(request, reference, planned, state.settings, state.store, then, expectations)
 
 
-def planned_ranking(state: State, dataset: DatasetRow, request: RankingRequest) -> Plan:
-    """Which checkpoints a ranking would read, and which it would leave out at once.
+def planned_ranking(state: State, report: DatasetReport, request: RankingRequest) -> Plan:
+    """Which checkpoints a ranking of a dataset with this report would read, and which it would leave out at once.
 
     Raises:
         NoCheckpoints, CheckpointNotFound, NothingRanked: as `job_of_ranking`.
     """
-    report = report_of(dataset)
     request = request.on(report.modality, report.task)
     if report.modality == "features":
         catalogue = catalogue_of([FeatureSets(report)])

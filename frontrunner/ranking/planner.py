@@ -7,7 +7,7 @@ service each transaction that finishes a step asks it again.
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -103,12 +103,15 @@ def _read_so(
     return found, skipped
 
 
-def _by_its_best_layer(checkpoint_id: str, request: RankingRequest) -> bool:
-    """Whether a checkpoint, of which this is a variant, is to be ranked by the best of its layers alone."""
-    base, _ = split_variant(checkpoint_id)
-    named = (split_variant(name) for name in request.checkpoints or ())
-    own = [choice for name, choice in named if name == base and choice]
-    return any(BEST in choice for choice in own) if own else BEST in (request.variant or "")
+def _by_its_best_layer(request: RankingRequest) -> Callable[[str], bool]:
+    """Tells of the id of a variant whether its checkpoint is to be ranked by the best of its layers alone."""
+    chosen: dict[str, bool] = {}
+    for name in request.checkpoints or ():
+        base, choice = split_variant(name)
+        if choice:
+            chosen[base] = chosen.get(base, False) or BEST in choice
+    otherwise = BEST in (request.variant or "")
+    return lambda checkpoint_id: chosen.get(split_variant(checkpoint_id)[0], otherwise)
 
 
 def race_of(
@@ -212,7 +215,7 @@ def lines_of(
         for description in planned.checkpoints
         if isinstance(outcome := outcomes.get(description.id), StepOutput)
     ]
-    finished = best_layers(finished, request.ordered_by, lambda name: _by_its_best_layer(name, request), kept)
+    finished = best_layers(finished, request.ordered_by, _by_its_best_layer(request), kept)
     lines = standings(finished, request)
     model = model_for(dataset.modality, dataset.task, request.adaptation)
     return lines if model is None else with_predictions(lines, model, dataset.train_examples)

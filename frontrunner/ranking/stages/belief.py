@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from frontrunner.scores.intervals import share_of_firsts
 from frontrunner.statistics import Floats
@@ -25,6 +25,8 @@ OWN_SHARE, RUN_ERROR = 0.5, 0.1
 # Variance of a logit of which nothing is known.
 _UNKNOWN = 25.0
 _DRAWS = 4000
+# Of a 90% interval, in deviations.
+_REACH = 1.645
 
 
 class Leader(NamedTuple):
@@ -129,10 +131,22 @@ def measurements(
     return measured
 
 
-def believed(
-    within: float | None, leaders: Sequence[Leader], found: Mapping[str, Measured]
-) -> dict[str, tuple[float, float, float]]:
-    """Mean and deviation of a logit, and probability of being the best, by id.
+class LogitBelief(NamedTuple):
+    """What is believed of the logit of a checkpoint's accuracy, and the probability that it is the best."""
+
+    mean: float
+    deviation: float
+    probability_best: float
+
+    @property
+    def accuracy(self) -> tuple[float, float, float]:
+        """The 90% interval's low end, the middle, and its high end."""
+        low, middle, high = expit(self.mean + np.array([-_REACH, 0.0, _REACH]) * self.deviation).tolist()
+        return low, middle, high
+
+
+def believed(within: float | None, leaders: Sequence[Leader], found: Mapping[str, Measured]) -> dict[str, LogitBelief]:
+    """What is believed once some were measured, by id.
 
     Without predictions only of the measured; the best is another one as probably as the ranking said.
 
@@ -155,6 +169,6 @@ def believed(
     belief = Belief.of(expected, variance, alone, common)
     share = 1.0 if predicted else sum(each.probability_best for each in leaders if each.checkpoint in found)
     return {
-        name: (float(mean), float(deviation), float(share * first))
+        name: LogitBelief(float(mean), float(deviation), float(share * first))
         for name, mean, deviation, first in zip(names, belief.mean, belief.deviation, belief.first, strict=True)
     }

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit
 
 from frontrunner.hub import SkippedCheckpoint
-from frontrunner.ranking.stages.belief import Leader, believed, measurements
+from frontrunner.ranking.stages.belief import Leader, LogitBelief, believed, measurements
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.stages.report import Departure, StageReport, VerificationReport
 from frontrunner.tuning.options import MethodOptions
@@ -133,32 +132,25 @@ def verify(
         first = {name: each for name, each in first.items() if name not in {gone.checkpoint for gone in stage.left}}
         belief = believed(terms.within, leaders, measurements(first, found, []))
         first = first or found
-        order = sorted(found, key=lambda name: -belief[name][0])
+        order = sorted(found, key=lambda name: -belief[name].mean)
         kept = order if epochs == EPOCHS else order[:_GO_ON]
-        gone = [
-            Departure(
-                checkpoint=name,
-                cause="improbable",
-                probability_best=belief[name][2],
-                reason=f"after {epochs} epochs it would be the best with probability {belief[name][2]:.3f}",
-            )
-            for name in order[len(kept) :]
-        ]
+        gone = [_beaten(name, belief[name].probability_best, epochs) for name in order[len(kept) :]]
         stages[-1] = stage.model_copy(update={"left": [*stage.left, *gone]})
         before, inside = epochs, kept
-    repeated, more, waiting = _again(terms, leaders, inside, results, prices, first, found)
+    belief, more, waiting = _again(terms, leaders, inside, results, prices, first, found, belief)
     stages += more
     if waiting:
         return VerificationStanding(tuple(waiting), report.model_copy(update={"stages": stages}))
-    belief = believed(terms.within, leaders, measurements(first, found, repeated))
-    inside = sorted(inside, key=lambda name: -belief[name][0])
-    accuracy = {
-        name: tuple(float(each) for each in expit(belief[name][0] + np.array([-1.645, 0.0, 1.645]) * belief[name][1]))
-        for name in inside
-    }
-    best = {name: each[2] for name, each in belief.items()}
+    inside = sorted(inside, key=lambda name: -belief[name].mean)
+    best = {name: each.probability_best for name, each in belief.items()}
     report = VerificationReport(stages=stages, pick=inside[0], probability_best=best[inside[0]], reason=None)
-    return VerificationStanding((), report, {name: found[name] for name in inside}, accuracy, best)  # type: ignore[arg-type]
+    measured = {name: found[name] for name in inside}
+    return VerificationStanding((), report, measured, {name: belief[name].accuracy for name in inside}, best)
+
+
+def _beaten(name: str, chance: float, epochs: int) -> Departure:
+    reason = f"after {epochs} epochs it would be the best with probability {chance:.3f}"
+    return Departure(checkpoint=name, cause="improbable", probability_best=chance, reason=reason)
 
 
 def _chosen(terms: VerificationTerms, leaders: Sequence[Leader], prices: Prices | None) -> tuple[list[str], str | None]:
@@ -195,17 +187,20 @@ def _again(
     prices: Prices | None,
     first: Mapping[str, VerificationOutput],
     found: Mapping[str, VerificationOutput],
-) -> tuple[list[dict[str, VerificationOutput]], list[StageReport], list[Trial]]:
+    belief: dict[str, LogitBelief],
+) -> tuple[dict[str, LogitBelief], list[StageReport], list[Trial]]:
     """The first epochs with other seeds, as long as it is not clear who is the best and the budget reaches.
 
+    Args:
+        belief: by what `first` and `found` measured.
+
     Returns:
-        What was measured with each seed, of all who are in; the stages; the steps to do now.
+        What is believed after them; the stages; the steps to do now.
     """
     repeated: list[dict[str, VerificationOutput]] = []
     stages: list[StageReport] = []
     for again in range(1, _MOST_AGAIN + 1):
-        best = max(each[2] for each in believed(terms.within, leaders, measurements(first, found, repeated)).values())
-        if prices is None or len(inside) < 2 or best >= ENOUGH:
+        if prices is None or len(inside) < 2 or max(each.probability_best for each in belief.values()) >= ENOUGH:
             break
         begun = any(Trial(name, _FIRST_EPOCHS, again) in results for name in inside)
         wanted = sum(prices.training(name, terms.passes(0, _FIRST_EPOCHS)) for name in inside)
@@ -214,11 +209,12 @@ def _again(
         stage, measured = _rung(terms, inside, results, prices, 0, _FIRST_EPOCHS, again)
         stages.append(stage)
         if stage.waiting:
-            return repeated, stages, [Trial(name, _FIRST_EPOCHS, again) for name in stage.waiting]
+            return belief, stages, [Trial(name, _FIRST_EPOCHS, again) for name in stage.waiting]
         if len(measured) < len(inside):
             break  # of one alone another seed says nothing
         repeated.append(measured)
-    return repeated, stages, []
+        belief = believed(terms.within, leaders, measurements(first, found, repeated))
+    return belief, stages, []
 
 
 def _rung(
