@@ -1,4 +1,4 @@
-"""What a budget buys on the pack: python -m benchmarks.budget [--modality text] [--write docs/budgets.md]
+"""What a budget buys on the pack: python -m benchmarks.budget [--modality text] [--write docs/budgets.md --mark NAME]
 
 Uses what `python -m benchmarks.budget.samples` has kept, reads and trains nothing. Three tables: by how many standard
 errors differences really move from a sample to all examples; whether races keep the winner; and how often they do
@@ -27,7 +27,7 @@ from frontrunner.evidence.runs import MeasuredScore
 from frontrunner.evidence.tables import Table
 from frontrunner.ranking.criteria import describe
 from frontrunner.ranking.prediction import FACTS, PREDICTED_ACCURACY, model_for
-from frontrunner.scores.intervals import standard_error
+from frontrunner.scores.intervals import probability_best, standard_error
 
 BUDGETS = ("15%", "30%", "50%", "100%")
 PER_CLASS = (0, 1.5, 3.5, 7, 14, 30, 60, np.inf)
@@ -59,6 +59,28 @@ def movements(samples: Samples, score: str, seed: int, names: list[str], classes
             moved = (last[one] - last[other]) - (at[one].value - at[other].value)
             if error > 0:
                 yield size / classes, abs(moved) / error
+
+
+def again(samples: Samples, score: str, seed: int, names: list[str]) -> tuple[float, float]:
+    """How probably another full ranking, of as many examples of the same kind, has this one's first again first.
+
+    Returns:
+        That probability, and that of its first two to hold the other's first.
+    """
+    whole = samples.sizes[-1]
+    first = probability_best([samples.found[score, seed, name, whole] for name in names]) or [0.0]
+    ordered = sorted(first, reverse=True)
+    return ordered[0], sum(ordered[:2])
+
+
+def again_sentences(repeated: dict[str, list[tuple[float, float]]]) -> str:
+    """What limits any race: how sure the full rankings are of their own first places."""
+    found = {score: np.sum(chances, axis=0) for score, chances in repeated.items()}
+    said = [
+        f"{describe(score).title}: {first:.0f} of {len(repeated[score])}, and {two:.0f} within its first two"
+        for score, (first, two) in found.items()
+    ]
+    return f"A full ranking of other, as many examples would have the same first place in so many: {'; '.join(said)}."
 
 
 def movement_table(moved: dict[str, list[tuple[float, float]]]) -> str:
@@ -125,6 +147,7 @@ def main() -> None:
     parser.add_argument("--modality", choices=("image", "text"), default="image")
     parser.add_argument("--scores", help="with commas; by default all that images have, and LogME and kNN of texts")
     parser.add_argument("--write", type=Path, help="A document whose tables, between their marks, are replaced.")
+    parser.add_argument("--mark", help="name of the marks; by default results, and texts of texts")
     arguments = parser.parse_args()
     modality, budgets = arguments.modality, arguments.budgets.split(",")
     by_default = (PREDICTED_ACCURACY, *SCORES) if modality == "image" else ("logme", "knn")
@@ -132,6 +155,7 @@ def main() -> None:
     candidates = candidates_of(modality)
     ids = [found.id for found in candidates]
     moved: dict[str, list[tuple[float, float]]] = {score: [] for score in names}
+    repeated: dict[str, list[tuple[float, float]]] = {score: [] for score in names}
     outcomes: dict[tuple[str, str], list[Outcome]] = {(score, budget): [] for score in names for budget in budgets}
     model = model_for(modality, "classification", "full")
     facts = facts_of_pack()
@@ -148,6 +172,7 @@ def main() -> None:
             for seed in samples.seeds(score, ids):
                 sets.append(dataset)
                 moved[score] += movements(samples, score, seed, ids, classes)
+                repeated[score].append(again(samples, score, seed, ids))
                 for budget in budgets:
                     outcome = run(samples, score, seed, budget, candidates, classes)
                     if dataset in truth.accuracies:
@@ -158,6 +183,7 @@ def main() -> None:
         (
             f"{len(set(sets))} datasets, {len(ids)} checkpoints; every race is run for several orders of the examples.",
             race_table(outcomes),
+            again_sentences(repeated),
             "Stated probability, and how often the pick was the first, over all budgets:",
             calibration_table(outcomes),
             "Moved from a sample to all examples, in standard errors (68th percentile over pairs of leaders):",
@@ -166,7 +192,7 @@ def main() -> None:
     )
     print(text)
     if arguments.write is not None:
-        write_between_marks(arguments.write, text, "results" if modality == "image" else "texts")
+        write_between_marks(arguments.write, text, arguments.mark or ("results" if modality == "image" else "texts"))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from frontrunner.store import open_store
 
 FOLDER = Path(tempfile.gettempdir()) / "frontrunner-budget"
 # Of a race's rounds. The largest one, or the whole training split, is what a full ranking reads.
-SIZES = (16, 32, 64, 128, 192, 256, 512, 1024)
+SIZES = (16, 32, 64, 128, 192, 256, 320, 512, 1024)
 SCORES = ("logme", "ridge_probe", "linear_probe", "knn")
 
 

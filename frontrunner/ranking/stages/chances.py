@@ -35,8 +35,9 @@ from frontrunner.statistics import Floats
 _HELD_OUT = frozenset({"knn", "lda", "linear_probe", "ridge_probe", "predicted_accuracy"})
 # Most move by 1.4, but the tails are long: with 2 those races are right that call themselves certain.
 _OF_HELD_OUT = 2.0
-# Others: once there are many examples of a class, and what is added at one example of a class.
-_SETTLED, _UNSETTLED = 1.1, 5.0
+# Others: once there are many examples of a class, and what is added at one example of a class. Of LogME's movements on
+# eleven sets of the pack 0.91 to 0.95 and 3.0 to 3.65 were fitted, whichever the twelfth was; errors are not made less.
+_SETTLED, _UNSETTLED = 1.0, 3.5
 # Variance of the true values is at least this share of the variance of those that were found.
 _LEAST_SIGNAL = 0.05
 _DRAWS = 4000
@@ -260,6 +261,6 @@ def inflation(score: str, examples_per_class: float) -> float:
 
     Example:
         >>> inflation("logme", 5.0), inflation("logme", 500.0), inflation("linear_probe", 5.0)
-        (2.1, 1.11, 2.0)
+        (1.7, 1.007, 2.0)
     """
     return _OF_HELD_OUT if score in _HELD_OUT else _SETTLED + _UNSETTLED / examples_per_class
