@@ -24,6 +24,7 @@ class Stage(StrEnum):
     DECODE = "decode"  # images that were decoded for a training
     TRAIN = "train"  # examples that were trained on, over sweep and epochs
     EXPORT = "export"  # files of a tuned model that were written
+    SEND = "send"  # bytes of a dataset that went to a service
 
 
 class Event(BaseModel):

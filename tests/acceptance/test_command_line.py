@@ -264,6 +264,16 @@ def test_checkpoints_of_the_service(shell):
     assert shell.json("checkpoints", "show", "local:vit")["architecture"] == "test_vit"
 
 
+def test_a_search_asks_the_service(shell):
+    assert "local:vit" not in shell("checkpoints", "search", "vit").stdout, "this machine's own catalogue is empty"
+    found = shell.json("checkpoints", "search", "vit", "--server", "work", "--json")
+    assert [entry["id"] for entry in found["checkpoints"]] == ["local:vit"]
+    assert found["more"] is False
+    found = shell.json("checkpoints", "search", "--server", "work", "--modality", "image", "--limit", "1", "--json")
+    assert (len(found["checkpoints"]), found["more"]) == (1, True)
+    assert "local:vit" in shell("checkpoints", "search", "vit", "--server", "work").stdout
+
+
 def test_a_tuned_model_is_fetched(shell, colours, tmp_path):
     out = tmp_path / "tuned"
     asked = ("tune", colours, "--method", "linear_probe", "--epochs", 1, "--learning-rate", 0.01, "--no-onnx")
