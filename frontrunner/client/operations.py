@@ -74,6 +74,7 @@ def _upload_in_parts(data: Upload, fields: dict[str, Any], progress: Progress | 
             stream.skip_to(int(ends_at))  # also past a part that had come, though no answer to it did
             taken = file.taken
             listener.safe_point()
+        listener.advance(Stage.CHECK, 0, 1, of=data.name)
         end = {"json": {"sha256": stream.sha256}, "timeout": unhurried()}
         return json_of((yield Call("POST", f"{address}/dataset", end)))
 

@@ -183,7 +183,9 @@ def test_a_job_can_be_left_alone_and_looked_at_later(shell, colours):
     assert said == shell("rankings", "show", job["id"]).stdout
     assert "Use local:" in said
     said = shell("rank", colours, "--score", "logme", "--seed", 6, "--server", "work", "--detach").stdout
-    assert re.search(r"The job job_\w+ goes on: 'frontrunner jobs wait job_\w+ --server work'", said)
+    assert re.search(r"The job (job_\w+) goes on: 'frontrunner jobs wait \1 --server work'", said)
+    stopping = re.search(r"'frontrunner (jobs cancel job_\w+ --server work)' stops it", said)
+    assert shell(*stopping[1].split()).returncode == 0
 
 
 def test_interrupting_leaves_the_job_alone_and_says_how_to_go_on(shell, service, client, tmp_path):

@@ -106,6 +106,7 @@ def test_whoever_watches_hears_how_much_has_gone(service, tmp_path, monkeypatch)
     heard = Heard()
     with Client(asked.url) as client:
         assert client.upload(tmp_path / "a.npz", progress=heard) == "ds_1"
+    assert heard.advances.pop() == (Stage.CHECK, 0, 1, "a.npz"), "the service is at work on it"
     assert {(stage, total, of) for stage, _, total, of in heard.advances} == {(Stage.SEND, size, "a.npz")}
     done = [entry[1] for entry in heard.advances]
     again = done.index(900_000) + 1
@@ -128,7 +129,7 @@ def test_the_asynchronous_client_tells_so_too(service, tmp_path, monkeypatch):
             return await client.upload(tmp_path / "a.npz", progress=heard)
 
     assert asyncio.run(ask()) == "ds_1"
-    assert heard.advances[-1] == (Stage.SEND, 300_001, 300_001, "a.npz")
+    assert heard.advances[-2:] == [(Stage.SEND, 300_001, 300_001, "a.npz"), (Stage.CHECK, 0, 1, "a.npz")]
     assert [body for method, _, _, body in asked.asked if method == "PATCH"] == [bytes(300_000), bytes(1)]
 
 

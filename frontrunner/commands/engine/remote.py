@@ -60,7 +60,7 @@ class Remote:
         named = f" --server {self._server}" if self._server else ""
         return (
             f"The job {self._job} goes on: 'frontrunner jobs wait {self._job}{named}' shows its result, "
-            "'frontrunner jobs cancel' stops it."
+            f"'frontrunner jobs cancel {self._job}{named}' stops it."
         )
 
     def tell_job(self) -> None:
