@@ -31,8 +31,11 @@ _DOING = {
     Stage.DECODE: "decoding",
     Stage.TRAIN: "training",
     Stage.EXPORT: "writing",
+    Stage.SEND: "sending",
 }
 _BAR_WIDTH = 16
+# Counted in bytes.
+_BYTES = frozenset({Stage.FETCH, Stage.SEND})
 # How often a notebook's output is replaced, and its columns.
 _NOTEBOOK_S = 0.3
 _NOTEBOOK_WIDTH = 110
@@ -158,7 +161,7 @@ class Bars(Silent):
             self._clear()
             task = self._bars.add_task(_DOING[stage], total=total, timed=self._whole is None, start_at=done, detail="")
             self._part = ((stage, of), task)
-        unit, size = (1e6, " MB") if stage == Stage.FETCH else (1, "")
+        unit, size = (1e6, " MB") if stage in _BYTES else (1, "")
         name = f"  {cut(of.rpartition(':')[2], 24)}" if of else ""
         detail = f"{done / unit:,.0f}/{total / unit:,.0f}{size}{name}"
         self._bars.update(self._part[1], completed=done, total=total, detail=detail)

@@ -243,7 +243,10 @@ def show_checkpoints(
         ("licence", [cut(entry.license or "-") for entry in found], 2),
         ("architecture", [entry.architecture for entry in found], 6),
     )
-    _print_columns(columns, console, beginning)
+    if found:
+        _print_columns(columns, console, beginning)
+    elif not skipped:
+        console.print("nothing was found; --hub names a folder of checkpoints, --server a service that has some")
     for broken in skipped:
         console.print(f"unusable {broken.checkpoint}: {broken.reason} [{broken.code}]", soft_wrap=True, style="yellow")
 

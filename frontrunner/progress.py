@@ -17,13 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field
 class Stage(StrEnum):
     """What work is doing; it decides what is counted."""
 
-    CHECK = "check"  # inputs of a dataset that were looked at
+    CHECK = "check"  # inputs of a dataset that were looked at; 0 of 1 while a service does
     FETCH = "fetch"  # bytes of a checkpoint that came from a hub
     RANK = "rank"  # checkpoints of a ranking that were ranked or skipped
     READ = "read"  # examples that a checkpoint has read
     DECODE = "decode"  # images that were decoded for a training
     TRAIN = "train"  # examples that were trained on, over sweep and epochs
     EXPORT = "export"  # files of a tuned model that were written
+    SEND = "send"  # bytes of a dataset that went to a service
 
 
 class Event(BaseModel):

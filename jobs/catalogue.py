@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, String, case, cast, func, or_, select, update
+from sqlalchemy import Select, String, case, cast, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from frontrunner.hub import (
@@ -151,10 +151,12 @@ def search_catalogue(
     return session.scalars(query.order_by(CheckpointRow.id).limit(limit + 1)).all()
 
 
-def best_matches(session: Session, wanted: CatalogueFilter, *, limit: int) -> Sequence[CheckpointRow]:
+def best_matches(
+    session: Session, wanted: CatalogueFilter, *, after: str | None = None, limit: int
+) -> Sequence[CheckpointRow]:
     """Rows that pass the filter: of exactly the name that is searched for, of names that begin so, the most used.
 
-    One more than `limit` where there are more.
+    They begin after that of the id `after`, with one more than `limit` where there are more.
     """
     name = func.lower(CheckpointRow.id)
     words = (wanted.search or "").lower().strip()
@@ -162,8 +164,11 @@ def best_matches(session: Session, wanted: CatalogueFilter, *, limit: int) -> Se
     exact = or_(name == words, *(name.like(f"%{before}{stated}", escape="\\") for before in ":/"))
     begins = or_(*(name.like(f"%{before}{stated}%", escape="\\") for before in ":/"))
     place = case((exact, 0), (begins, 1), else_=2)
-    used = func.coalesce(CheckpointRow.popularity, -1).desc()
-    return session.scalars(_matching(wanted).order_by(place, used, CheckpointRow.id).limit(limit + 1)).all()
+    order = tuple_(place, -func.coalesce(CheckpointRow.popularity, -1), CheckpointRow.id)
+    query = _matching(wanted)
+    if after is not None:
+        query = query.where(order > select(*order.clauses).where(CheckpointRow.id == after).scalar_subquery())
+    return session.scalars(query.order_by(*order.clauses).limit(limit + 1)).all()
 
 
 def _matching(wanted: CatalogueFilter) -> Select[CheckpointRow]:

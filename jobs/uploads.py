@@ -120,26 +120,25 @@ def require_offset(row: UploadRow, offset: int) -> None:
         raise error
 
 
-def add_part(session: Session, upload_id: str, defaults: Limits, *, offset: int, size: int, blob: str) -> UploadRow:
-    """Add a part that lies in the store already.
+def add_part(
+    session: Session, tenant: str, upload_id: str, defaults: Limits, *, offset: int, size: int, blob: str
+) -> int:
+    """Add a part that lies in the store already; where the upload ends with it.
 
     Raises:
         UploadNotFound, UploadOver, UploadOffset: as `find_upload` and `require_offset`.
         QuotaExceeded: the tenant would keep too many bytes.
     """
-    tenant = find_upload(session, upload_id).tenant
     limits = locked_limits(session, tenant, defaults)
     row = find_upload(session, upload_id, lock=True)
-    session.refresh(row)
     require_offset(row, offset)
     session.add(UploadPartRow(upload_id=upload_id, tenant=tenant, first=offset, bytes=size, blob=blob))
     row.bytes += size
     row.touched_at = database_now()
     session.flush()
-    session.refresh(row)
     if limits.bytes and kept_bytes(session, tenant) > limits.bytes:
         raise too_many_bytes(limits.bytes)
-    return row
+    return row.bytes
 
 
 def remove_part(session: Session, store: Store, upload_id: str, blob: str) -> None:

@@ -109,6 +109,12 @@ def test_checkpoints_lists_the_hub(run, hub):
     ]
 
 
+def test_a_hub_without_checkpoints_says_what_to_do(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = run("checkpoints", "--hub", tmp_path / "empty")
+    assert (done.returncode, "--hub names a folder of checkpoints" in done.stdout) == (0, True), done.stderr
+
+
 def test_datasets_checks_one(run, colours):
     done = run("datasets", colours)
     assert "80 training and 20 test examples" in done.stdout

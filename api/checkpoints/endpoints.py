@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -12,7 +12,7 @@ from api.problems import RESPONSES, NotFound
 from api.state import StateDependency
 from frontrunner.hub import ReadingCost
 from frontrunner.hub.describing.listing import CatalogueFilter
-from jobs.catalogue import IN_HUBS, costs_of, search_catalogue
+from jobs.catalogue import IN_HUBS, best_matches, costs_of, search_catalogue
 from models import CheckpointRow
 
 router = APIRouter(prefix="/v1/checkpoints", tags=["checkpoints"], responses=RESPONSES)
@@ -53,16 +53,21 @@ class CheckpointDetail(CheckpointResource):
 class CheckpointQuery(CatalogueFilter):
     """Which checkpoints to list, and which page of them."""
 
+    order: Literal["id", "match"] = Field(
+        default="id",
+        description="`match`: of the exact name searched for, of names that begin so, others; the most used first.",
+    )
     limit: int = Field(default=100, ge=1, le=500, description="Items a page.")
     cursor: str | None = Field(default=None, max_length=255, description="`next` of the page before.")
 
 
 @router.get("", operation_id="listCheckpoints")
 def read_checkpoints(query: Annotated[CheckpointQuery, Query()], state: StateDependency) -> Page[CheckpointResource]:
-    """List checkpoints, by id."""
+    """List checkpoints."""
     state.refresh_catalogue()
     with state.database.read_transaction() as session:
-        rows = search_catalogue(session, query, after=query.cursor, limit=query.limit)
+        found = search_catalogue if query.order == "id" else best_matches
+        rows = found(session, query, after=query.cursor, limit=query.limit)
         items = [CheckpointResource.model_validate(_fields(row)) for row in rows[: query.limit]]
     return Page(items=items, next=items[-1].id if len(rows) > query.limit else None)
 

@@ -40,6 +40,7 @@ class JobResource(BaseModel):
     failure: Failure | None
     next: str | None = Field(default=None, description="The job that follows on this one, once it is submitted.")
     next_refused: Failure | None = Field(default=None, description="Why the job that was to follow could not be.")
+    last_event: int = Field(description="Number of the last of its events that this tells of.")
     created_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
@@ -80,6 +81,7 @@ def _resource(job: JobRow, examples_done: int, examples_total: int) -> JobResour
         failure=failure_of(job.error_code, job.error_reason),
         next=job.next_job_id,
         next_refused=failure_of(job.next_error_code, job.next_error_reason),
+        last_event=job.version,
         created_at=instant(job.created_at),
         started_at=instant(job.started_at),
         finished_at=instant(job.finished_at),

@@ -109,9 +109,10 @@ def _keep(state: State, upload_id: str, offset: int, writer: BlobWriter) -> int:
     try:
         with state.database.write_transaction() as session:
             limits = Limits.of(state.settings)
-            row = uploads.add_part(session, upload_id, limits, offset=offset, size=writer.bytes, blob=blob)
+            tenant, size = state.principal.tenant, writer.bytes
+            ends_at = uploads.add_part(session, tenant, upload_id, limits, offset=offset, size=size, blob=blob)
             uploads.parts(state.store, upload_id).path(blob)  # nobody removed an equal one meanwhile
-            return row.bytes
+            return ends_at
     except (uploads.UploadNotFound, uploads.UploadConflict, QuotaExceeded):
         with state.database.write_transaction() as session:
             uploads.remove_part(session, state.store, upload_id, blob)

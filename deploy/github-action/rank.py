@@ -25,6 +25,12 @@ def ranking_of(dataset: str) -> Ranking:
         return client.recommend(dataset).wait()
 
 
+def logme(line: RankedCheckpoint) -> str:
+    """LogME; nothing where it says nothing of the data."""
+    score = line.scores.get("logme")
+    return "" if score is None else f"{score.value:.3f}"
+
+
 def points(line: RankedCheckpoint) -> str:
     """The predicted accuracy with its interval, in points of a hundred."""
     expected = line.prediction
@@ -39,7 +45,7 @@ def cell(text: str) -> str:
 def summary(ranking: Ranking, top: int) -> str:
     """The answer and the first lines as Markdown."""
     lines = [
-        f"| {line.rank} | {cell(line.checkpoint)} | {cell(points(line))} | {line.scores['logme'].value:.3f} "
+        f"| {line.rank} | {cell(line.checkpoint)} | {cell(points(line))} | {logme(line)} "
         f"| {line.parameters / 1e6:.1f} M |"
         for line in ranking.ranking[:top]
     ]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
-from frontrunner.bars import progress_bars
 from frontrunner.client import operations
 from frontrunner.client.connection import (
     LONGEST_S,
@@ -19,102 +18,22 @@ from frontrunner.client.connection import (
     EventLines,
     JobEvent,
     Operation,
+    Part,
     Patience,
     refuse_problem,
     settings_of,
 )
-from frontrunner.client.problems import ServiceProblem
+from frontrunner.client.job import AsyncJob
 from frontrunner.client.resources import AsyncResources
-from frontrunner.client.watching import Watching
 from frontrunner.data import DatasetOptions
 from frontrunner.data.memory import DatasetLike, held_dataset
 from frontrunner.files import whole_file
-from frontrunner.progress import SILENT, Progress, Stage
+from frontrunner.progress import Progress
 from frontrunner.ranking import Ranking, RankingRequest, TaskDistanceMatrix, TaskDistanceRequest
 from frontrunner.ranking.local import Terms, requested
-from frontrunner.status import Status
-from frontrunner.terminal import Terminal
 from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
 
 Result = TypeVar("Result")
-# Seconds for a connection to stand.
-_CONNECT_S = 10.0
-# Between two streams of the same job.
-_PAUSE_S = 0.5
-
-
-class AsyncJob(Generic[Result]):
-    """A job of the service, and what comes out of it.
-
-    Attributes:
-        id: its id.
-        status: as last seen.
-    """
-
-    def __init__(self, client: AsyncClient, body: dict[str, Any], read: Callable[[], Operation[Result]]) -> None:
-        self._client = client
-        self._read = read
-        self.id: str = body["id"]
-        self.status = Status(body["status"])
-
-    async def wait(
-        self,
-        *,
-        timeout_s: float = LONGEST_S,
-        progress: Progress | None = None,
-        on_job: Callable[[dict[str, Any]], None] = lambda job: None,
-    ) -> Result:
-        """Wait for the result and return it; a restart of the service is sat out.
-
-        Args:
-            timeout_s: how long.
-            progress: hears how many steps are over; by default a bar where somebody is watching.
-            on_job: hears the job each time it has changed.
-
-        Raises:
-            ServiceProblem: there is no such job any more, or it has no result.
-            TimeoutError: the job did not end in time. It goes on; `wait` may be called again.
-        """
-        ends_at = time.monotonic() + timeout_s
-        with progress_bars(Terminal(stderr=True), quiet=progress is not None) as bars:
-            listener = bars if progress is None else progress
-
-            def heard(job: dict[str, Any]) -> None:
-                self.status = Status(job["status"])
-                steps = job["progress"]
-                listener.advance(Stage.RANK, steps["steps_done"], max(steps["steps_total"], 1))
-                on_job(job)
-
-            if listener is not SILENT:
-                await self._watch(Watching(listener, timeout_s), heard)
-            await self._client.wait(self.id, on_job=heard, timeout_s=max(0.0, ends_at - time.monotonic()))
-        return await self._client.run(self._read())
-
-    async def _watch(self, watching: Watching, heard: Callable[[dict[str, Any]], None]) -> None:
-        """Follow the job's events until it is over, or the time is up."""
-        heard(await self._client.job(self.id))
-        while not (watching.is_late or self.status.is_terminal):
-            pause = _PAUSE_S
-            try:
-                events = self._client.events(self.id, after=watching.seen, quiet_s=watching.read_timeout_s)
-                async for event in events:
-                    if watching.hear(event):
-                        heard(await self._client.job(self.id))
-                    if watching.is_late:
-                        return
-                heard(await self._client.job(self.id))  # a service that stops ends its streams too
-            except (httpx.TransportError, ServiceProblem) as error:
-                pause = watching.pause_after(error)
-            if not self.status.is_terminal:
-                await asyncio.sleep(pause)
-
-    def events(self, *, after: int = 0) -> AsyncIterator[JobEvent]:
-        """What happens to it, from event `after` on, until it is over."""
-        return self._client.events(self.id, after=after)
-
-    async def cancel(self) -> None:
-        """Ask it to stop."""
-        self.status = Status((await self._client.cancel(self.id))["status"])
 
 
 class AsyncClient(AsyncResources):
@@ -153,6 +72,7 @@ class AsyncClient(AsyncResources):
         options: DatasetOptions | None = None,
         top: int | None = None,
         then: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
         **terms: Unpack[Terms],
     ) -> AsyncJob[Ranking]:
         """Upload a dataset and have checkpoints ranked for it.
@@ -164,6 +84,8 @@ class AsyncClient(AsyncResources):
             top: keep so many lines of the ranking.
             then: a tuning that follows on the ranking, as `then` in `POST /v1/recommendations`; the job's `next` names
                 it.
+            progress: hears how many bytes have gone; by default a bar where somebody is watching, of what is larger
+                than a part.
             terms: the fields of `RankingRequest` by keyword.
 
         Raises:
@@ -172,17 +94,24 @@ class AsyncClient(AsyncResources):
         """
         asked = requested(request, terms)
         with held_dataset(dataset) as path:
-            job = await self.run(operations.recommend(path, asked, options, then))
+            job = await self.run(operations.recommend(path, asked, options, then, progress))
         return AsyncJob(self, job, lambda: operations.read_ranking(job["id"], top))
 
-    async def upload(self, dataset: DatasetLike, options: DatasetOptions | None = None) -> str:
+    async def upload(
+        self, dataset: DatasetLike, options: DatasetOptions | None = None, *, progress: Progress | None = None
+    ) -> str:
         """Upload a dataset and return its id; the same data has the same id.
+
+        Args:
+            dataset: as for `recommend`.
+            options: how to read it where its layout leaves a choice.
+            progress: hears how many bytes have gone, as for `recommend`.
 
         Raises:
             ServiceProblem: the service refused it.
         """
         with held_dataset(dataset) as path:
-            identifier: str = (await self.run(operations.upload(path, options)))["id"]
+            identifier: str = (await self.run(operations.upload(path, options, progress)))["id"]
         return identifier
 
     async def rank(
@@ -213,6 +142,7 @@ class AsyncClient(AsyncResources):
         best_of: BestOfRanking | None = None,
         source: DatasetLike | None = None,
         options: DatasetOptions | None = None,
+        progress: Progress | None = None,
     ) -> AsyncJob[Tuning]:
         """Upload a dataset and have checkpoints tuned on it.
 
@@ -222,24 +152,36 @@ class AsyncClient(AsyncResources):
             best_of: take the checkpoints from this ranking instead.
             source: a labelled dataset, for methods of domain adaptation.
             options: how to read the datasets where their layout leaves a choice.
+            progress: hears how many bytes have gone, as for `recommend`.
 
         Raises:
             ServiceProblem: the service refused a dataset or the request.
         """
-        target = await self.upload(dataset, options)
-        beside = None if source is None else await self.upload(source, options)
+        target = await self.upload(dataset, options, progress=progress)
+        beside = None if source is None else await self.upload(source, options, progress=progress)
         job = await self.run(operations.tune(target, request, best_of, beside))
         return AsyncJob(self, job, lambda: operations.read_tuning(job["id"]))
 
     async def compare(
-        self, datasets: Sequence[DatasetLike], request: TaskDistanceRequest, options: DatasetOptions | None = None
+        self,
+        datasets: Sequence[DatasetLike],
+        request: TaskDistanceRequest,
+        options: DatasetOptions | None = None,
+        *,
+        progress: Progress | None = None,
     ) -> AsyncJob[TaskDistanceMatrix]:
         """Upload datasets and have the distances between them measured, as one checkpoint sees them.
+
+        Args:
+            datasets: each as for `recommend`.
+            request: the checkpoint, and how many examples it sees.
+            options: how to read the datasets where their layout leaves a choice.
+            progress: hears how many bytes have gone, as for `recommend`.
 
         Raises:
             ServiceProblem: the service refused a dataset or the request.
         """
-        identifiers = [await self.upload(path, options) for path in datasets]
+        identifiers = [await self.upload(path, options, progress=progress) for path in datasets]
         job = await self.run(operations.compare(identifiers, request))
         return AsyncJob(self, job, lambda: operations.read_distances(job["id"]))
 
@@ -279,12 +221,8 @@ class AsyncClient(AsyncResources):
             ServiceProblem: there is no such job.
             httpx.TransportError: the connection broke; ask again with the last event's number.
         """
-        lines, asked = EventLines(), {"Last-Event-ID": str(after)}
-        timeout = httpx.Timeout(quiet_s, connect=_CONNECT_S)
-        async with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=asked, timeout=timeout) as answer:
-            if answer.is_error:
-                await answer.aread()
-                refuse_problem(answer)
+        lines = EventLines()
+        async with self._streamed(operations.job_events(job_id, after, quiet_s)) as answer:
             async for line in answer.aiter_lines():
                 if (event := lines.read(line)) is not None:
                     yield event
@@ -300,11 +238,8 @@ class AsyncClient(AsyncResources):
         Raises:
             ServiceProblem: there is no such file.
         """
-        place = Path(to) / Path(name).name if Path(to).is_dir() else Path(to)
-        async with self._http.stream("GET", f"/v1/tunings/{tuning_id}/files/{name}") as answer:
-            if answer.is_error:
-                await answer.aread()
-                refuse_problem(answer)
+        place = operations.place_of(name, to)
+        async with self._streamed(operations.tuning_file(tuning_id, name)) as answer:
             with whole_file(place) as file:
                 async for piece in answer.aiter_bytes():
                     file.write(piece)
@@ -336,6 +271,22 @@ class AsyncClient(AsyncResources):
         except StopIteration as ended:
             found: Result = ended.value
             return found
+        finally:
+            operation.close()  # what it holds open, whatever came of it
+
+    @asynccontextmanager
+    async def _streamed(self, call: Call) -> AsyncIterator[httpx.Response]:
+        """The answer to a call, to be read as it comes.
+
+        Raises:
+            ServiceProblem: it is a refusal.
+        """
+        with call.arguments() as arguments:
+            async with self._http.stream(**arguments) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                    refuse_problem(answer)
+                yield answer
 
     async def _answer(self, call: Call) -> httpx.Response:
         patience = Patience()
@@ -343,6 +294,8 @@ class AsyncClient(AsyncResources):
             outcome: httpx.Response | httpx.TransportError
             try:
                 with call.arguments() as arguments:
+                    if call.part is not None:
+                        arguments["content"] = _AwaitedPart(call.part)
                     outcome = await self._http.request(**arguments)
             except httpx.TransportError as error:
                 outcome = error
@@ -352,3 +305,14 @@ class AsyncClient(AsyncResources):
                     raise outcome
                 return outcome
             await asyncio.sleep(pause)
+
+
+class _AwaitedPart:
+    """A part for `httpx.AsyncClient`."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._part:
+            yield piece

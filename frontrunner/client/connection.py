@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import httpx
 
 from frontrunner.client.problems import problem_of
-from frontrunner.client.profiles import read_profiles
-from frontrunner.client.uploading import opened_upload
+from frontrunner.client.profiles import Profile, read_profiles
+from frontrunner.client.uploading import Upload
 
 Answered = TypeVar("Answered")
 # A service that restarts, or says that it is busy, is asked again for this long before that is an error.
@@ -24,6 +23,10 @@ PATIENCE_S = 60.0
 LONGEST_S = 7 * 24 * 3600.0
 _BUSY = frozenset({429, 502, 503, 504})
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 8.0
+# For a connection to stand.
+_CONNECT_S = 10.0
+# Of a part, what is sent before whoever watches hears of it.
+_PIECE = 1 << 18
 
 
 class JobEvent(NamedTuple):
@@ -35,6 +38,25 @@ class JobEvent(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Part:
+    """A body that is sent piece by piece.
+
+    Attributes:
+        content: all of it.
+        heard: is told how many bytes of it were handed on; from 0 again where the request is sent again.
+    """
+
+    content: bytes
+    heard: Callable[[int], None]
+
+    def __iter__(self) -> Iterator[bytes]:
+        for first in range(0, len(self.content), _PIECE):
+            piece = self.content[first : first + _PIECE]
+            yield piece
+            self.heard(first + len(piece))
+
+
+@dataclass(frozen=True)
 class Call:
     """A request, which may be sent several times.
 
@@ -42,32 +64,42 @@ class Call:
         method, path: of the request.
         options: of `httpx.Client.request`.
         upload: the file or folder that goes with it.
+        part: the body.
         patient: whether it is sent again where the service cannot answer now.
     """
 
     method: str
     path: str
     options: dict[str, Any] = field(default_factory=dict)
-    upload: Path | None = None
+    upload: Upload | None = None
+    part: Part | None = None
     patient: bool = True
 
     @contextmanager
     def arguments(self) -> Iterator[dict[str, Any]]:
         """What `httpx.Client.request` takes, with what is uploaded opened anew."""
         given = {"method": self.method, "url": self.path, **self.options}
+        if self.part is not None:
+            # httpx does not know how long it is, and a service reads no part of which it does not.
+            given["headers"] = {**given.get("headers", {}), "Content-Length": str(len(self.part.content))}
+            given["content"] = self.part
         if self.upload is None:
             yield given
             return
-        name, file = opened_upload(self.upload)
-        with file:
-            yield given | {"files": {"file": (name, file)}, "timeout": httpx.Timeout(None, connect=10.0)}
+        with self.upload.open() as file:
+            yield given | {"files": {"file": (self.upload.name, file)}, "timeout": unhurried()}
 
 
 # Asks for answers to calls, one after the other, and returns what comes out of them.
 Operation: TypeAlias = Generator[Call, httpx.Response, Answered]
 
 
-def creating(path: str, *, upload: Path | None = None, **options: Any) -> Call:
+def unhurried(quiet_s: float | None = None) -> httpx.Timeout:
+    """A connection has to stand soon, and may then be quiet for `quiet_s`; for as long as it likes by default."""
+    return httpx.Timeout(quiet_s, connect=_CONNECT_S)
+
+
+def creating(path: str, *, upload: Upload | None = None, **options: Any) -> Call:
     """A POST that makes one thing only, however often it is sent."""
     headers = {"Idempotency-Key": uuid.uuid4().hex}
     return Call("POST", path, {"headers": headers, **options}, upload)
@@ -79,8 +111,11 @@ def settings_of(url: str | None, key: str | None, timeout_s: float) -> dict[str,
     Raises:
         ProfileUnknown, ProfilesUnusable: a profile is named, and there is none, or its file cannot be used.
     """
-    profile = read_profiles().find(url or os.environ.get("FRONTRUNNER_SERVER"))
-    key = key or os.environ.get("FRONTRUNNER_API_KEY") or profile.key
+    server = url or os.environ.get("FRONTRUNNER_SERVER")
+    key = key or os.environ.get("FRONTRUNNER_API_KEY")
+    # Whoever says both needs no profile: the file may be unreadable, as in a container.
+    profile = Profile(server.rstrip("/")) if server and "://" in server and key else read_profiles().find(server)
+    key = key or profile.key
     return {
         "base_url": profile.url,
         "headers": {"Authorization": f"Bearer {key}"} if key else {},

@@ -7,15 +7,28 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
-from frontrunner.client.connection import Call, Operation, creating, json_of, refuse_problem, without_none
+from frontrunner.client.connection import (
+    Call,
+    Operation,
+    Part,
+    creating,
+    json_of,
+    refuse_problem,
+    unhurried,
+    without_none,
+)
 from frontrunner.client.problems import problem_of
-from frontrunner.client.uploading import PartStream, fingerprint, opened_upload, size_of
+from frontrunner.client.uploading import PartStream, Upload
 from frontrunner.data import DatasetOptions
+from frontrunner.hub.describing.listing import CatalogueMatches, ListedCheckpoint
 from frontrunner.limits import PART_BYTES
+from frontrunner.progress import Progress, Stage
 from frontrunner.ranking import Ranking, RankingRequest, TaskDistanceMatrix, TaskDistanceRequest, TaskDistances
+from frontrunner.ranking.local import watched
 from frontrunner.ranking.result import Outlook
 from frontrunner.recommending import first_lines
 from frontrunner.status import TERMINAL
@@ -29,50 +42,70 @@ _ANSWER_S = 30.0
 _PART_S = 300.0
 
 
-def upload(dataset: Path, options: DatasetOptions | None) -> Operation[dict[str, Any]]:
+def upload(dataset: Path, options: DatasetOptions | None, progress: Progress | None) -> Operation[dict[str, Any]]:
     """The dataset; the same data has the same id. What is larger than a part comes in parts.
 
     Raises:
         UploadInterrupted: it is to be carried on, and is not any more what it was.
     """
     fields = {} if options is None else options.model_dump(exclude_none=True)
-    if size_of(dataset) > PART_BYTES:
-        return (yield from _upload_in_parts(dataset, fields))
-    return json_of((yield Call("POST", "/v1/datasets", {"data": fields}, dataset)))
+    sent = Upload(dataset)
+    if sent.bytes > PART_BYTES:
+        return (yield from _upload_in_parts(sent, fields, progress))
+    return json_of((yield Call("POST", "/v1/datasets", {"data": fields}, sent)))
 
 
-def _upload_in_parts(dataset: Path, fields: dict[str, Any]) -> Operation[dict[str, Any]]:
+def _upload_in_parts(data: Upload, fields: dict[str, Any], progress: Progress | None) -> Operation[dict[str, Any]]:
     """The dataset; what came before a connection broke, or this process ended, is not sent again."""
-    name, file = opened_upload(dataset)
-    with file:
-        begin = {"json": {"name": name, "options": fields}, "headers": {"Idempotency-Key": fingerprint(dataset)}}
+    with data.open() as file, watched(progress) as listener:
+        begin = {"json": {"name": data.name, "options": fields}, "headers": {"Idempotency-Key": data.fingerprint}}
         begun = json_of((yield Call("POST", "/v1/uploads", begin)))
         address, stream = f"/v1/uploads/{begun['id']}", PartStream(file, begun["part_bytes"])
         stream.skip_to(begun["offset"])
+        taken = file.taken
+        listener.advance(Stage.SEND, taken, data.bytes, of=data.name)
         while part := stream.part():
+            told = _telling(listener, data, taken, file.taken, len(part))
             headers = {"Upload-Offset": str(stream.offset), "Content-Type": "application/octet-stream"}
-            answer = yield Call("PATCH", address, {"content": part, "headers": headers, "timeout": _PART_S})
+            answer = yield Call("PATCH", address, {"headers": headers, "timeout": _PART_S}, part=Part(part, told))
             ends_at = answer.headers.get("Upload-Offset", "")
             if answer.status_code != httpx.codes.CONFLICT or not ends_at.isdigit():
                 refuse_problem(answer)
             stream.skip_to(int(ends_at))  # also past a part that had come, though no answer to it did
-        end = {"json": {"sha256": stream.sha256}, "timeout": httpx.Timeout(None, connect=10.0)}
+            taken = file.taken
+            listener.safe_point()
+        listener.advance(Stage.CHECK, 0, 1, of=data.name)
+        end = {"json": {"sha256": stream.sha256}, "timeout": unhurried()}
         return json_of((yield Call("POST", f"{address}/dataset", end)))
 
 
+def _telling(listener: Progress, data: Upload, before: int, after: int, size: int) -> Callable[[int], None]:
+    """Tells how much of the data has gone, as a part of `size` bytes goes that was made of theirs from `before` on."""
+
+    def tell(sent: int) -> None:
+        listener.advance(Stage.SEND, before + (after - before) * sent // size, data.bytes, of=data.name)
+
+    return tell
+
+
 def recommend(
-    dataset: Path, request: RankingRequest, options: DatasetOptions | None, then: Mapping[str, Any] | None
+    dataset: Path,
+    request: RankingRequest,
+    options: DatasetOptions | None,
+    then: Mapping[str, Any] | None,
+    progress: Progress | None,
 ) -> Operation[dict[str, Any]]:
     """The job that ranks an upload: in one request, or once its parts have come."""
     asked = request.model_dump(mode="json", exclude_unset=True)
     if then is not None:
         asked["then"] = dict(then)
     fields = {} if options is None else options.model_dump(exclude_none=True)
-    if size_of(dataset) > PART_BYTES:
-        identifier = (yield from _upload_in_parts(dataset, fields))["id"]
+    sent = Upload(dataset)
+    if sent.bytes > PART_BYTES:
+        identifier = (yield from _upload_in_parts(sent, fields, progress))["id"]
         return json_of((yield creating("/v1/rankings", json={"dataset": identifier, **asked})))
     fields["options"] = json.dumps(asked)
-    return json_of((yield creating("/v1/recommendations", upload=dataset, data=fields)))
+    return json_of((yield creating("/v1/recommendations", upload=sent, data=fields)))
 
 
 def rank(dataset: str, request: RankingRequest) -> Operation[dict[str, Any]]:
@@ -125,6 +158,22 @@ def wait(job: str, on_job: Callable[[dict[str, Any]], None], timeout_s: float) -
                 return found
         if time.monotonic() - began > timeout_s:
             raise TimeoutError(f"job {job} is still {status} after {timeout_s:g} s")
+
+
+def job_events(job: str, after: int, quiet_s: float | None) -> Call:
+    """What is streamed of a job from event `after` on; the service says something every quarter of a minute."""
+    options = {"headers": {"Last-Event-ID": str(after)}, "timeout": unhurried(quiet_s)}
+    return Call("GET", f"/v1/jobs/{job}/events", options)
+
+
+def tuning_file(tuning: str, name: str) -> Call:
+    """What is streamed of a file of a tuning."""
+    return Call("GET", f"/v1/tunings/{tuning}/files/{quote(name)}")
+
+
+def place_of(name: str, to: str | Path) -> Path:
+    """Where a file is written that goes to `to`: into it under its own name, where that is a folder."""
+    return Path(to) / Path(name).name if Path(to).is_dir() else Path(to)
 
 
 def read_ranking(ranking: str, top: int | None = None) -> Operation[Ranking]:
@@ -215,6 +264,14 @@ def page(path: str, narrowed_by: dict[str, Any]) -> Operation[list[dict[str, Any
     """The items of the first page of a list."""
     items: list[dict[str, Any]] = json_of((yield Call("GET", path, {"params": without_none(narrowed_by)})))["items"]
     return items
+
+
+def search(words: str, limit: int, narrowed_by: dict[str, Any]) -> Operation[CatalogueMatches]:
+    """The checkpoints of a service's catalogue that are meant, the best match first."""
+    params = without_none({**narrowed_by, "search": words or None, "order": "match", "limit": limit})
+    found = json_of((yield Call("GET", "/v1/checkpoints", {"params": params})))
+    usable = tuple(ListedCheckpoint.model_validate(entry) for entry in found["items"] if entry["usable"])
+    return CatalogueMatches(checkpoints=usable, more=found["next"] is not None)
 
 
 def every_page(path: str, narrowed_by: dict[str, Any]) -> Operation[list[dict[str, Any]]]:

@@ -104,7 +104,7 @@ def read_profiles() -> Profiles:
     """The user's profiles; none where there is no file.
 
     Raises:
-        ProfilesUnusable: the file is damaged, or others may read it.
+        ProfilesUnusable: the file cannot be read, is damaged, or others may read it.
     """
     path = profiles_file()
     try:
@@ -116,6 +116,11 @@ def read_profiles() -> Profiles:
         return Profiles(known, content.get("default", ""))
     except FileNotFoundError:
         return Profiles({})
+    except OSError as error:
+        said = error.strerror or str(error)
+        raise ProfilesUnusable(
+            f"{path} cannot be read: {said}; give it to the user who runs this, or name both address and key"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError) as error:
         raise ProfilesUnusable(f"{path} cannot be read: {error}; mend it, or delete it and log in again") from error
 

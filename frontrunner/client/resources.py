@@ -9,6 +9,7 @@ import httpx
 
 from frontrunner.client import operations
 from frontrunner.client.connection import Operation
+from frontrunner.hub.describing.listing import CatalogueMatches
 from frontrunner.ranking import Ranking
 from frontrunner.ranking.result import Outlook
 from frontrunner.tuning import Tuning
@@ -76,6 +77,10 @@ class Resources:
     def checkpoints(self: _Runs, **narrowed_by: Any) -> list[dict[str, Any]]:
         """Every checkpoint on offer; `narrowed_by` as in `GET /v1/checkpoints`."""
         return self.run(operations.every_page("/v1/checkpoints", narrowed_by))
+
+    def search_checkpoints(self: _Runs, words: str = "", *, limit: int = 50, **narrowed_by: Any) -> CatalogueMatches:
+        """The best matches among the checkpoints that the service knows; `narrowed_by` as in `GET /v1/checkpoints`."""
+        return self.run(operations.search(words, limit, narrowed_by))
 
     def checkpoint(self: _Runs, checkpoint_id: str) -> dict[str, Any]:
         """Read a checkpoint."""
@@ -184,6 +189,12 @@ class AsyncResources:
     async def checkpoints(self: _AsyncRuns, **narrowed_by: Any) -> list[dict[str, Any]]:
         """Every checkpoint on offer; `narrowed_by` as in `GET /v1/checkpoints`."""
         return await self.run(operations.every_page("/v1/checkpoints", narrowed_by))
+
+    async def search_checkpoints(
+        self: _AsyncRuns, words: str = "", *, limit: int = 50, **narrowed_by: Any
+    ) -> CatalogueMatches:
+        """The best matches among the checkpoints that the service knows; `narrowed_by` as in `GET /v1/checkpoints`."""
+        return await self.run(operations.search(words, limit, narrowed_by))
 
     async def checkpoint(self: _AsyncRuns, checkpoint_id: str) -> dict[str, Any]:
         """Read a checkpoint."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
-from frontrunner.bars import progress_bars
 from frontrunner.client import operations
 from frontrunner.client.connection import (
     LONGEST_S,
@@ -22,98 +22,17 @@ from frontrunner.client.connection import (
     refuse_problem,
     settings_of,
 )
-from frontrunner.client.problems import ServiceProblem
+from frontrunner.client.job import Job
 from frontrunner.client.resources import Resources
-from frontrunner.client.watching import Watching
 from frontrunner.data import DatasetOptions
 from frontrunner.data.memory import DatasetLike, held_dataset
 from frontrunner.files import whole_file
-from frontrunner.progress import SILENT, Progress, Stage
+from frontrunner.progress import Progress
 from frontrunner.ranking import Ranking, RankingRequest, TaskDistanceMatrix, TaskDistanceRequest
 from frontrunner.ranking.local import Terms, requested
-from frontrunner.status import Status
-from frontrunner.terminal import Terminal
 from frontrunner.tuning import BestOfRanking, Tuning, TuningRequest
 
 Result = TypeVar("Result")
-# Seconds for a connection to stand.
-_CONNECT_S = 10.0
-# Between two streams of the same job.
-_PAUSE_S = 0.5
-
-
-class Job(Generic[Result]):
-    """A job of the service, and what comes out of it.
-
-    Attributes:
-        id: its id.
-        status: as last seen.
-    """
-
-    def __init__(self, client: Client, body: dict[str, Any], read: Callable[[], Operation[Result]]) -> None:
-        self._client = client
-        self._read = read
-        self.id: str = body["id"]
-        self.status = Status(body["status"])
-
-    def wait(
-        self,
-        *,
-        timeout_s: float = LONGEST_S,
-        progress: Progress | None = None,
-        on_job: Callable[[dict[str, Any]], None] = lambda job: None,
-    ) -> Result:
-        """Wait for the result and return it; a restart of the service is sat out.
-
-        Args:
-            timeout_s: how long.
-            progress: hears how many steps are over; by default a bar where somebody is watching.
-            on_job: hears the job each time it has changed.
-
-        Raises:
-            ServiceProblem: there is no such job any more, or it has no result.
-            TimeoutError: the job did not end in time. It goes on; `wait` may be called again.
-        """
-        ends_at = time.monotonic() + timeout_s
-        with progress_bars(Terminal(stderr=True), quiet=progress is not None) as bars:
-            listener = bars if progress is None else progress
-
-            def heard(job: dict[str, Any]) -> None:
-                self.status = Status(job["status"])
-                steps = job["progress"]
-                listener.advance(Stage.RANK, steps["steps_done"], max(steps["steps_total"], 1))
-                on_job(job)
-
-            if listener is not SILENT:
-                self._watch(Watching(listener, timeout_s), heard)
-            self._client.wait(self.id, on_job=heard, timeout_s=max(0.0, ends_at - time.monotonic()))
-        return self._client.run(self._read())
-
-    def _watch(self, watching: Watching, heard: Callable[[dict[str, Any]], None]) -> None:
-        """Follow the job's events until it is over, or the time is up."""
-        heard(self._client.job(self.id))
-        while not (watching.is_late or self.status.is_terminal):
-            pause = _PAUSE_S
-            try:
-                events = self._client.events(self.id, after=watching.seen, quiet_s=watching.read_timeout_s)
-                for event in events:
-                    if watching.hear(event):
-                        heard(self._client.job(self.id))
-                    if watching.is_late:
-                        return
-                heard(self._client.job(self.id))  # a service that stops ends its streams too
-            except (httpx.TransportError, ServiceProblem) as error:
-                pause = watching.pause_after(error)
-            if not self.status.is_terminal:
-                time.sleep(pause)
-
-    def events(self, *, after: int = 0) -> Iterator[JobEvent]:
-        """What happens to it, from event `after` on, until it is over."""
-        return self._client.events(self.id, after=after)
-
-    def cancel(self) -> None:
-        """Ask it to stop."""
-        self.status = Status(self._client.cancel(self.id)["status"])
 
 
 class Client(Resources):
@@ -151,6 +70,7 @@ class Client(Resources):
         options: DatasetOptions | None = None,
         top: int | None = None,
         then: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
         **terms: Unpack[Terms],
     ) -> Job[Ranking]:
         """Upload a dataset and have checkpoints ranked for it.
@@ -162,6 +82,8 @@ class Client(Resources):
             top: keep so many lines of the ranking.
             then: a tuning that follows on the ranking, as `then` in `POST /v1/recommendations`; the job's `next` names
                 it.
+            progress: hears how many bytes have gone; by default a bar where somebody is watching, of what is larger
+                than a part.
             terms: the fields of `RankingRequest` by keyword.
 
         Raises:
@@ -170,17 +92,24 @@ class Client(Resources):
         """
         asked = requested(request, terms)
         with held_dataset(dataset) as path:
-            job = self.run(operations.recommend(path, asked, options, then))
+            job = self.run(operations.recommend(path, asked, options, then, progress))
         return Job(self, job, lambda: operations.read_ranking(job["id"], top))
 
-    def upload(self, dataset: DatasetLike, options: DatasetOptions | None = None) -> str:
+    def upload(
+        self, dataset: DatasetLike, options: DatasetOptions | None = None, *, progress: Progress | None = None
+    ) -> str:
         """Upload a dataset and return its id; the same data has the same id.
+
+        Args:
+            dataset: as for `recommend`.
+            options: how to read it where its layout leaves a choice.
+            progress: hears how many bytes have gone, as for `recommend`.
 
         Raises:
             ServiceProblem: the service refused it.
         """
         with held_dataset(dataset) as path:
-            identifier: str = self.run(operations.upload(path, options))["id"]
+            identifier: str = self.run(operations.upload(path, options, progress))["id"]
         return identifier
 
     def rank(self, dataset: str, request: RankingRequest | None = None, **terms: Unpack[Terms]) -> Job[Ranking]:
@@ -209,6 +138,7 @@ class Client(Resources):
         best_of: BestOfRanking | None = None,
         source: DatasetLike | None = None,
         options: DatasetOptions | None = None,
+        progress: Progress | None = None,
     ) -> Job[Tuning]:
         """Upload a dataset and have checkpoints tuned on it.
 
@@ -218,24 +148,36 @@ class Client(Resources):
             best_of: take the checkpoints from this ranking instead.
             source: a labelled dataset, for methods of domain adaptation.
             options: how to read the datasets where their layout leaves a choice.
+            progress: hears how many bytes have gone, as for `recommend`.
 
         Raises:
             ServiceProblem: the service refused a dataset or the request.
         """
-        target = self.upload(dataset, options)
-        beside = None if source is None else self.upload(source, options)
+        target = self.upload(dataset, options, progress=progress)
+        beside = None if source is None else self.upload(source, options, progress=progress)
         job = self.run(operations.tune(target, request, best_of, beside))
         return Job(self, job, lambda: operations.read_tuning(job["id"]))
 
     def compare(
-        self, datasets: Sequence[DatasetLike], request: TaskDistanceRequest, options: DatasetOptions | None = None
+        self,
+        datasets: Sequence[DatasetLike],
+        request: TaskDistanceRequest,
+        options: DatasetOptions | None = None,
+        *,
+        progress: Progress | None = None,
     ) -> Job[TaskDistanceMatrix]:
         """Upload datasets and have the distances between them measured, as one checkpoint sees them.
+
+        Args:
+            datasets: each as for `recommend`.
+            request: the checkpoint, and how many examples it sees.
+            options: how to read the datasets where their layout leaves a choice.
+            progress: hears how many bytes have gone, as for `recommend`.
 
         Raises:
             ServiceProblem: the service refused a dataset or the request.
         """
-        identifiers = [self.upload(path, options) for path in datasets]
+        identifiers = [self.upload(path, options, progress=progress) for path in datasets]
         job = self.run(operations.compare(identifiers, request))
         return Job(self, job, lambda: operations.read_distances(job["id"]))
 
@@ -275,12 +217,8 @@ class Client(Resources):
             ServiceProblem: there is no such job.
             httpx.TransportError: the connection broke; ask again with the last event's number.
         """
-        lines, asked = EventLines(), {"Last-Event-ID": str(after)}
-        timeout = httpx.Timeout(quiet_s, connect=_CONNECT_S)
-        with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=asked, timeout=timeout) as answer:
-            if answer.is_error:
-                answer.read()
-                refuse_problem(answer)
+        lines = EventLines()
+        with self._streamed(operations.job_events(job_id, after, quiet_s)) as answer:
             for line in answer.iter_lines():
                 if (event := lines.read(line)) is not None:
                     yield event
@@ -296,14 +234,10 @@ class Client(Resources):
         Raises:
             ServiceProblem: there is no such file.
         """
-        place = Path(to) / Path(name).name if Path(to).is_dir() else Path(to)
-        with self._http.stream("GET", f"/v1/tunings/{tuning_id}/files/{name}") as answer:
-            if answer.is_error:
-                answer.read()
-                refuse_problem(answer)
-            with whole_file(place) as file:
-                for piece in answer.iter_bytes():
-                    file.write(piece)
+        place = operations.place_of(name, to)
+        with self._streamed(operations.tuning_file(tuning_id, name)) as answer, whole_file(place) as file:
+            for piece in answer.iter_bytes():
+                file.write(piece)
         return place
 
     def close(self) -> None:
@@ -332,6 +266,21 @@ class Client(Resources):
         except StopIteration as ended:
             found: Result = ended.value
             return found
+        finally:
+            operation.close()  # what it holds open, whatever came of it
+
+    @contextmanager
+    def _streamed(self, call: Call) -> Iterator[httpx.Response]:
+        """The answer to a call, to be read as it comes.
+
+        Raises:
+            ServiceProblem: it is a refusal.
+        """
+        with call.arguments() as arguments, self._http.stream(**arguments) as answer:
+            if answer.is_error:
+                answer.read()
+                refuse_problem(answer)
+            yield answer
 
     def _answer(self, call: Call) -> httpx.Response:
         patience = Patience()

@@ -26,38 +26,50 @@ class UploadInterrupted(FrontrunnerError):
     code = "upload_interrupted"
 
 
-def opened_upload(path: Path) -> tuple[str, io.BufferedIOBase | io.RawIOBase]:
-    """The name and the bytes of what is at `path`; whoever asks closes them.
+class Upload:
+    """What lies at a path, looked at once: what it is called, how much it is, and the files of a folder.
+
+    Args:
+        path: a file or a folder.
+
+    Attributes:
+        name: what the service hears; a folder is sent as a zip.
+        bytes: of the file, or of the folder's files together.
+        fingerprint: names the data as they are now: names, sizes and times of files, and no byte of them.
 
     Raises:
         DatasetNotFound: nothing is there.
         EmptyDataset: a folder without a file.
     """
-    if path.is_dir():
-        names = FolderFiles(path).names()
-        if not names:
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._names = FolderFiles(path).names() if path.is_dir() else None
+        if self._names is None and not path.exists():
+            raise DatasetNotFound(f"there is no file or folder {path}")
+        if self._names == []:
             raise EmptyDataset(f"the folder {path} holds no files")
-        return f"{path.resolve().name}.zip", ZippedFolder(path, names)
-    if not path.exists():
-        raise DatasetNotFound(f"there is no file or folder {path}")
-    return path.name, path.open("rb")
+        self.name = path.name if self._names is None else f"{path.resolve().name}.zip"
+        self.bytes = 0
+        digest = hashlib.sha256(f"{path.resolve()}\0".encode())
+        for name in [""] if self._names is None else self._names:
+            found = (path / name).stat()
+            digest.update(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
+            self.bytes += found.st_size
+        self.fingerprint = digest.hexdigest()
+
+    def open(self) -> OpenedFile | ZippedFolder:
+        """The bytes, from the beginning; whoever asks closes them."""
+        return OpenedFile(self._path) if self._names is None else ZippedFolder(self._path, self._names)
 
 
-def size_of(path: Path) -> int:
-    """Bytes of a file, or of a folder's files together; 0 where nothing is there."""
-    if path.is_dir():
-        return sum((path / name).stat().st_size for name in FolderFiles(path).names())
-    return path.stat().st_size if path.exists() else 0
+class OpenedFile(io.FileIO):
+    """A file's bytes as they are."""
 
-
-def fingerprint(path: Path) -> str:
-    """A name for what is at `path` as it is now: names, sizes and times of its files, and no byte of them."""
-    names = FolderFiles(path).names() if path.is_dir() else [""]
-    digest = hashlib.sha256(f"{path.resolve()}\0".encode())
-    for name in names:
-        found = (path / name).stat()
-        digest.update(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode())
-    return digest.hexdigest()
+    @property
+    def taken(self) -> int:
+        """How many of `Upload.bytes` were read."""
+        return self.tell()
 
 
 class PartStream:
@@ -112,12 +124,18 @@ class PartStream:
 
 
 class ZippedFolder(io.RawIOBase):
-    """A folder's files as the bytes of a zip, made as they are read."""
+    """A folder's files as the bytes of a zip, made as they are read.
+
+    Attributes:
+        taken: how many of `Upload.bytes` went into what was read.
+    """
 
     def __init__(self, folder: Path, names: list[str]) -> None:
         super().__init__()
-        self._pieces = _zip_pieces(folder, names)
+        self._folder = folder
+        self._pieces = self._zipped(names)
         self._left = b""
+        self.taken = 0
 
     def readable(self) -> bool:
         """It can be read, from the beginning to the end and once."""
@@ -134,6 +152,21 @@ class ZippedFolder(io.RawIOBase):
         end = len(held) if wanted == float("inf") else int(wanted)
         self._left = held[end:]
         return held[:end]
+
+    def _zipped(self, names: list[str]) -> Iterator[bytes]:
+        sink = _Sink()
+        with zipfile.ZipFile(sink, "w") as packed:
+            for name in names:
+                info = zipfile.ZipInfo(name, _DATE)
+                stored = PurePosixPath(name).suffix.lower() in _COMPRESSED
+                info.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+                with (self._folder / name).open("rb") as file, packed.open(info, "w", force_zip64=True) as member:
+                    while piece := file.read(_PIECE):
+                        member.write(piece)
+                        self.taken += len(piece)
+                        if written := sink.taken():
+                            yield written
+        yield sink.taken()
 
 
 class _Sink(io.RawIOBase):
@@ -153,18 +186,3 @@ class _Sink(io.RawIOBase):
     def taken(self) -> bytes:
         written, self._written = b"".join(self._written), []
         return written
-
-
-def _zip_pieces(folder: Path, names: list[str]) -> Iterator[bytes]:
-    sink = _Sink()
-    with zipfile.ZipFile(sink, "w") as packed:
-        for name in names:
-            info = zipfile.ZipInfo(name, _DATE)
-            stored = PurePosixPath(name).suffix.lower() in _COMPRESSED
-            info.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
-            with (folder / name).open("rb") as file, packed.open(info, "w", force_zip64=True) as member:
-                while piece := file.read(_PIECE):
-                    member.write(piece)
-                    if written := sink.taken():
-                        yield written
-    yield sink.taken()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import httpx
 
@@ -13,6 +14,10 @@ from frontrunner.ranking.stages import StageReport
 
 # The service says something at least every quarter of a minute; what is quiet for longer is away.
 _QUIET_S = 45.0
+# Between two streams of the same job.
+PAUSE_S = 0.5
+# A job is looked at as often at most, however many of its steps end.
+_LOOK_S = 1.0
 # Events after which a job has another number of steps that are over.
 _STEP_OVER = frozenset({"step.succeeded", "step.failed", "step.lost", "step.cancelled"})
 
@@ -32,6 +37,9 @@ class Watching:
         self._progress = progress
         self._ends_at = time.monotonic() + timeout_s
         self._patience = Patience()
+        self._looked_at = time.monotonic()
+        self._known = 0  # the last event that the job as last seen tells of
+        self._changed = False
         self.seen = 0
 
     @property
@@ -44,15 +52,20 @@ class Watching:
         """Whether the time is up."""
         return time.monotonic() >= self._ends_at
 
+    def look(self, job: dict[str, Any]) -> None:
+        """Remember what the job as it is now tells of: older events say nothing new of it."""
+        self._looked_at, self._known, self._changed = time.monotonic(), job["last_event"], False
+
     def hear(self, event: JobEvent) -> bool:
-        """Pass an event on; whether a step is over, so that the job is worth a look."""
+        """Pass an event on; whether the job is worth another look: a step is over since the last one, a while ago."""
         self.seen, self._patience = event.number, Patience()
         data = event.data
         if event.type == "step.progress":
             self._progress.advance(Stage(data["stage"]), data["done"], data["total"], of=data.get("of", ""))
         elif event.type == "job.stage":
             self._progress.event(StageReport.model_validate(data["stage"]))
-        return event.type in _STEP_OVER
+        self._changed = self._changed or (event.type in _STEP_OVER and event.number > self._known)
+        return self._changed and time.monotonic() - self._looked_at >= _LOOK_S
 
     def pause_after(self, error: httpx.TransportError | ServiceProblem) -> float:
         """Seconds to wait before the next stream; none where the time is up.

@@ -19,8 +19,9 @@ from frontrunner.commands.common import (
     dataset_options,
     print_json,
 )
-from frontrunner.commands.engine import engine
+from frontrunner.commands.engine import Given, engine
 from frontrunner.commands.service import KeyFileOption, ServerOption, print_value, service
+from frontrunner.progress import SILENT
 from frontrunner.terminal import Terminal
 
 
@@ -62,7 +63,7 @@ def check(
         from frontrunner.display import show_report
 
         options = dataset_options(task, label, input, text=text, image=image, split=split)
-        report = work.check(dataset, options)
+        report = work.check(Given(dataset, options))
         if json:
             print_json(report)
         else:
@@ -85,7 +86,7 @@ def upload(
     """Send DATASET to a service and print its id, which `rank --server` takes too; the same data has the same id."""
     options = dataset_options(task, label, input, text=text, image=image, split=split)
     with service(server, api_key_file) as client:
-        identifier = client.upload(dataset, options)
+        identifier = client.upload(dataset, options, progress=SILENT if json else None)
         if json:
             print_value(client.dataset(identifier))
         else:

@@ -30,7 +30,7 @@ from frontrunner.commands.common import (
     print_json,
     requested,
 )
-from frontrunner.commands.engine import engine
+from frontrunner.commands.engine import Given, engine
 from frontrunner.commands.service import KeyFileOption, ServerOption, WaitOption
 from frontrunner.limits import DEFAULT_MAX_EXAMPLES
 from frontrunner.settings import get_settings
@@ -157,9 +157,9 @@ def rank(
         options = dataset_options(task, label, input, text=text, image=image, split=split)
         past = None if history is None else _past(history)  # a bad file is refused before anything is read
         if extend is not None:
-            ranking = work.extend(extend, dataset, options, checkpoint or (), past)
+            ranking = work.extend(extend, Given(dataset, options, past), checkpoint or ())
         else:
-            ranking = work.rank(dataset, request, options, past)
+            ranking = work.rank(Given(dataset, options, past), request)
         if past is not None and len(ranking.ranking) > 1:  # one alone has no order
             from frontrunner.evidence.outlook import outlook
 
@@ -190,7 +190,7 @@ def demo(
 
         digits = write_digits(get_settings().home / "demo" / "digits.zip")
         request = RankingRequest(max_examples=max_examples)
-        _print_ranking(work.rank(digits, request, DatasetOptions()), json)
+        _print_ranking(work.rank(Given(digits, DatasetOptions()), request), json)
 
 
 def _verified(said: str | None) -> int | None:

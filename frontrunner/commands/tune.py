@@ -26,7 +26,7 @@ from frontrunner.commands.common import (
     print_json,
     requested,
 )
-from frontrunner.commands.engine import engine
+from frontrunner.commands.engine import Given, engine
 from frontrunner.commands.service import KeyFileOption, ServerOption, WaitOption
 from frontrunner.limits import DEFAULT_MAX_EXAMPLES
 from frontrunner.terminal import Terminal
@@ -119,7 +119,7 @@ def tune(
         if out is not None and not request.method.exports_plain_models:
             raise typer.BadParameter(f"{request.method.name} makes no plain model", param_hint="--out")
         options = dataset_options(None, label, input, text=text, image=image, split=split)
-        output = work.tune(dataset, request, options, top=top, source=source)
+        output = work.tune(Given(dataset, options), request, top=top, source=source)
         if out is not None:
             if out.exists():
                 shutil.rmtree(out)

@@ -1,4 +1,4 @@
-"""`frontrunner checkpoints search` and `sync`: the catalogue in the service's database."""
+"""`frontrunner checkpoints search` and `sync`: the catalogue in the service's database, or of a running service."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from frontrunner.commands.common import JsonOption, interruptions, print_json, refusals
+from frontrunner.commands.service import KeyFileOption, ServerOption, service
 from frontrunner.settings import get_settings
 from frontrunner.terminal import Terminal
 
 if TYPE_CHECKING:
+    from frontrunner.hub.describing.listing import CatalogueFilter, CatalogueMatches
     from models import Database
 
 
@@ -23,40 +25,55 @@ def search(
     max_parameters: Annotated[int | None, typer.Option("--max-parameters", min=1)] = None,
     max_flops: Annotated[int | None, typer.Option("--max-flops", min=1, help="Of one example.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=500)] = 50,
+    server: ServerOption = None,
+    api_key_file: KeyFileOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Search the catalogue: what the hubs hold, and what `sync` heard of."""
-    with refusals():
-        from frontrunner.display import show_listed
-        from frontrunner.hub.describing.listing import CatalogueFilter, CatalogueMatches, ListedCheckpoint
-        from jobs.catalogue import best_matches, refresh_catalogue
+    """Search the catalogue: what the hubs hold, and what `sync` heard of; with --server that of a service."""
+    narrowed_by = {
+        "modality": modality,
+        "family": family,
+        "license": license,
+        "tag": tag,
+        "max_parameters": max_parameters,
+        "max_flops": max_flops,
+    }
+    said = " ".join(words or ())
+    if server:
+        with service(server, api_key_file) as client:
+            found = client.search_checkpoints(said, limit=limit, **narrowed_by)
+    else:
+        with refusals():
+            from frontrunner.hub.describing.listing import CatalogueFilter
 
-        wanted = CatalogueFilter(
-            search=" ".join(words or ()) or None,
-            modality=modality,
-            family=family,
-            license=license,
-            tag=tag,
-            max_parameters=max_parameters,
-            max_flops=max_flops,
+            found = _found_here(CatalogueFilter(search=said or None, **narrowed_by), limit)
+    if json:
+        print_json(found)
+    else:
+        from frontrunner.display import show_listed
+
+        show_listed(found, Terminal())
+
+
+def _found_here(wanted: CatalogueFilter, limit: int) -> CatalogueMatches:
+    """The best matches in this machine's own database, once it has looked into the hubs."""
+    from frontrunner.hub.describing.listing import CatalogueMatches, ListedCheckpoint
+    from jobs.catalogue import best_matches, refresh_catalogue
+
+    database = service_database()
+    refresh_catalogue(database, get_settings())
+    with database.read_transaction() as session:
+        rows = best_matches(session, wanted, limit=limit)
+        found = CatalogueMatches(
+            checkpoints=tuple(
+                ListedCheckpoint.model_validate(row, from_attributes=True)
+                for row in rows[:limit]
+                if row.error_code is None
+            ),
+            more=len(rows) > limit,
         )
-        database = service_database()
-        refresh_catalogue(database, get_settings())
-        with database.read_transaction() as session:
-            rows = best_matches(session, wanted, limit=limit)
-            found = CatalogueMatches(
-                checkpoints=tuple(
-                    ListedCheckpoint.model_validate(row, from_attributes=True)
-                    for row in rows[:limit]
-                    if row.error_code is None
-                ),
-                more=len(rows) > limit,
-            )
-        database.close()
-        if json:
-            print_json(found)
-        else:
-            show_listed(found, Terminal())
+    database.close()
+    return found
 
 
 def sync(

@@ -183,7 +183,9 @@ def test_a_job_can_be_left_alone_and_looked_at_later(shell, colours):
     assert said == shell("rankings", "show", job["id"]).stdout
     assert "Use local:" in said
     said = shell("rank", colours, "--score", "logme", "--seed", 6, "--server", "work", "--detach").stdout
-    assert re.search(r"The job job_\w+ goes on: 'frontrunner jobs wait job_\w+ --server work'", said)
+    assert re.search(r"The job (job_\w+) goes on: 'frontrunner jobs wait \1 --server work'", said)
+    stopping = re.search(r"'frontrunner (jobs cancel job_\w+ --server work)' stops it", said)
+    assert shell(*stopping[1].split()).returncode == 0
 
 
 def test_interrupting_leaves_the_job_alone_and_says_how_to_go_on(shell, service, client, tmp_path):
@@ -262,6 +264,16 @@ def test_checkpoints_of_the_service(shell):
     assert [entry["id"] for entry in found["checkpoints"]] == ["local:vit"]
     assert "resnet" in shell("checkpoints", "--server", "work").stdout
     assert shell.json("checkpoints", "show", "local:vit")["architecture"] == "test_vit"
+
+
+def test_a_search_asks_the_service(shell):
+    assert "local:vit" not in shell("checkpoints", "search", "vit").stdout, "this machine's own catalogue is empty"
+    found = shell.json("checkpoints", "search", "vit", "--server", "work", "--json")
+    assert [entry["id"] for entry in found["checkpoints"]] == ["local:vit"]
+    assert found["more"] is False
+    found = shell.json("checkpoints", "search", "--server", "work", "--modality", "image", "--limit", "1", "--json")
+    assert (len(found["checkpoints"]), found["more"]) == (1, True)
+    assert "local:vit" in shell("checkpoints", "search", "vit", "--server", "work").stdout
 
 
 def test_a_tuned_model_is_fetched(shell, colours, tmp_path):

@@ -16,7 +16,7 @@ import pytest
 from benchmarks.service.servers import free_port, wait_until
 from frontrunner.client import Client, ServiceProblem
 from frontrunner.client.connection import Patience
-from frontrunner.client.uploading import opened_upload
+from frontrunner.client.uploading import Upload
 from frontrunner.limits import PART_BYTES
 from tests.acceptance.service import serving
 from tests.conftest import encode
@@ -83,8 +83,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def bytes_of(folder: Path) -> bytes:
-    _, file = opened_upload(folder)
-    with file:
+    with Upload(folder).open() as file:
         return file.read()
 
 
@@ -155,7 +154,7 @@ def test_data_that_change_on_their_way_make_no_dataset(hub, tmp_path):
 
         def changed(**call):
             if call["method"] == "PATCH" and call["headers"]["Upload-Offset"] != "0":
-                call["content"] = call["content"].replace(b"number", b"NUMBER")
+                call["content"] = b"".join(call["content"]).replace(b"number", b"NUMBER")
             return send(**call)
 
         client._http.request = changed

@@ -181,27 +181,70 @@ def test_the_command_fails_where_something_breaks_unsaid(tmp_path, capsys):
     assert main([str(tmp_path / "old"), str(tmp_path / "said")]) == 0
 
 
-def test_ci_compares_with_the_last_release(tmp_path):
-    """A repository of its own, with a release whose interface had an operation more."""
+class Repository:
+    """One with CI's script, and what git and the script say in it."""
 
-    def git(*arguments):
-        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
+    def __init__(self, folder):
+        self.folder = folder
 
-    def diff():
-        (tmp_path / ".ci").mkdir(exist_ok=True)
-        script = tmp_path / ".ci" / "api-diff"
+    def git(self, *arguments):
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "protocol.file.allow=always"]
+        subprocess.run(["git", *identity, *arguments], cwd=self.folder, check=True, capture_output=True)
+
+    def commit(self, document, tag=None):
+        (self.folder / "docs").mkdir(exist_ok=True)
+        (self.folder / "docs" / "openapi.json").write_text(json.dumps(document))
+        self.git("add", ".")
+        self.git("commit", "-qm", "a change", "--allow-empty")
+        if tag is not None:
+            self.git("tag", tag)
+
+    def diff(self):
+        (self.folder / ".ci").mkdir(exist_ok=True)
+        script = self.folder / ".ci" / "api-diff"
         script.write_bytes((ROOT / ".ci" / "api-diff").read_bytes())
-        return subprocess.run(["bash", script, python], capture_output=True, text=True, env=environment)
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        return subprocess.run(["bash", script, sys.executable], capture_output=True, text=True, env=environment)
 
-    python, environment = sys.executable, os.environ | {"PYTHONPATH": str(ROOT)}
-    git("init", "-q")
-    assert "nothing is released yet" in diff().stdout
-    released = edited(lambda d: d["paths"].update({"/v1/old": {"get": {"operationId": "old", "responses": {}}}}))
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "openapi.json").write_text(json.dumps(released))
-    git("add", "docs")
-    git("commit", "-qm", "a release")
-    git("tag", "v0.1.0")
-    done = diff()
+
+def with_operation(path):
+    return edited(lambda d: d["paths"].update({path: {"get": {"operationId": "old", "responses": {}}}}))
+
+
+@pytest.fixture
+def released(tmp_path):
+    """A repository with a release whose interface had `/v1/old`, a later one of another branch, and a commit after."""
+    repository = Repository(tmp_path / "repository")
+    repository.folder.mkdir()
+    repository.git("init", "-q")
+    repository.commit(with_operation("/v1/older"), "v0.0.9")
+    repository.commit(with_operation("/v1/old"), f"v{KEPT['info']['version']}")
+    repository.commit(with_operation("/v1/later"), "v9.0.0")
+    repository.commit(KEPT)
+    return repository
+
+
+def test_ci_compares_with_the_last_release_up_to_this_version(released):
+    done = released.diff()
     assert (done.returncode, "GET /v1/old: the operation is gone" in done.stdout) == (1, True), done.stderr
+    assert "later" not in done.stdout
+
+
+def test_ci_does_so_in_a_clone_of_one_commit_without_tags(released, tmp_path):
+    url = released.folder.as_uri()
+    released.git("clone", "-q", "--depth", "1", "--no-tags", url, str(tmp_path / "clone"))
+    clone = Repository(tmp_path / "clone")
+    done = clone.diff()
+    assert (done.returncode, "GET /v1/old: the operation is gone" in done.stdout) == (1, True), done.stderr
+    clone.git("remote", "set-url", "origin", (tmp_path / "away").as_uri())
+    done = clone.diff()
+    assert (done.returncode, "origin does not answer; nothing was compared" in done.stdout) == (0, True), done.stderr
+
+
+def test_ci_says_that_nothing_is_released(tmp_path):
+    repository = Repository(tmp_path)
+    assert "nothing is released yet" in repository.diff().stdout, "not even a repository"
+    repository.git("init", "-q")
+    repository.commit(KEPT, "v1.0.0-rc1")
+    done = repository.diff()
+    assert (done.returncode, "nothing is released yet" in done.stdout) == (0, True), done.stderr

@@ -15,8 +15,18 @@ import pytest
 from standardwebhooks import Webhook
 
 from frontrunner import errors
-from frontrunner.client import AsyncClient, Client, ServiceProblem, WebhookForged, verify_webhook
+from frontrunner.client import (
+    AsyncClient,
+    Client,
+    JobEvent,
+    ServiceProblem,
+    WebhookForged,
+    operations,
+    verify_webhook,
+)
 from frontrunner.client.connection import Patience
+from frontrunner.client.watching import Watching
+from frontrunner.progress import Silent, Stage
 
 JOB = {"id": "job_1", "status": "queued", "progress": {"steps_done": 0, "steps_total": 1}}
 PROBLEM = {"code": "dataset_unlabelled", "detail": "no labels", "status": 422}
@@ -43,7 +53,7 @@ class Service:
                     self.close_connection = True
                     return
                 status, headers, content = answer
-                data = json.dumps(content).encode()
+                data = b"" if status == 204 else json.dumps(content).encode()
                 self.send_response(status)
                 kind = "application/problem+json" if status >= 400 else "application/json"
                 for name, value in {"Content-Type": kind, "Content-Length": str(len(data)), **headers}.items():
@@ -51,7 +61,7 @@ class Service:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = do_DELETE = respond  # noqa: N815 - the names that the base class calls
+            do_GET = do_POST = do_PATCH = do_DELETE = respond  # noqa: N815 - the names that the base class calls
 
             def log_message(self, *arguments):
                 pass
@@ -73,6 +83,85 @@ def service():
     for one in made:
         one.server.shutdown()
         one.server.server_close()
+
+
+class Heard(Silent):
+    """What a listener was told."""
+
+    def __init__(self):
+        self.advances = []
+
+    def advance(self, stage, done, total, *, of=""):
+        self.advances.append((stage, done, total, of))
+
+
+def test_whoever_watches_hears_how_much_has_gone(service, tmp_path, monkeypatch):
+    """Four parts, the third of which is sent twice; the bytes that are told are the file's."""
+    monkeypatch.setattr(operations, "PART_BYTES", 300_000)
+    size = 1_000_000
+    (tmp_path / "a.npz").write_bytes(bytes(size))
+    begun = (201, {}, {"id": "up_1", "offset": 0, "part_bytes": 300_000})
+    come = [(204, {"Upload-Offset": str(offset)}, {}) for offset in (300_000, 600_000, 900_000, size)]
+    asked = service(begun, *come[:2], (503, {"Retry-After": "0"}, {}), *come[2:], (201, {}, {"id": "ds_1"}))
+    heard = Heard()
+    with Client(asked.url) as client:
+        assert client.upload(tmp_path / "a.npz", progress=heard) == "ds_1"
+    assert heard.advances.pop() == (Stage.CHECK, 0, 1, "a.npz"), "the service is at work on it"
+    assert {(stage, total, of) for stage, _, total, of in heard.advances} == {(Stage.SEND, size, "a.npz")}
+    done = [entry[1] for entry in heard.advances]
+    again = done.index(900_000) + 1
+    assert done[0] == 0
+    assert done[:again] == sorted(done[:again])
+    assert done[again:] == sorted(done[again:])
+    assert (600_000 < done[again] < 900_000, done[-1]) == (True, size)
+    assert [len(body) for method, _, _, body in asked.asked if method == "PATCH"] == [300_000] * 4 + [100_000]
+
+
+def test_the_asynchronous_client_tells_so_too(service, tmp_path, monkeypatch):
+    monkeypatch.setattr(operations, "PART_BYTES", 300_000)
+    (tmp_path / "a.npz").write_bytes(bytes(300_001))
+    begun = (201, {}, {"id": "up_1", "offset": 0, "part_bytes": 300_000})
+    come = [(204, {"Upload-Offset": str(offset)}, {}) for offset in (300_000, 300_001)]
+    asked, heard = service(begun, *come, (201, {}, {"id": "ds_1"})), Heard()
+
+    async def ask():
+        async with AsyncClient(asked.url) as client:
+            return await client.upload(tmp_path / "a.npz", progress=heard)
+
+    assert asyncio.run(ask()) == "ds_1"
+    assert heard.advances[-2:] == [(Stage.SEND, 300_001, 300_001, "a.npz"), (Stage.CHECK, 0, 1, "a.npz")]
+    assert [body for method, _, _, body in asked.asked if method == "PATCH"] == [bytes(300_000), bytes(1)]
+
+
+def test_of_small_data_nothing_is_told(service, tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\n")
+    asked, heard = service((201, {}, {"id": "ds_1"})), Heard()
+    with Client(asked.url) as client:
+        client.upload(tmp_path / "a.csv", progress=heard)
+    assert heard.advances == []
+
+
+def step_over(number):
+    return JobEvent(number, "step.succeeded", {})
+
+
+def test_a_job_is_looked_at_where_it_has_changed_and_once_a_second_at_most(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("frontrunner.client.watching.time.monotonic", lambda: now[0])
+    watching = Watching(Heard(), timeout_s=60)
+    watching.look({"last_event": 7})
+    now[0] += 5
+    replayed = [watching.hear(step_over(number)) for number in range(1, 8)]
+    assert replayed == [False] * 7, "the job as seen tells of them"
+    assert watching.hear(step_over(8))
+    watching.look({"last_event": 8})
+    now[0] += 0.4
+    assert not watching.hear(step_over(9)), "a moment after the last look"
+    now[0] += 0.7
+    assert watching.hear(JobEvent(10, "step.started", {})), "what changed before is not forgotten"
+    watching.look({"last_event": 10})
+    now[0] += 5
+    assert not watching.hear(JobEvent(11, "step.started", {}))
 
 
 def test_what_makes_something_is_sent_again_with_the_same_key(service, tmp_path):

@@ -58,6 +58,15 @@ def test_a_file_that_others_may_read_is_not_used():
         read_profiles()
 
 
+def test_a_file_that_cannot_be_opened_is_told(tmp_path):
+    """As one of another user's is, or a folder of that name; here whoever runs the tests may read any file."""
+    profiles_file().mkdir(parents=True)
+    with pytest.raises(ProfilesUnusable, match=r"profiles\.toml cannot be read: Is a directory; give it"):
+        Client("http://127.0.0.1:9")
+    with Client("http://127.0.0.1:9", key="both are said") as client:
+        assert client.url == "http://127.0.0.1:9"
+
+
 def test_which_service_is_meant():
     work, home = Profile("https://work.example", "w"), Profile("http://home.example:9", "h")
     profiles = Profiles({}).having("work", work).having("home", home)

@@ -10,7 +10,8 @@ import zipfile
 
 import pytest
 
-from frontrunner.client.uploading import PartStream, UploadInterrupted, fingerprint, opened_upload, size_of
+from frontrunner.client.uploading import PartStream, Upload, UploadInterrupted
+from frontrunner.data.files import FolderFiles
 from frontrunner.errors import DatasetNotFound, EmptyDataset
 
 
@@ -25,9 +26,11 @@ def folder(tmp_path):
 
 
 def everything(path, size):
-    name, file = opened_upload(path)
-    with file:
-        return name, b"".join(iter(lambda: file.read(size), b""))
+    upload = Upload(path)
+    with upload.open() as file:
+        data = b"".join(iter(lambda: file.read(size), b""))
+        assert file.taken == upload.bytes, "all of it was taken"
+        return upload.name, data
 
 
 @pytest.mark.parametrize("size", [1, 4096, 1 << 20])
@@ -50,9 +53,9 @@ def test_it_is_never_whole_in_memory(tmp_path):
     (tmp_path / "large").mkdir()
     with (tmp_path / "large" / "a.jpg").open("wb") as file:
         file.truncate(64 << 20)
-    _, file = opened_upload(tmp_path / "large")
+    upload = Upload(tmp_path / "large")
     tracemalloc.start()
-    with file:
+    with upload.open() as file:
         while file.read(1 << 16):
             pass
     _, peak = tracemalloc.get_traced_memory()
@@ -92,18 +95,42 @@ def test_what_is_shorter_now_or_was_lost_there_cannot_be_carried_on():
 
 
 def test_a_fingerprint_is_of_the_data_as_they_are(folder):
-    before = fingerprint(folder)
-    assert fingerprint(folder) == before
+    before = Upload(folder).fingerprint
+    assert Upload(folder).fingerprint == before
     (folder / "labels.csv").write_text("file,label\n" * 999)
-    changed = fingerprint(folder)
+    changed = Upload(folder).fingerprint
     os.utime(folder / "labels.csv", (0, 0))
-    assert len({before, changed, fingerprint(folder), fingerprint(folder / "labels.csv")}) == 4
-    assert size_of(folder) == 25_600 + 999 * 11
+    assert len({before, changed, Upload(folder).fingerprint, Upload(folder / "labels.csv").fingerprint}) == 4
+    assert Upload(folder).bytes == 25_600 + 999 * 11
+
+
+def test_a_folder_is_looked_through_once_however_often_it_is_sent(folder, monkeypatch):
+    walked = []
+    names = FolderFiles.names
+    monkeypatch.setattr(FolderFiles, "names", lambda self: walked.append(self.root) or names(self))
+    upload = Upload(folder)
+    assert [upload.open().read() for _ in range(2)] == [everything(folder, 4096)[1]] * 2
+    assert len(walked) == 2, "once for each of two uploads"
+
+
+def test_a_file_goes_as_it_is(folder):
+    assert everything(folder / "labels.csv", 1000) == ("labels.csv", b"file,label\n" * 1000)
+
+
+def test_how_much_of_a_folder_has_gone_is_counted_in_its_own_bytes(folder):
+    """The table is a quarter of the bytes, and next to nothing of the zip."""
+    with Upload(folder).open() as file:
+        stream, taken = PartStream(file, part_bytes=1000), []
+        while part := stream.part():
+            taken.append(file.taken)
+            stream.skip_to(stream.offset + len(part))
+    assert taken[0] == 25_600, "a picture is read in one piece"
+    assert (sorted(taken), taken[-1]) == (taken, 25_600 + 11_000)
 
 
 def test_nothing_to_send(tmp_path):
     with pytest.raises(DatasetNotFound):
-        opened_upload(tmp_path / "gone")
+        Upload(tmp_path / "gone")
     (tmp_path / "empty").mkdir()
     with pytest.raises(EmptyDataset):
-        opened_upload(tmp_path / "empty")
+        Upload(tmp_path / "empty")

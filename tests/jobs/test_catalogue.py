@@ -58,6 +58,9 @@ def test_of_several_matches_the_exact_name_comes_first_and_then_the_most_used(da
         rows = best_matches(session, CatalogueFilter(search="ResNet18"), limit=9)
         assert [row.id for row in rows] == ["hf:org/resnet18", "timm:resnet18.c", "timm:resnet18.b", "timm:seresnet18"]
         assert len(best_matches(session, CatalogueFilter(search="resnet18"), limit=2)) == 3
+        for index, row in enumerate(rows):
+            following = best_matches(session, CatalogueFilter(search="resnet18"), after=row.id, limit=9)
+            assert [each.id for each in following] == [each.id for each in rows[index + 1 :]]
 
 
 def test_a_list_read_again_changes_what_it_said_and_adds_no_row(database):

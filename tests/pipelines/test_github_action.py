@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import frontrunner
+from frontrunner.settings import Settings
 from tests.acceptance.test_containers import beside_python
 from tests.conftest import ROOT
 from tests.pipelines.processes import environment
@@ -85,6 +87,16 @@ def test_a_dataset_that_cannot_be_ranked_fails_with_its_code(ranked, tmp_path):
     assert done.returncode == 1
     assert "::error::dataset_not_found" in done.stdout
     assert summary == ""
+
+
+def test_a_score_that_was_not_computed_leaves_its_cell_empty(features, tmp_path):
+    ranking = frontrunner.rank(features, scores=["knn"], settings=Settings(home=tmp_path, packages=False))
+    without = [
+        line.model_copy(update={"scores": {"knn": line.scores["knn"]}, "checkpoint": f"c{line.rank}"})
+        for line in ranking.ranking
+    ]
+    said = runpy.run_path(str(FOLDER / "rank.py"))["summary"](ranking.model_copy(update={"ranking": without}), top=1)
+    assert [line for line in said.splitlines() if line.startswith("| 1 |")] == ["| 1 | c1 |  |  | 0.0 M |"]
 
 
 def test_a_name_cannot_become_markup_or_end_its_cell():

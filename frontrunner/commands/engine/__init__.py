@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,33 +27,37 @@ if TYPE_CHECKING:
     from frontrunner.tuning.result import TuningOutput
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a command works on.
+
+    Attributes:
+        dataset: a path; of a service's own datasets, the id.
+        options: how it is read where its layout leaves a choice.
+        history: past results; a service has its own.
+    """
+
+    dataset: Path
+    options: DatasetOptions
+    history: History | None = None
+
+
 class Engine(Protocol):
     """Does what commands ask for. Everything that it refuses is a `FrontrunnerError`."""
 
-    def check(self, dataset: Path, options: DatasetOptions) -> DatasetReport:
+    def check(self, given: Given) -> DatasetReport:
         """What a dataset was read as, and whether it can be ranked on."""
         ...
 
-    def rank(
-        self, dataset: Path, request: RankingRequest, options: DatasetOptions, history: History | None = None
-    ) -> Ranking:
+    def rank(self, given: Given, request: RankingRequest) -> Ranking:
         """Checkpoints for a dataset, best first."""
         ...
 
-    def extend(
-        self,
-        ranking: Path,
-        dataset: Path,
-        options: DatasetOptions,
-        added: Sequence[str],
-        history: History | None = None,
-    ) -> Ranking:
+    def extend(self, ranking: Path, given: Given, added: Sequence[str]) -> Ranking:
         """The checkpoints of an earlier ranking, as `--json` wrote it, together with further ones."""
         ...
 
-    def tune(
-        self, dataset: Path, request: TuningRequest, options: DatasetOptions, *, top: int | None, source: Path | None
-    ) -> TuningOutput:
+    def tune(self, given: Given, request: TuningRequest, *, top: int | None, source: Path | None) -> TuningOutput:
         """Checkpoints tuned into a model; the best `top` of a ranking, where that is said."""
         ...
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from frontrunner import ranking as rankings
 from frontrunner.bars import progress_bars
+from frontrunner.commands.engine import Given
 from frontrunner.data import DatasetOptions, DatasetReport, check_dataset, digest_dataset, open_dataset
-from frontrunner.evidence import History
 from frontrunner.hub import Catalogue, Constraints, find_catalogue
 from frontrunner.ranking import Ranking, RankingRequest, TaskDistanceMatrix, TaskDistanceRequest
 from frontrunner.settings import Settings
@@ -33,44 +33,41 @@ class Local:
         self._settings = settings
         self._quiet = quiet
 
-    def check(self, dataset: Path, options: DatasetOptions) -> DatasetReport:
+    def check(self, given: Given) -> DatasetReport:
         """See `Engine`."""
-        return check_dataset(open_dataset(dataset, options))
+        return check_dataset(open_dataset(given.dataset, given.options))
 
-    def rank(
-        self, dataset: Path, request: RankingRequest, options: DatasetOptions, history: History | None = None
-    ) -> Ranking:
+    def rank(self, given: Given, request: RankingRequest) -> Ranking:
         """See `Engine`."""
         with progress_bars(Terminal(stderr=True), quiet=self._quiet) as progress:
             return rankings.rank(
-                dataset,
+                given.dataset,
                 hub=self._hub,
                 request=request,
-                options=options,
-                history=history,
+                options=given.options,
+                history=given.history,
                 progress=progress,
                 settings=self._settings,
             )
 
-    def extend(
-        self,
-        ranking: Path,
-        dataset: Path,
-        options: DatasetOptions,
-        added: Sequence[str],
-        history: History | None = None,
-    ) -> Ranking:
+    def extend(self, ranking: Path, given: Given, added: Sequence[str]) -> Ranking:
         """See `Engine`."""
         earlier = rankings.read_ranking(ranking)
-        rankings.require_same_dataset(earlier, digest_dataset(dataset, options))
-        return self.rank(dataset, rankings.extension_of(earlier, added), options, history)
+        rankings.require_same_dataset(earlier, digest_dataset(given.dataset, given.options))
+        return self.rank(given, rankings.extension_of(earlier, added))
 
-    def tune(
-        self, dataset: Path, request: TuningRequest, options: DatasetOptions, *, top: int | None, source: Path | None
-    ) -> TuningOutput:
+    def tune(self, given: Given, request: TuningRequest, *, top: int | None, source: Path | None) -> TuningOutput:
         """See `Engine`."""
         with progress_bars(Terminal(stderr=True), quiet=self._quiet) as progress:
-            return tune(dataset, request, hub=self._hub, top=top, source=source, options=options, progress=progress)
+            return tune(
+                given.dataset,
+                request,
+                hub=self._hub,
+                top=top,
+                source=source,
+                options=given.options,
+                progress=progress,
+            )
 
     def copy_model(self, output: TuningOutput, folder: Path) -> None:
         """See `Engine`."""

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import typer
 
 from frontrunner.client import Client, Job
+from frontrunner.commands.engine import Given
 from frontrunner.commands.service import print_value
 from frontrunner.data import DatasetOptions, DatasetReport, is_dataset_id
 from frontrunner.errors import FrontrunnerError, error_of
-from frontrunner.evidence import History
 from frontrunner.hub import Constraints
 from frontrunner.hub.describing.listing import CatalogueMatches, ListedCheckpoint
 from frontrunner.progress import SILENT
@@ -49,6 +49,7 @@ class Remote:
         self._server = server
         self._wait = wait
         self._quiet = quiet
+        self._progress = SILENT if quiet else None
         self._job: str | None = None
 
     @property
@@ -59,7 +60,7 @@ class Remote:
         named = f" --server {self._server}" if self._server else ""
         return (
             f"The job {self._job} goes on: 'frontrunner jobs wait {self._job}{named}' shows its result, "
-            "'frontrunner jobs cancel' stops it."
+            f"'frontrunner jobs cancel {self._job}{named}' stops it."
         )
 
     def tell_job(self) -> None:
@@ -69,39 +70,35 @@ class Remote:
         else:
             typer.echo(self.kept)
 
-    def check(self, dataset: Path, options: DatasetOptions) -> DatasetReport:
+    def check(self, given: Given) -> DatasetReport:
         """See `Engine`: the service keeps the dataset."""
-        found = self._client.dataset(self._client.upload(dataset, options))
+        found = self._client.dataset(self._client.upload(given.dataset, given.options, progress=self._progress))
         return DatasetReport.model_validate(found["report"])
 
-    def rank(
-        self, dataset: Path, request: RankingRequest, options: DatasetOptions, history: History | None = None
-    ) -> Ranking:
+    def rank(self, given: Given, request: RankingRequest) -> Ranking:
         """See `Engine`: the service looks into its own past results; a dataset that lies there is named by its id."""
-        if is_dataset_id(str(dataset)) and not dataset.exists():
-            return self.result(self._client.rank(str(dataset), request))
-        return self.result(self._client.recommend(dataset, request, options=options))
+        if is_dataset_id(str(given.dataset)) and not given.dataset.exists():
+            return self.result(self._client.rank(str(given.dataset), request))
+        return self.result(
+            self._client.recommend(given.dataset, request, options=given.options, progress=self._progress)
+        )
 
-    def extend(
-        self,
-        ranking: Path,
-        dataset: Path,
-        options: DatasetOptions,
-        added: Sequence[str],
-        history: History | None = None,
-    ) -> Ranking:
+    def extend(self, ranking: Path, given: Given, added: Sequence[str]) -> Ranking:
         """See `Engine`: the ranking is the service's own, on the dataset that it knows."""
         return self.extended(read_ranking(ranking).id, added)
 
-    def tune(
-        self, dataset: Path, request: TuningRequest, options: DatasetOptions, *, top: int | None, source: Path | None
-    ) -> TuningOutput:
+    def tune(self, given: Given, request: TuningRequest, *, top: int | None, source: Path | None) -> TuningOutput:
         """See `Engine`."""
         if top is None:
-            return self._tuned(self._client.tune(dataset, request, source=source, options=options))
+            tuned = self._client.tune(
+                given.dataset, request, source=source, options=given.options, progress=self._progress
+            )
+            return self._tuned(tuned)
         then = request.model_dump(mode="json", exclude_unset=True, exclude={"teachers"}) | {"top": top}
         ranked_by = RankingRequest(baselines=False)
-        ranking = self._client.recommend(dataset, ranked_by, options=options, then=then)
+        ranking = self._client.recommend(
+            given.dataset, ranked_by, options=given.options, then=then, progress=self._progress
+        )
         self.result(ranking)
         following = self._client.job(ranking.id)
         if following["next"] is None:
@@ -120,7 +117,7 @@ class Remote:
         self, datasets: Sequence[Path], request: TaskDistanceRequest, options: DatasetOptions
     ) -> TaskDistanceMatrix:
         """See `Engine`."""
-        return self.result(self._client.compare(datasets, request, options))
+        return self.result(self._client.compare(datasets, request, options, progress=self._progress))
 
     def checkpoints(self, name: str, modality: str | None, limits: Constraints) -> CatalogueMatches:
         """See `Engine`."""
@@ -150,7 +147,7 @@ class Remote:
         self._job = job.id
         if not self._wait:
             raise Detached
-        found = job.wait(progress=SILENT if self._quiet else None)
+        found = job.wait(progress=self._progress)
         failure: Failure | None = getattr(found, "failure", None)
         if failure is not None:
             raise error_of(failure.code, failure.reason)
