@@ -171,6 +171,11 @@ def _see_only(libc: ctypes.CDLL, rights: Mapping[Path, int]) -> None:
 
 
 def _allow(libc: ctypes.CDLL, rules: int, place: Path, allowed: int) -> None:
+    """Add a rule.
+
+    What the kernel writes into /proc stays open while this process lives: once the system forgets such a name to save
+    memory, it makes another file of it, which no rule names.
+    """
     file = os.open(place, os.O_PATH | os.O_CLOEXEC)
     try:
         if not stat.S_ISDIR(os.fstat(file).st_mode):
@@ -178,7 +183,8 @@ def _allow(libc: ctypes.CDLL, rules: int, place: Path, allowed: int) -> None:
         rule = struct.pack("=Qi", allowed, file)
         _check(libc.syscall(_LANDLOCK_ADD_RULE, rules, _LANDLOCK_PATH_BENEATH, rule, 0))
     finally:
-        os.close(file)
+        if not place.is_relative_to("/proc"):
+            os.close(file)
 
 
 def _become_nobody(libc: ctypes.CDLL) -> None:
