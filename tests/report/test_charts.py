@@ -149,7 +149,8 @@ def test_a_reader_chooses_the_score_and_reads_the_table(browser, served):
     assert rows[0] == ["local:checkpoint_0000", "1", "\N{MINUS SIGN}0.1", "\N{MINUS SIGN}0.2", "0"]
     assert len(rows) == 3
     assert page.locator(".chart-canvas").get_attribute("role") == "img"
-    assert "checkpoint_0000 leads" in page.locator(".chart-canvas").get_attribute("aria-label")
+    said = "LogME of 3 checkpoints; the first of the ranking, local:checkpoint_0000, has \N{MINUS SIGN}0.1"
+    assert page.locator(".chart-canvas").get_attribute("aria-label") == said
     page.close()
 
 
@@ -212,6 +213,82 @@ def test_agreement_with_a_score_that_is_the_same_for_all_is_not_known(browser, s
         line["scores"]["knn"] = {"value": 1.0}
     page, _ = opened(browser, served(["agreement"], data), ["agreement"])
     assert "kNN accuracy not known" in page.locator(".chart-canvas").get_attribute("aria-label")
+    page.close()
+
+
+def test_scores_that_differ_in_the_seventh_digit_are_not_alike(browser, served):
+    ranking = ranking_of(4)
+    exact = [-6.24996984, -6.24996794, -6.938, -7.851]
+    for line, value in zip(ranking.ranking, exact, strict=True):
+        line.scores["discrepancy"] = line.scores["discrepancy"].model_copy(update={"value": value})
+    page, _ = opened(browser, served(["agreement"], ranking_data(ranking)), ["agreement"])
+    # Of ranks 4, 3, 2, 1 by the prediction and 3, 4, 2, 1 by the discrepancy: 1 - 6 * 2 / (4 * 15).
+    assert "Discrepancy 0.80" in page.locator(".chart-canvas").get_attribute("aria-label")
+    page.close()
+
+
+@pytest.mark.parametrize("name", ["scores", "confusion", "chances"])
+def test_the_keyboard_reaches_the_tip_of_every_mark(browser, served, name):
+    value = TUNING if name == "confusion" else ranking_data(ranking_of(3))
+    page, complaints = opened(browser, served([name], value), [name])
+    canvas, told = page.locator(".chart-canvas"), page.locator("figure [role=status]")
+    while not canvas.evaluate("canvas => canvas === document.activeElement"):
+        page.keyboard.press("Tab")
+    assert page.get_by_text("Arrow keys show the numbers").is_visible()
+    said = []
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "End"):
+        page.keyboard.press(key)
+        said.append(told.inner_text())
+    expected = {
+        "scores": ["1. local:checkpoint_0000", "2. local:checkpoint_0001"],
+        "chances": ["local:checkpoint_0000", "local:checkpoint_0001"],
+        "confusion": ["cat, taken for cat, 9 of 10", "dog, taken for cat, 3 of 10", "dog, taken for dog, 7 of 10"],
+    }[name]
+    for line, begins in zip(said, expected, strict=False):
+        assert line.startswith(begins), said
+    assert said[-1] == ("dog, taken for dog, 7 of 10" if name == "confusion" else said[-1])
+    page.keyboard.press("Escape")
+    assert told.inner_text() == ""
+    assert page.locator("[aria-label=tip] tspan").count() == 0
+    assert complaints == []
+    page.close()
+
+
+def test_a_choice_that_nobody_made_follows_who_leads(browser, served):
+    data = ranking_data(ranking_of(3))
+    data["ranking"][1]["picture"] = data["ranking"][0]["picture"]
+    page, _ = opened(browser, served(["features"], dict(data, ranking=data["ranking"][1:])), ["features"])
+    canvas, choice = page.locator(".chart-canvas"), page.locator(".chart-controls select")
+    assert "by local:checkpoint_0001 in" in canvas.get_attribute("aria-label")
+    tell = "data => document.dispatchEvent(new CustomEvent('frontrunner:data', {detail: {id: 'd', data}}))"
+    page.evaluate(tell, data)
+    page.locator("figure[data-drawn='2']").wait_for()
+    assert choice.input_value() == "local:checkpoint_0000"
+    assert "by local:checkpoint_0000 in" in canvas.get_attribute("aria-label")
+    choice.select_option("local:checkpoint_0001")
+    page.evaluate(tell, dict(data, ranking=data["ranking"][:2]))
+    page.locator("[aria-label*='by local:checkpoint_0001 in']").wait_for()
+    assert choice.input_value() == "local:checkpoint_0001"
+    page.close()
+
+
+def test_what_is_out_of_sight_is_drawn_too_when_nothing_changes_any_more(browser, served):
+    page, _ = opened(browser, served(["scores"] * 12, ranking_data(ranking_of(12)), items=12), ["scores"] * 12)
+    data = ranking_data(ranking_of(5))
+    page.evaluate(
+        "data => document.dispatchEvent(new CustomEvent('frontrunner:data', {detail: {id: 'd', data}}))", data
+    )
+    page.locator("figure").last.locator(".chart-canvas[aria-label*=' 5 checkpoints']").wait_for()
+    assert page.evaluate("scrollY") == 0
+    page.close()
+
+
+def test_losses_of_both_splits_are_of_the_task_alone(browser, served):
+    page, _ = opened(browser, served(["curves"], TUNING), ["curves"])
+    page.get_by_label("Show").select_option("loss")
+    show_table(page)
+    losses = [row.locator("td").nth(2).inner_text() for row in page.locator("tbody tr").all()]
+    assert losses[:4] == ["1.000", "1.000", "0.5000", "0.5000"]
     page.close()
 
 
