@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import typer
@@ -18,6 +19,8 @@ FACTS = (
     "parameters", "latency", "licence", "best", "behind", "seconds", "examples", "memory", "dimension", "intrinsic",
     "architecture",
 )  # fmt: skip
+# Fewer parameters are not counted in millions.
+_TEN_THOUSAND = 10_000
 # The columns by what goes last on a narrow terminal; a score that was asked for and does not order stands before kNN.
 _ORDER = ("parameters", *PROBES, "latency", "licence", "best", "asked", "knn", "seconds")
 
@@ -121,11 +124,27 @@ def _score(line: RankedCheckpoint, name: str, ranking: Ranking) -> str:
     return f"{unit * score.value:.{digits}f} ±{unit * (score.high - score.low) / 2:.{digits}f}{mark}"
 
 
-def count(parameters: int) -> str:
-    """Parameters in millions; a dash where there are none.
+def chance(probability: float | None) -> str:
+    """A probability in percent, as charts say it: what is possible is never none, and what is not sure never all.
 
     Example:
-        >>> count(6_092_072), count(0)
-        ('6.09 M', '-')
+        >>> chance(0.004), chance(0.125), chance(0.998), chance(None)
+        ('<1%', '13%', '>99%', '-')
     """
-    return f"{parameters / 1e6:.2f} M" if parameters else "-"
+    if probability is None:
+        return "-"
+    if 0 < probability < 0.01:
+        return "<1%"
+    return ">99%" if 0.99 < probability < 1 else f"{math.floor(100 * probability + 0.5)}%"
+
+
+def count(parameters: int) -> str:
+    """Parameters in millions, fewer than ten thousand one by one; a dash where there are none.
+
+    Example:
+        >>> count(6_092_072), count(1026), count(0)
+        ('6.09 M', '1,026', '-')
+    """
+    if parameters >= _TEN_THOUSAND:
+        return f"{parameters / 1e6:.2f} M"
+    return f"{parameters:,}" if parameters else "-"

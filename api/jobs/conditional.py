@@ -16,7 +16,6 @@ from api.state import State, StateDependency
 from frontrunner import __version__
 from frontrunner.status import Status
 from jobs import lifecycle
-from jobs.errors import JobNotFound
 from jobs.kinds import JobKind
 from jobs.records import result_json
 from models import JobRow
@@ -28,7 +27,7 @@ _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})")
 # What a job at an address of results must be.
 Kind: TypeAlias = JobKind[Any, Any, Any]
 # What a job shows of itself, as the JSON of an answer.
-Show = Callable[[Session, JobRow], bytes]
+Show = Callable[[State, Session, JobRow], bytes]
 
 
 class ConditionalGet:
@@ -72,27 +71,15 @@ class ConditionalGet:
 
     def _stand(self, job_id: str, kind: Kind | None) -> tuple[int, bool]:
         with self._state.database.read_transaction() as session:
-            job = _find(session, job_id, kind)
+            job = lifecycle.find_job(session, job_id, kind)
             return job.version, Status(job.status).is_terminal
 
     def _read(self, job_id: str, kind: Kind | None, show: Show) -> tuple[int, bool, bytes | None]:
         """The job's version, whether it is over, and what is shown of it - None where the client knows this version."""
         with self._state.database.read_transaction() as session:
-            job = _find(session, job_id, kind)
-            is_over = Status(job.status).is_terminal
-            if _tag(job.version) in self._known:
-                return job.version, is_over, None
-            if is_over or show is not show_result:  # the row holds it
-                return job.version, is_over, show(session, job)
-            body = self._state.shown.show(job_id, job.version, lambda: show(session, job))
-            return job.version, is_over, body
-
-
-def _find(session: Session, job_id: str, kind: Kind | None) -> JobRow:
-    job = lifecycle.find_job(session, job_id)
-    if kind is not None and job.kind != kind.name:
-        raise JobNotFound(f"the job '{job_id}' is another kind of work; its result is at {lifecycle.result_url(job)}")
-    return job
+            job = lifecycle.find_job(session, job_id, kind)
+            body = None if _tag(job.version) in self._known else show(self._state, session, job)
+            return job.version, Status(job.status).is_terminal, body
 
 
 def _tag(version: int) -> str:
@@ -100,9 +87,13 @@ def _tag(version: int) -> str:
     return f'"{version}-{__version__}"'
 
 
-def show_result(session: Session, job: JobRow) -> bytes:
-    """The job's result as it stands."""
-    return result_json(session, job).encode()
+def show_result(state: State, session: Session, job: JobRow) -> bytes:
+    """The job's result as it stands: the row's once it is over, else made once for each version of the job."""
+
+    def make() -> bytes:
+        return result_json(session, job).encode()
+
+    return make() if Status(job.status).is_terminal else state.shown.show(job.id, job.version, make)
 
 
 async def _conditional_get(

@@ -12,7 +12,7 @@ from api.jobs.resource import JobResource, job_resource, job_resources
 from api.jobs.service import JobFilter, cancel, delete, list_jobs, retry
 from api.paging import CreatedDependency, Cursor, Limit, Page
 from api.problems import RESPONSES
-from api.state import StateDependency, WriteStateDependency
+from api.state import State, StateDependency, WriteStateDependency
 from frontrunner.status import Status
 from models import JobRow
 
@@ -61,5 +61,5 @@ def delete_job(job_id: str, state: WriteStateDependency) -> None:
     delete(state, job_id)
 
 
-def _show(session: Session, job: JobRow) -> bytes:
+def _show(_: State, session: Session, job: JobRow) -> bytes:
     return job_resource(session, job).model_dump_json().encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -59,12 +58,6 @@ def problems_of(invalid: ValidationError) -> Fields:
         name = place[1] if len(place) > 1 and place[0] == "constraints" else (place or [""])[0]
         found.setdefault(name, error["msg"])
     return found
-
-
-def shown_request(request: Mapping[str, Any]) -> dict[str, Any]:
-    """A request less what it leaves to its defaults, as people would write it."""
-    model = RankingRequest.model_validate(request)
-    return model.model_dump(mode="json", exclude_defaults=True)
 
 
 def _listed(text: str) -> list[str]:

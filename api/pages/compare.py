@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from math import sqrt
 from typing import Annotated, Any
 
@@ -10,8 +11,10 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from api.jobs.conditional import show_result
 from api.pages.rendering import page
 from api.pages.visits import ReadVisit
+from api.state import State
 from frontrunner.errors import FrontrunnerError
 from frontrunner.evidence.agreement import kendall_tau
 from frontrunner.ranking import RankedCheckpoint, Ranking
@@ -23,7 +26,6 @@ from frontrunner.tuning.result import TuningOutput
 from jobs import lifecycle
 from jobs.kinds.ranking import KIND as RANKING
 from jobs.kinds.tuning import KIND as TUNING
-from jobs.records import result_json
 from models import DatasetRow, JobRow
 
 router = APIRouter(prefix="/compare", include_in_schema=False)
@@ -43,6 +45,22 @@ class NotComparable(FrontrunnerError):
 
 
 @dataclass(frozen=True)
+class Offered:
+    """A job that may be chosen."""
+
+    id: str
+    kind: str
+    dataset: str
+    created_at: float
+
+    @property
+    def title(self) -> str:
+        """What tells it from others: options of a list cannot hold times that a script turns into the viewer's."""
+        asked = datetime.fromtimestamp(self.created_at, UTC)
+        return f"{self.kind} of {self.dataset}, {asked:%Y-%m-%d %H:%M} UTC, {self.id[-8:]}"
+
+
+@dataclass(frozen=True)
 class Line:
     """A checkpoint of either ranking; None where one of them does not have it."""
 
@@ -55,33 +73,39 @@ class Line:
 def show_comparison(visit: ReadVisit, a: Id = "", b: Id = "") -> Response:
     """The two that the address names, and a form that chooses two."""
     with visit.state.database.read_transaction() as session:
-        offered = _offered(session)
+        offered = _offered(session, a, b)
         said: dict[str, Any] = {"kind": "", "refusal": None}
         if a and b:
             try:
-                said |= _compared(lifecycle.find_job(session, a), lifecycle.find_job(session, b), session)
+                said |= _compared(visit.state, session, *(lifecycle.find_job(session, name) for name in (a, b)))
             except NotComparable as refusal:
                 said["refusal"] = refusal
     status = 200 if said["refusal"] is None else 422
-    return page(visit, "compare.html", status=status, offered=offered, a=a, b=b, **said)
+    if offered and not b:  # what is likely to be meant: the newest one, and the newest other one of its kind
+        first = next((job for job in offered if job.id == a), offered[0])
+        others = (job.id for job in offered if job.kind == first.kind and job is not first)
+        a, b = first.id, next(others, "")
+    options = [(job.id, job.title) for job in offered]
+    return page(visit, "compare.html", status=status, offered=options, a=a, b=b, **said)
 
 
-def _offered(session: Session) -> list[tuple[str, str]]:
+def _offered(session: Session, *named: str) -> list[Offered]:
+    """Jobs to choose from: those that are named, then the newest."""
     kinds = (RANKING.name, TUNING.name)
     rows = session.execute(
         select(JobRow.id, JobRow.kind, JobRow.created_at, DatasetRow.name)
         .join(DatasetRow, DatasetRow.id == JobRow.dataset_id, isouter=True)
-        .where(JobRow.kind.in_(kinds), JobRow.status == Status.SUCCEEDED)
-        .order_by(JobRow.id.desc())
+        .where(JobRow.kind.in_(kinds), (JobRow.status == Status.SUCCEEDED) | JobRow.id.in_(named))
+        .order_by(JobRow.id.in_(named).desc(), JobRow.id.desc())
         .limit(_OFFERED)
     )
-    return [(row.id, f"{row.kind} of {row.name or 'a deleted dataset'}, {row.id[-8:]}") for row in rows]
+    return [Offered(row.id, row.kind, row.name or "a deleted dataset", row.created_at) for row in rows]
 
 
-def _compared(one: JobRow, other: JobRow, session: Session) -> dict[str, Any]:
+def _compared(state: State, session: Session, one: JobRow, other: JobRow) -> dict[str, Any]:
     if one.kind != other.kind or one.kind not in (RANKING.name, TUNING.name):
         raise NotComparable("choose two rankings, or two tunings")
-    bodies = result_json(session, one), result_json(session, other)
+    bodies = show_result(state, session, one), show_result(state, session, other)
     if one.kind == RANKING.name:
         return _rankings(*map(Ranking.model_validate_json, bodies))
     return _tunings(*map(Tuning.model_validate_json, bodies))
@@ -128,7 +152,7 @@ def _shown(ranking: Ranking, line: RankedCheckpoint) -> str:
         return "-"
     unit, digits = (100, 1) if is_share(by, ranking.dataset.task) else (1, 3)
     reach = "" if low is None or high is None else f" ({unit * low:.{digits}f} to {unit * high:.{digits}f})"
-    return f"{unit * value:.{digits}f}{reach}"
+    return f"{unit * value:.{digits}f}{'%' if unit == 100 else ''}{reach}"
 
 
 def _tunings(one: Tuning, other: Tuning) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 from fastapi import APIRouter, BackgroundTasks, Response
 from pydantic import ValidationError
 from sqlalchemy import select
@@ -19,7 +17,7 @@ from api.pages.forecast import forecast_of
 from api.pages.rendering import go, page
 from api.pages.visits import ReadVisit, Visit, WriteVisit
 from api.paging import CreatedDependency, Cursor
-from api.problems import NotFound, status_of
+from api.problems import status_of
 from api.rankings.service import job_of_ranking
 from api.uploads import Upload
 from frontrunner.errors import FrontrunnerError
@@ -47,16 +45,6 @@ def show_datasets(visit: ReadVisit, created: CreatedDependency, cursor: Cursor =
 def show_dataset(dataset_id: str, visit: ReadVisit) -> Response:
     """What a check found, and the form that asks for a ranking."""
     return _dataset(visit, get_dataset(visit.state, dataset_id))
-
-
-@router.get("/{dataset_id}/previews/{number}")
-def show_preview(dataset_id: str, number: int, visit: ReadVisit) -> Response:
-    """The image of one example."""
-    previews = report_of(get_dataset(visit.state, dataset_id)).previews
-    if not 0 <= number < len(previews) or not previews[number].image:
-        raise NotFound(f"the dataset has no image {number} to show")
-    headers = {"Cache-Control": "private, max-age=86400"}
-    return Response(base64.b64decode(previews[number].image), headers=headers, media_type="image/jpeg")
 
 
 @router.post("/{dataset_id}/forecast")

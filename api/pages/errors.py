@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
@@ -91,6 +92,9 @@ def _show(request: Request, held: Message, problem: dict[str, object]) -> ASGIAp
             shown = _path_of(request.headers.get("hx-current-url", "/"))
             return Response(status_code=401, headers={"HX-Redirect": f"/sign-in?next={quote(shown, safe='/')}"})
         return go(f"/sign-in?next={quote(back, safe='/')}")
+    if held["status"] == HTTPStatus.METHOD_NOT_ALLOWED and request.method == "GET":
+        # The address of a form, which stays in the bar when it was refused: the page that holds it is one above.
+        return go(request.url.path.rpartition("/")[0] or "/")
     state = request.scope.get(OF_REQUEST, request.app.state.frontrunner)
     answer = page(
         visit_of(request, state),

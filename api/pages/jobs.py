@@ -84,7 +84,8 @@ def show_job(job_id: str, visit: ReadVisit) -> Response:
 def read_result(job_id: str, visit: ReadVisit) -> Response:
     """The result as the API gives it."""
     with visit.state.database.read_transaction() as session:
-        return Response(show_result(session, lifecycle.find_job(session, job_id)), media_type="application/json")
+        body = show_result(visit.state, session, lifecycle.find_job(session, job_id))
+    return Response(body, media_type="application/json")
 
 
 @router.get("/{job_id}/live")

@@ -9,7 +9,7 @@ from typing import Any
 from frontrunner.ranking import RankedCheckpoint, Ranking
 from frontrunner.ranking.answer import interval_of, is_share, title_of
 from frontrunner.ranking.prediction import PREDICTED_ACCURACY
-from frontrunner.ranking_table import count
+from frontrunner.ranking_table import chance, count
 from frontrunner.tables import common_beginning
 
 # More than people read at once, and what a browser lays out within a frame or two.
@@ -102,7 +102,7 @@ def _columns(ranking: Ranking) -> list[Column]:
             Column(
                 "chance",
                 "Best, chance",
-                lambda line: "–" if line.probability_best is None else f"{line.probability_best:.0%}",  # noqa: RUF001
+                lambda line: chance(line.probability_best),
                 lambda line: line.probability_best or 0.0,
                 descending=True,
                 hint="Probability that no other one is better",

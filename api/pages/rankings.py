@@ -22,7 +22,7 @@ from api.pages.rendering import go, page
 from api.pages.snippets import Snippets, ranking_snippets
 from api.pages.standing import Standing, standing_of
 from api.pages.visits import ReadVisit, TuneVisit, Visit, WriteVisit
-from api.problems import NotFound, status_of
+from api.problems import status_of
 from api.rankings.service import extension_job
 from api.state import State
 from api.tunings.service import payload_of_tuning
@@ -93,7 +93,7 @@ def show_live(
     """The part that changes while the ranking runs."""
     look = _Look(sort, wanted, number)
     with visit.state.database.read_transaction() as session:
-        job = _find(session, ranking_id)
+        job = lifecycle.find_job(session, ranking_id, KIND)
         standing, ranking = standing_of(session, job), _result(visit.state, session, job)
         known = _others(session, ranking) if standing.is_over else []
     return page(visit, "_ranking_part.html", known=known, **_live(standing, ranking, look))
@@ -103,9 +103,9 @@ def show_live(
 def download(ranking_id: str, form: Form, visit: ReadVisit) -> Response:
     """The ranking as a file: as the API gives it, as a table, or as a page that needs no server."""
     with visit.state.database.read_transaction() as session:
-        job = _find(session, ranking_id)
+        job = lifecycle.find_job(session, ranking_id, KIND)
         ranking = _result(visit.state, session, job)
-        body = show_result(session, job) if form == "json" else _written(ranking, form)
+        body = show_result(visit.state, session, job) if form == "json" else _written(ranking, form)
     headers = {"Content-Disposition": f'attachment; filename="{ranking_id}.{form}"'}
     return Response(body, headers=headers, media_type=_MEDIA[form])
 
@@ -126,7 +126,7 @@ def tune(ranking_id: str, visit: TuneVisit) -> Response:
     """Tune the best of it."""
     state = visit.state
     with state.database.read_transaction() as session:
-        dataset_id = _find(session, ranking_id).dataset_id or ""
+        dataset_id = lifecycle.find_job(session, ranking_id, KIND).dataset_id or ""
     try:
         dataset = get_dataset(state, dataset_id)
         request = TuningRequest.model_validate({"method": visit.said("method") or "finetune"} | _terms(visit))
@@ -151,7 +151,7 @@ def _terms(visit: Visit) -> dict[str, Any]:
 def _ranking(visit: Visit, ranking_id: str, look: _Look, refusal: FrontrunnerError | None = None) -> Response:
     state = visit.state
     with state.database.read_transaction() as session:
-        job = _find(session, ranking_id)
+        job = lifecycle.find_job(session, ranking_id, KIND)
         standing, ranking = standing_of(session, job), _result(state, session, job)
         known = _others(session, ranking) if standing.is_over else []
         asked: RankingJob = KIND.request.model_validate_json(job.request)
@@ -200,7 +200,7 @@ def _stages(ranking: Ranking) -> list[StageReport]:
 
 def _snippets(visit: Visit, ranking: Ranking, asked: RankingJob) -> Snippets:
     url = str(visit.request.base_url).rstrip("/")
-    return ranking_snippets(url, ranking, asked.request, asked.dataset.options)
+    return ranking_snippets(url, ranking, asked.request, has_keys=visit.is_signed_in)
 
 
 def _suits(method: Any, ranking: Ranking) -> bool:
@@ -208,17 +208,8 @@ def _suits(method: Any, ranking: Ranking) -> bool:
     return data.task == "classification" and data.modality in method.modalities and not method.needs_source
 
 
-def _find(session: Session, ranking_id: str) -> JobRow:
-    job = lifecycle.find_job(session, ranking_id)
-    if job.kind != KIND.name:
-        raise NotFound(f"'{ranking_id}' is a {job.kind}, not a ranking")
-    return job
-
-
 def _result(state: State, session: Session, job: JobRow) -> Ranking:
-    """The ranking as it stands, made once for each version of its job."""
-    body = state.shown.show(job.id, job.version, lambda: show_result(session, job))
-    return Ranking.model_validate_json(body)
+    return Ranking.model_validate_json(show_result(state, session, job))
 
 
 def _written(ranking: Ranking, form: Form) -> bytes:

@@ -37,8 +37,9 @@ _POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-# A name up to and with what divides it from the next part.
+# A name up to and with what divides it from the next part; names longer than this are broken there.
 _PARTS = re.compile(r"[^:/._-]*[:/._-]|[^:/._-]+")
+_UNBROKEN = 20
 # How a status is coloured; the word stands beside it.
 _TONES = {
     Status.SUCCEEDED: "good",
@@ -126,14 +127,16 @@ def _entries(visit: Visit) -> Sequence[Entry]:
     return [entry for entry in NAVIGATION if visit.may(entry.scope)]
 
 
-def _breakable(name: str) -> Markup:
-    """A long name, escaped, which may be broken after what divides its parts.
+def _breakable(text: str) -> Markup:
+    """A name, or a sentence with names, escaped: long ones may be broken after what divides their parts.
 
     Example:
-        >>> _breakable("timm:resnet18.a1_in1k<b>")
-        Markup('timm:<wbr>resnet18.<wbr>a1_<wbr>in1k&lt;b&gt;')
+        >>> _breakable("Use timm:resnet18.a1_in1k<b>")
+        Markup('Use timm:<wbr>resnet18.<wbr>a1_<wbr>in1k&lt;b&gt;')
     """
-    return Markup("<wbr>").join(part for part in _PARTS.findall(name))
+    return Markup(" ").join(
+        Markup("<wbr>").join(_PARTS.findall(word)) if len(word) > _UNBROKEN else word for word in text.split(" ")
+    )
 
 
 def _instant(at: datetime | float | None) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from frontrunner.data import DatasetOptions
 from frontrunner.ranking import Ranking, RankingRequest
 from frontrunner.ranking.criteria import default_scores
 
@@ -31,23 +30,23 @@ _OPTIONS = {
     "rank_by": "--rank-by",
     "scores": "--score",
     "seed": "--seed",
+    "variant": "--variant",
     "verify": "--verify",
     "max_parameters": "--max-parameters",
     "max_latency_ms": "--max-latency-ms",
     "max_memory_mb": "--max-memory-mb",
     "licenses": "--license",
 }
-_READING = {name: f"--{name}" for name in DatasetOptions.model_fields}
 
 
-def ranking_snippets(url: str, ranking: Ranking, request: RankingRequest, options: DatasetOptions) -> Snippets:
+def ranking_snippets(url: str, ranking: Ranking, request: RankingRequest, *, has_keys: bool) -> Snippets:
     """A ranking's request, to be sent again.
 
     Args:
         url: where this service is.
         ranking: that came of it.
         request: what was asked for.
-        options: how its dataset is read.
+        has_keys: whether the service asks for a key; it is taken from the environment.
     """
     data = ranking.dataset
     usual = default_scores(data.modality, data.task, request.adaptation)
@@ -58,29 +57,29 @@ def ranking_snippets(url: str, ranking: Ranking, request: RankingRequest, option
         (
             "from frontrunner.client import Client",
             "",
-            f"client = Client({url!r})  # the key, if there are any: FRONTRUNNER_API_KEY",
-            f"ranking = client.rank({ranking.dataset.id!r}{terms}).wait()",
+            f"client = Client({url!r})" + ("  # with the key in FRONTRUNNER_API_KEY" if has_keys else ""),
+            f"ranking = client.rank({data.id!r}{terms}).wait()",
             "print(ranking.summary)",
         )
     )
-    body = json.dumps({"dataset": ranking.dataset.id, **asked})
+    body = json.dumps({"dataset": data.id, **asked})
     curl = " \\\n  ".join(
         (
             f"curl {shlex.quote(f'{url}/v1/rankings')}",
-            '-H "Authorization: Bearer $FRONTRUNNER_API_KEY"',
+            *(['-H "Authorization: Bearer $FRONTRUNNER_API_KEY"'] if has_keys else []),
             "-H 'Content-Type: application/json'",
             f"-d {shlex.quote(body)}",
         )
     )
-    words = [*_words(_OPTIONS, asked | asked.get("constraints", {})), *_words(_READING, options.model_dump())]
+    words = [f"--server {shlex.quote(url)}", *_words(asked | asked.get("constraints", {}))]
     if asked.get("baselines") is False:
         words.append("--no-baselines")
-    command = " \\\n  ".join((f"frontrunner rank {shlex.quote(data.name)}", *words))
+    command = " \\\n  ".join((f"frontrunner rank {shlex.quote(data.id)}", *words))
     return Snippets(python, curl, command)
 
 
-def _words(options: Mapping[str, str], said: Mapping[str, Any]) -> Iterator[str]:
-    for name, option in options.items():
+def _words(said: Mapping[str, Any]) -> Iterator[str]:
+    for name, option in _OPTIONS.items():
         value = said.get(name)
         for one in value if isinstance(value, list) else [] if value is None else [value]:
             yield f"{option} {shlex.quote(str(one))}"

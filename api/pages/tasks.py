@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api.datasets.service import list_datasets
+from api.jobs.conditional import show_result
 from api.jobs.resource import job_resources
 from api.jobs.service import JobFilter, list_jobs
 from api.jobs.submission import Submission
@@ -18,7 +19,8 @@ from api.pages.rendering import go, page
 from api.pages.standing import standing_of
 from api.pages.visits import ReadVisit, Visit, WriteVisit
 from api.paging import ANY_TIME, Cursor
-from api.problems import NotFound, status_of
+from api.problems import status_of
+from api.state import State
 from api.task_distances.service import comparison_job
 from frontrunner.errors import FrontrunnerError
 from frontrunner.ranking import TaskDistancePayload, TaskDistanceRequest, TaskDistances
@@ -26,7 +28,6 @@ from frontrunner.ranking.task_distances import MAX_TASKS
 from frontrunner.report.trees import tree_of
 from jobs import lifecycle
 from jobs.kinds.task_distances import KIND
-from jobs.records import result_json
 from models import CheckpointRow, JobRow
 
 router = APIRouter(prefix="/tasks", include_in_schema=False)
@@ -73,14 +74,14 @@ def compare_tasks(visit: WriteVisit) -> Response:
 def show_distances(job_id: str, visit: ReadVisit) -> Response:
     """Heat map, tree and table of one comparison; while it runs, how far it is."""
     with visit.state.database.read_transaction() as session:
-        return page(visit, "distances.html", **_found(session, job_id))
+        return page(visit, "distances.html", **_found(visit.state, session, job_id))
 
 
 @router.get("/{job_id}/live")
 def show_live(job_id: str, visit: ReadVisit) -> Response:
     """The part that changes while it runs."""
     with visit.state.database.read_transaction() as session:
-        return page(visit, "_distances_part.html", **_found(session, job_id))
+        return page(visit, "_distances_part.html", **_found(visit.state, session, job_id))
 
 
 def _tasks(
@@ -122,18 +123,11 @@ def _asked(session: Session, ids: list[str]) -> dict[str, TaskDistancePayload]:
     return {row.id: KIND.request.model_validate_json(row.request).payload for row in rows}
 
 
-def _found(session: Session, job_id: str) -> dict[str, Any]:
-    job = _find(session, job_id)
+def _found(state: State, session: Session, job_id: str) -> dict[str, Any]:
+    job = lifecycle.find_job(session, job_id, KIND)
     standing = standing_of(session, job)
-    matrix = TaskDistances.model_validate_json(result_json(session, job)).matrix
+    matrix = TaskDistances.model_validate_json(show_result(state, session, job)).matrix
     data: dict[str, Any] | None = None
     if matrix is not None:
         data = {"matrix": matrix.model_dump(mode="json"), "tree": tree_of(matrix.distance)}
     return {"standing": standing, "job": standing.job, "matrix": matrix, "data": data}
-
-
-def _find(session: Session, job_id: str) -> JobRow:
-    job = lifecycle.find_job(session, job_id)
-    if job.kind != KIND.name:
-        raise NotFound(f"'{job_id}' is a {job.kind.replace('_', ' ')}, not a comparison of tasks")
-    return job

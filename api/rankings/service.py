@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from api.datasets.service import dataset_reference, get_dataset
-from api.problems import NotFound
 from api.state import State
 from frontrunner.data import DatasetReport
 from frontrunner.errors import NothingRanked, SourceUnfit, TuningError
@@ -101,7 +100,7 @@ def extension_job(state: State, ranking_id: str, added: Sequence[str]) -> NewJob
         added: ids; whatever is known by now where none is named.
 
     Raises:
-        JobNotFound, NotFound: no such ranking.
+        JobNotFound: no such ranking.
         JobNotOver: it still waits or runs.
     """
     with state.database.read_transaction() as session:
@@ -110,9 +109,7 @@ def extension_job(state: State, ranking_id: str, added: Sequence[str]) -> NewJob
 
 
 def _finished(session: Session, ranking_id: str) -> Ranking:
-    job = lifecycle.find_job(session, ranking_id)
-    if job.kind != RANKING.name:
-        raise NotFound(f"'{ranking_id}' is a {job.kind}, not a ranking")
+    job = lifecycle.find_job(session, ranking_id, RANKING)
     if not Status(job.status).is_terminal:
         raise JobNotOver(f"the ranking '{ranking_id}' is {job.status}; look again when it is over")
     return Ranking.model_validate_json(result_json(session, job))
@@ -127,7 +124,7 @@ def outlook_of(state: State, ranking_id: str, protocol: str | None = None) -> Ou
         protocol: whose results count; that of most results by default.
 
     Raises:
-        JobNotFound, NotFound: no such ranking.
+        JobNotFound: no such ranking.
         JobNotOver: it still waits or runs.
         NothingToOrder: it holds fewer than two checkpoints, or is of no classes.
     """

@@ -24,6 +24,7 @@ from frontrunner.tuning import (
 from jobs import lifecycle
 from jobs.kinds.ranking import KIND as RANKING
 from jobs.kinds.ranking import RankingJob
+from jobs.kinds.tuning import KIND as TUNING
 from jobs.records import report_of, state_of
 from models import DatasetRow
 
@@ -36,7 +37,7 @@ def payload_of_tuning(
     Raises:
         CheckpointError, TuningError: a checkpoint is unknown, or does not suit the method.
         InvalidDataset: a dataset has no classes.
-        NotFound: there is no such ranking.
+        JobNotFound: there is no such ranking.
     """
     report = report_of(dataset)
     require_tunable(report, request.method)
@@ -61,11 +62,11 @@ def file_of(state: State, job_id: str, name: str) -> Path | str:
     """A local copy of a file that a finished tuning wrote, or where the settings ask for it its address in the store.
 
     Raises:
-        NotFound: no such tuning, or no such file of it.
+        JobNotFound, NotFound: no such tuning, or no such file of it.
         StoredFileMissing, StoredFileDamaged: the store does not hold any more what was put there.
     """
     with state.database.read_transaction() as session:
-        job = lifecycle.find_job(session, job_id)
+        job = lifecycle.find_job(session, job_id, TUNING)
         as_it_stands = state_of(session, job)
         (step, *_) = as_it_stands.steps
         output, payload = step.output, step.payload
@@ -81,9 +82,7 @@ def file_of(state: State, job_id: str, name: str) -> Path | str:
 def _ranked(state: State, ranking_id: str) -> list[CheckpointDescription]:
     """The checkpoints of a ranking, best first, as they were when it was made."""
     with state.database.read_transaction() as session:
-        job = lifecycle.find_job(session, ranking_id)
-        if job.kind != RANKING.name:
-            raise NotFound(f"'{ranking_id}' is a {job.kind}, not a ranking")
+        job = lifecycle.find_job(session, ranking_id, RANKING)
         as_it_stands = state_of(session, job)
         ranking = RANKING.result(as_it_stands)
         asked: RankingJob = as_it_stands.request

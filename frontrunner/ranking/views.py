@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from frontrunner.ranking.answer import interval_of, may_equal_first, title_of
 from frontrunner.ranking.prediction import PREDICTED_ACCURACY
-from frontrunner.ranking_table import count
+from frontrunner.ranking_table import chance, count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,10 +65,9 @@ def notebook_html(ranking: Ranking) -> str:
     header = ["", "checkpoint", *(title_of(name, ranking.dataset.task) for name in names), "best with", "parameters"]
     rows = []
     for line in ranking.ranking[:_SHOWN]:
-        best = "" if line.probability_best is None else f"{line.probability_best:.0%}"
         cells = [f"{line.rank}{' =' if may_equal_first(line) else ''}", line.checkpoint]
         cells += [_number(line, name) for name in names]
-        rows.append(_row([*cells, best, count(line.parameters)], "td"))
+        rows.append(_row([*cells, chance(line.probability_best), count(line.parameters)], "td"))
     more = len(ranking.ranking) - _SHOWN
     notes = [f"and {more} more"] if more > 0 else []
     notes += ["= may be as good as the first, or better"] if any(map(may_equal_first, ranking.ranking)) else []

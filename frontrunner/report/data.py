@@ -9,13 +9,16 @@ from frontrunner.ranking.result import RankedCheckpoint, Ranking
 
 # Of the numbers in a chart: more than a pixel can show.
 _DIGITS = 6
+# Of scores: rank correlations are made of them, and rounding must not make two alike that are not.
+_SCORE_DIGITS = 10
 
 
 def ranking_data(ranking: Ranking) -> dict[str, Any]:
     """The part of a ranking's JSON that charts draw, under the same names.
 
     Every line has its rank, scores with intervals, prediction, probability of being the best, parameters,
-    measured cost, and a picture of its features where there is one; numbers are rounded to six digits.
+    measured cost, and a picture of its features where there is one; scores are rounded to ten digits, other numbers to
+    six.
     """
     return {
         "id": ranking.id,
@@ -31,7 +34,8 @@ def _line(line: RankedCheckpoint) -> dict[str, Any]:
         "rank": line.rank,
         "checkpoint": line.checkpoint,
         "scores": {
-            name: {"value": _rounded(score.value)} | _ends(score.low, score.high) for name, score in line.scores.items()
+            name: {"value": _rounded(score.value, _SCORE_DIGITS)} | _ends(score.low, score.high)
+            for name, score in line.scores.items()
         },
         "tied_with_best": line.tied_with_best,
         "probability_best": _rounded(line.probability_best),
@@ -56,5 +60,5 @@ def _ends(low: float | None, high: float | None) -> dict[str, float | None]:
     return {} if low is None or high is None else {"low": _rounded(low), "high": _rounded(high)}
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{_DIGITS}g}")
+def _rounded(value: float | None, digits: int = _DIGITS) -> float | None:
+    return None if value is None else float(f"{value:.{digits}g}")

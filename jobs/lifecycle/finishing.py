@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, defer
 from frontrunner.errors import MAX_REASON_CHARACTERS, FrontrunnerError
 from frontrunner.status import Failure, JobResult, Status
 from jobs.errors import JobNotFound
-from jobs.kinds import KINDS, JobState, NewStep
+from jobs.kinds import KINDS, JobKind, JobState, NewStep
 from jobs.lifecycle.events import STAGE_OVER, enqueue_deliveries, note, note_status
 from jobs.lifecycle.submission import Terms, add_steps, submit
 from jobs.records import json_of, state_of
@@ -30,8 +30,10 @@ _log = structlog.get_logger(__name__)
 WITHOUT_JSON = tuple(defer(column) for column in (JobRow.request, JobRow.result))
 
 
-def find_job(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
-    """The job with this id, its row locked if asked for.
+def find_job(
+    session: Session, job_id: str, kind: JobKind[Any, Any, Any] | None = None, *, lock: bool = False
+) -> JobRow:
+    """The job with this id, its row locked if asked for; of another than the given `kind` it is none.
 
     Raises:
         JobNotFound: there is none.
@@ -39,6 +41,8 @@ def find_job(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
     job = session.get(JobRow, job_id, options=WITHOUT_JSON, with_for_update=lock or None, populate_existing=lock)
     if job is None:
         raise JobNotFound(f"there is no job '{job_id}'")
+    if kind is not None and job.kind != kind.name:
+        raise JobNotFound(f"the job '{job_id}' is another kind of work; its result is at {result_url(job)}")
     return job
 
 

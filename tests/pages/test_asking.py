@@ -17,7 +17,7 @@ from api.pages.forecast import _within
 from api.pages.lines import LINES_A_PAGE, home_page_of, table_of
 from api.pages.snippets import ranking_snippets
 from frontrunner.cli import build_app
-from frontrunner.data import DatasetOptions, check_dataset, open_dataset
+from frontrunner.data import check_dataset, open_dataset
 from frontrunner.hub import Constraints
 from frontrunner.ranking import RankingRequest
 from frontrunner.ranking.budget import Budget
@@ -113,7 +113,7 @@ REQUEST = RankingRequest(
 
 
 def test_what_is_copied_asks_for_the_same():
-    found = ranking_snippets("http://here:8000", ranking(), REQUEST, DatasetOptions(label="kind of it"))
+    found = ranking_snippets("http://here:8000", ranking(), REQUEST, has_keys=True)
     url, *rest = shlex.split(found.curl.replace("\\\n", ""))[1:]
     assert url == "http://here:8000/v1/rankings"
     body = json.loads(rest[rest.index("-d") + 1])
@@ -140,13 +140,14 @@ def test_what_is_copied_asks_for_the_same():
 
 def test_the_command_is_one_that_there_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = ranking_snippets("http://here", ranking(), REQUEST, DatasetOptions(label="kind of it"))
+    found = ranking_snippets("http://127.0.0.1:1", ranking(), REQUEST, has_keys=False)
     program, *words = shlex.split(found.command.replace("\\\n", ""))
     assert program == "frontrunner"
     answer = CliRunner().invoke(build_app(words), words)
-    assert answer.exit_code == 3, answer.output  # the dataset is not there; usage errors are 2
+    assert answer.exit_code == 1, answer.output  # nothing answers at that address; usage errors are 2
+    assert "no service answers at http://127.0.0.1:1" in answer.output
     asked = dict(itertools.pairwise(words))
-    assert (asked["--budget"], asked["--label"], asked["--seed"]) == ("30%", "kind of it", "4")
+    assert (asked["rank"], asked["--budget"], asked["--seed"]) == ("ds_1", "30%", "4")
     assert words.count("--checkpoint") == words.count("--score") == 2
 
 

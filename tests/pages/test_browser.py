@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 from playwright.sync_api import Page, expect
+from typer.testing import CliRunner
 
 from benchmarks.service.setting import embedded
+from frontrunner.cli import build_app
 from jobs.keys import Scope, create_key
 from tests.acceptance.service import Service, serving
 from tests.browser import chromium, complaints_of
@@ -121,6 +125,23 @@ def test_from_an_upload_to_a_ranking_to_a_tuning_without_reloading_anything(page
     page.wait_for_url("**/tunings/job_*")
     expect(page.locator(".answer")).to_contain_text("right")
     assert complaints == []
+
+
+def test_what_is_copied_from_a_ranking_asks_for_the_same_as_it_is_pasted(page: Page, service: Service, done, capsys):
+    page.goto(done["ranking"])
+    answer = page.locator(".answer").inner_text()
+    python, curl, command = (page.locator(f"#{name}").inner_text() for name in ("python", "curl", "command"))
+    exec(compile(python, "copied", "exec"), {})  # noqa: S102 - ours
+    assert capsys.readouterr().out.strip() == answer
+    program, *words = shlex.split(command.replace("\\\n", ""))
+    called = CliRunner().invoke(build_app(words), words)
+    assert (program, called.exit_code) == ("frontrunner", 0), called.output
+    assert answer in " ".join(called.output.split())
+    _, url, *options = shlex.split(curl.replace("\\\n", ""))
+    said = dict(zip(options[::2], options[1::2], strict=True))
+    sent = service.http.post(url, content=said["-d"], headers=dict([said["-H"].split(": ")])).raise_for_status()
+    service.wait(sent.json()["id"])
+    assert service.ranking(sent.json()["id"])["summary"] == answer
 
 
 def test_data_that_is_refused_is_said_where_it_was_given_and_other_data_then_goes_through(page: Page, tmp_path, photos):

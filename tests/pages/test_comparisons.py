@@ -126,6 +126,9 @@ def rankings(somebody, two, database):
 def test_two_rankings_stand_beside_each_other(somebody, rankings):
     offered = somebody.get("/compare").text
     assert all(f'value="{job}"' in offered for job in rankings)
+    older, newer = sorted(rankings)
+    assert re.findall(r'value="(\w+)" selected', offered) == [newer, older]
+    assert re.findall(r'value="(\w+)" selected', somebody.get(f"/compare?a={older}").text) == [older, newer]
     page = somebody.get(f"/compare?a={rankings[0]}&b={rankings[1]}")
     assert page.status_code == 200
     first, second = (data_of(page, f"{name}-data")["ranking"] for name in ("first", "second"))
@@ -161,6 +164,18 @@ def test_two_tunings_say_how_far_their_accuracies_are_apart(somebody, database):
     assert page.status_code == 200, page.text
     assert f"37.5 points ({100 * low:.1f} to {100 * high:.1f} at 95%" in page.text
     assert data_of(page, "second-data")["output"]["metrics"]["confusion"] == [[3, 1], [0, 4]]
+
+
+def test_a_tuning_is_taken_along_as_a_page_once_it_is_over(somebody, database):
+    held = start_tuning(database, student="local:a", epochs=2)
+    report = f"/tunings/{held.job_id}/report.html"
+    assert somebody.get(report).status_code == 404
+    succeed(database, held, tuned())
+    assert f'href="{report}"' in somebody.get(f"/tunings/{held.job_id}").text
+    answer = somebody.get(report)
+    assert answer.headers["content-disposition"] == f'attachment; filename="{held.job_id}.html"'
+    assert 'data-chart="confusion"' in answer.text
+    assert 'http-equiv="Content-Security-Policy" content="default-src \'none\'' in answer.text
 
 
 RESULTS = [

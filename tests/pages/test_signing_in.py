@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -11,7 +12,7 @@ from api import access
 from api.pages import sessions
 from jobs.keys import Scope, revoke_key
 from tests.api.conftest import HERE
-from tests.pages.conftest import PAGE, Person, page_routes
+from tests.pages.conftest import PAGE, Person, features, page_routes
 
 COOKIE = sessions.SESSION_COOKIE
 
@@ -29,9 +30,15 @@ def test_from_the_first_key_on_every_page_leads_to_the_sign_in(somebody, key_of)
     key_of("default")
     for method, path in page_routes():
         if not path.startswith("/sign-"):
-            address = path.replace("{form}", "csv").replace("{number}", "0")
+            address = path.replace("{form}", "csv")
             answer = somebody.client.request(method, address, headers=PAGE, follow_redirects=False)
             assert leads_to_sign_in(answer), (method, path, answer.status_code)
+
+
+def test_who_is_not_signed_in_is_offered_no_page(somebody, key_of):
+    key_of("default")
+    shown = somebody.get("/sign-in").text
+    assert re.findall(r'<a [^>]*href="([^"]+)"', shown) == ["#main", "/"]
 
 
 def test_programs_get_a_problem_and_no_page(somebody, key_of):
@@ -135,8 +142,11 @@ def test_signing_out_ends_the_session_of_this_browser(somebody, another, key_of)
 
 
 def test_what_a_key_may_not_do_is_neither_offered_nor_done(somebody, key_of, colours):
+    somebody.sign_in(key_of("anna")[1])
+    dataset = somebody.upload("mine.npz", features()).headers["location"]
     _, key = key_of("anna", Scope.READ)
     somebody.sign_in(key)
+    assert "can read, and not ask for a ranking" in somebody.get(dataset).text
     home = somebody.get("/")
     assert 'type="file"' not in home.text
     assert "/admin" not in home.text

@@ -114,45 +114,6 @@ def test_the_room_that_is_kept_is_the_room_that_is_taken(browser, served, name, 
     page.close()
 
 
-def test_a_new_ranking_is_drawn_in_place(browser, served):
-    page, complaints = opened(browser, served(["scores"], ranking_data(ranking_of(12)), items=12), ["scores"])
-    below = page.locator("#below").bounding_box()
-    figure = page.locator("figure").element_handle()
-    one_less = ranking_data(ranking_of(12))
-    one_less["ranking"][3]["scores"] = {}
-    page.evaluate(
-        "data => document.dispatchEvent(new CustomEvent('frontrunner:data', {detail: {id: 'd', data}}))", one_less
-    )
-    page.locator("figure[data-drawn='2']").wait_for()
-    assert page.locator(".value circle").count() == 11
-    page.evaluate(  # the element itself is replaced, as htmx does
-        """data => {
-            const script = document.createElement("script");
-            [script.type, script.id, script.textContent] = ["application/json", "d", JSON.stringify(data)];
-            document.getElementById("d").replaceWith(script);
-        }""",
-        ranking_data(ranking_of(12)),
-    )
-    page.locator("figure[data-drawn='3']").wait_for()
-    assert page.locator(".value circle").count() == 12
-    assert figure.evaluate("figure => figure.isConnected")
-    assert page.locator("#below").bounding_box() == below
-    assert complaints == []
-    page.close()
-
-
-def test_a_reader_chooses_the_score_and_reads_the_table(browser, served):
-    page, _ = opened(browser, served(["scores"], ranking_data(ranking_of(3))), ["scores"])
-    page.get_by_label("Score").select_option("logme")
-    show_table(page)
-    rows = [row.all_inner_texts() for row in (each.locator("th, td") for each in page.locator("tbody tr").all())]
-    assert rows[0] == ["local:checkpoint_0000", "1", "\N{MINUS SIGN}0.1", "\N{MINUS SIGN}0.2", "0"]
-    assert len(rows) == 3
-    assert page.locator(".chart-canvas").get_attribute("role") == "img"
-    assert "checkpoint_0000 leads" in page.locator(".chart-canvas").get_attribute("aria-label")
-    page.close()
-
-
 @pytest.mark.parametrize(
     ("value", "text"), [(1230.0, "1230"), (1000.0, "1000"), (12.5, "12.5"), (0.0, "0"), (12.00049, "12")]
 )
@@ -212,6 +173,26 @@ def test_agreement_with_a_score_that_is_the_same_for_all_is_not_known(browser, s
         line["scores"]["knn"] = {"value": 1.0}
     page, _ = opened(browser, served(["agreement"], data), ["agreement"])
     assert "kNN accuracy not known" in page.locator(".chart-canvas").get_attribute("aria-label")
+    page.close()
+
+
+def test_scores_that_differ_in_the_seventh_digit_are_not_alike(browser, served):
+    ranking = ranking_of(4)
+    exact = [-6.24996984, -6.24996794, -6.938, -7.851]
+    for line, value in zip(ranking.ranking, exact, strict=True):
+        line.scores["discrepancy"] = line.scores["discrepancy"].model_copy(update={"value": value})
+    page, _ = opened(browser, served(["agreement"], ranking_data(ranking)), ["agreement"])
+    # Of ranks 4, 3, 2, 1 by the prediction and 3, 4, 2, 1 by the discrepancy: 1 - 6 * 2 / (4 * 15).
+    assert "Discrepancy 0.80" in page.locator(".chart-canvas").get_attribute("aria-label")
+    page.close()
+
+
+def test_losses_of_both_splits_are_of_the_task_alone(browser, served):
+    page, _ = opened(browser, served(["curves"], TUNING), ["curves"])
+    page.get_by_label("Show").select_option("loss")
+    show_table(page)
+    losses = [row.locator("td").nth(2).inner_text() for row in page.locator("tbody tr").all()]
+    assert losses[:4] == ["1.000", "1.000", "0.5000", "0.5000"]
     page.close()
 
 

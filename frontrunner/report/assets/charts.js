@@ -21,13 +21,15 @@ function look(root) {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest?.("button[data-copy]");
   if (!button) return;
-  const text = document.querySelector(button.dataset.copy)?.textContent ?? "";
+  const source = document.querySelector(button.dataset.copy);
   const label = (button.dataset.label ??= button.textContent);
   try {
-    await navigator.clipboard.writeText(text.trim());
+    await navigator.clipboard.writeText(source.textContent.trim());
     button.textContent = "Copied";
   } catch {
-    button.textContent = "Copying is not allowed here";
+    // Browsers let scripts copy on https and on the own machine alone.
+    getSelection().selectAllChildren(source);
+    button.textContent = "Selected: press Ctrl+C";
   }
   setTimeout(() => (button.textContent = label), 2000);
 });

@@ -10,7 +10,7 @@ from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictU
 from markupsafe import Markup
 
 from frontrunner.bars import span
-from frontrunner.ranking_table import count
+from frontrunner.ranking_table import chance, count
 from frontrunner.report.layout import chart_height
 from frontrunner.report.titles import score_titles
 
@@ -83,6 +83,7 @@ def environment(*loaders: BaseLoader) -> Environment:
     )
     made.filters |= {
         "bytes": in_bytes,
+        "chance": chance,
         "count": count,
         "json_script": json_script,
         "number": number,

@@ -17,7 +17,11 @@ function rowsOf(ranking) {
   return rows.sort((one, other) => other.share - one.share);
 }
 
-const percent = (share) => (share > 0 && share < 0.005 ? "<1%" : `${Math.round(100 * share)}%`);
+/** As `chance` in ranking_table.py. */
+function percent(share) {
+  if (share > 0 && share < 0.01) return "<1%";
+  return share > 0.99 && share < 1 ? ">99%" : `${Math.round(100 * share)}%`;
+}
 
 export const chances = {
   nothing: "How likely each is the best is not known yet.",
@@ -41,7 +45,8 @@ export const chances = {
     const rest = rows.slice(first.length);
     if (rest.length) {
       const share = rest.reduce((sum, row) => sum + row.share, 0);
-      bars.push({id: " ", name: `the other ${rest.length}`, share, said: percent(share), colour: "var(--other)"});
+      const name = `the other ${rest.length}`;
+      bars.push({id: name, name, share, said: percent(share), colour: "var(--other)"});
     }
     return barChart(bars, width, {className: "chance", label: "Probability of being the best"});
   },

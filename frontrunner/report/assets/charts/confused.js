@@ -21,9 +21,9 @@ export const confused = {
 
   controls: (ranking) => choice(probed(ranking)),
 
-  label(ranking) {
-    const {true_class, predicted, count, of} = probed(ranking)[0].picture.confused[0];
-    return `Classes that a linear probe confuses; most often ${true_class} is taken for ${predicted}, ${count} of ${of} times`;
+  label(ranking, _, {checkpoint}) {
+    const {true_class, predicted, count, of} = rowsOf(lineOf(ranking, checkpoint))[0];
+    return `Classes that a linear probe on ${checkpoint} confuses; most often ${true_class} is taken for ${predicted}, ${count} of ${of} times`;
   },
 
   draw(ranking, {width, checkpoint}) {

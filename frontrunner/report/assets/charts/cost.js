@@ -74,10 +74,9 @@ export const cost = {
     {name: "score", label: "Score", options: scoreOptions(ranking), value: orderedBy(ranking)},
   ],
 
-  label(ranking) {
-    const name = known(ranking)[0];
-    const front = frontOf(rowsOf(ranking, orderedBy(ranking), name)).map(({checkpoint}) => checkpoint);
-    return `${titleOf(orderedBy(ranking))} against ${costs[name].title.toLowerCase()}; the front is ${front.join(", ")}`;
+  label(ranking, _, {score, cost: name}) {
+    const front = frontOf(rowsOf(ranking, score, name)).map(({checkpoint}) => checkpoint);
+    return `${titleOf(score)} against ${costs[name].title.toLowerCase()}; the front is ${front.join(", ")}`;
   },
 
   draw(ranking, {width, score, cost: name}) {
@@ -85,6 +84,7 @@ export const cost = {
     const rows = rowsOf(ranking, score, name);
     if (!rows.length) return null;
     const front = frontOf(rows.filter((row) => row.front));
+    const names = labelled(front, rows, width);
     const ticks = logTicks(rows.map((row) => row.cost), Math.max(3, Math.floor(width / 70)));
     const svg = drawn({
       width,
@@ -97,7 +97,7 @@ export const cost = {
       y: {nice: true},
       marks: [
         ...axes(
-          {ticks, tickFormat: (value) => label(name, value), label: costs[name].title},
+          {ticks, tickFormat: (value) => onAxis(name, value), label: costs[name].title},
           {ticks: 5, tickFormat: (value) => tick(score, value), label: titleOf(score)},
         ),
         path(front, {
@@ -117,17 +117,19 @@ export const cost = {
           r: (row) => (row.front ? 5.5 : 3.5),
           stroke: "var(--surface)",
         }),
-        text(labelled(front, rows, width), {
-          x: "cost",
-          y: "value",
-          text: "label",
-          dx: -8,
-          dy: -9,
-          textAnchor: "end",
-          stroke: "var(--surface)",
-          strokeWidth: 4,
-          fill: "var(--text)",
-        }),
+        ...["end", "start"].map((textAnchor) =>
+          text(names.filter((name) => name.textAnchor === textAnchor), {
+            x: "cost",
+            y: "value",
+            text: "label",
+            dx: textAnchor === "end" ? -8 : 8,
+            dy: textAnchor === "end" ? -9 : 12,
+            textAnchor,
+            stroke: "var(--surface)",
+            strokeWidth: 4,
+            fill: "var(--text)",
+          }),
+        ),
         tip(rows, pointer({
           ...TIP,
           x: "cost",
@@ -167,25 +169,30 @@ function said({checkpoint, value, cost, front}, score, name) {
   return [...lines, ...(front ? ["on the front"] : [])].join("\n");
 }
 
-function label(name, value) {
+function onAxis(name, value) {
   if (name !== "parameters") return minus(+value.toPrecision(3));
   return value >= 1e9 ? `${+(value / 1e9).toPrecision(3)} B` : `${+(value / 1e6).toPrecision(3)} M`;
 }
 
-/** The best of the front have their names beside them, as many as stand clear of each other. */
+/** The best of the front have their names beside them, at the left where there is room, as many as stand clear. */
 function labelled(front, rows, width) {
-  const room = width < NARROW ? 120 : 220;
+  const most = width < NARROW ? 120 : 220;
+  const room = width - 82;
   const costs = rows.map((row) => Math.log(row.cost));
   const values = rows.map((row) => row.value);
   const scaled = (value, all, pixels) => ((value - Math.min(...all)) / (Math.max(...all) - Math.min(...all) || 1)) * pixels;
   const found = [];
   for (const row of [...front].reverse()) {
-    const label = fitted(row.name, room);
-    const ends = scaled(Math.log(row.cost), costs, width - 82);
-    const begins = ends - widthOf(label);
-    const y = -scaled(row.value, values, HEIGHT - 70);
-    const clear = found.every((other) => Math.abs(other.y - y) >= APART || other.begins > ends || other.ends < begins);
-    if (begins > -50 && clear) found.push({...row, label, begins, ends, y});
+    const label = fitted(row.name, most);
+    const [at, long] = [scaled(Math.log(row.cost), costs, room), widthOf(label)];
+    const isLeft = at >= long;
+    const place = {
+      begins: isLeft ? at - long : at,
+      ends: isLeft ? at : at + long,
+      y: (isLeft ? 0 : 21) - scaled(row.value, values, HEIGHT - 70),
+    };
+    const clear = found.every((other) => Math.abs(other.y - place.y) >= APART || other.begins > place.ends || other.ends < place.begins);
+    if (clear && place.ends <= room + 20) found.push({...row, ...place, label, textAnchor: isLeft ? "end" : "start"});
   }
   return found;
 }

@@ -17,10 +17,13 @@ function rowsOf(tuning, stage, measure) {
     .map((point) => ({
       ...point,
       colour: COLOURS[point.split],
-      value: measure === "accuracy" ? point.accuracy : Object.values(point.loss).reduce((sum, part) => sum + part, 0),
+      value: measure === "accuracy" ? point.accuracy : lossOf(point),
     }))
     .filter(({value}) => Number.isFinite(value));
 }
+
+/** The task's part: the training loss has others besides, which the validation loss has not. */
+const lossOf = ({loss}) => loss.task ?? Object.values(loss).reduce((sum, part) => sum + part, 0);
 
 const shown = (measure, value) => (measure === "accuracy" ? percent(value) : minus(value.toPrecision(3)));
 
@@ -42,11 +45,10 @@ export const curves = {
     },
   ],
 
-  label(tuning) {
-    const last = rowsOf(tuning, "training", "accuracy").at(-1);
-    return last
-      ? `Accuracy by epoch; after epoch ${last.epoch} it is ${percent(last.accuracy)} on the ${last.split} split`
-      : "Curves of a search for the learning rate";
+  label(tuning, _, {stage, measure}) {
+    const last = rowsOf(tuning, stage, measure).at(-1);
+    const title = measure === "accuracy" ? "Accuracy" : "Loss";
+    return `${title} by epoch of the ${stage}; after epoch ${last.epoch} it is ${shown(measure, last.value)} on the ${last.split} split`;
   },
 
   draw(tuning, {width, measure, stage}) {

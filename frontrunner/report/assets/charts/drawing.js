@@ -1,8 +1,9 @@
 // The engine: which figures there are, when they are drawn, and what stands beside a drawing (controls, a table).
 //
 // Drawings are made in animation frames, within a budget a frame, whatever comes in between; figures out of sight wait
-// until they are seen. A drawing takes the place of the one before it in one step, at the same height.
+// until they are seen, or until nothing has changed for a while. A drawing takes the place of the one before it in one step, at the same height.
 
+import {byKeyboard} from "./keyboard.js";
 import {charts} from "./registry.js";
 import {tableOf} from "./tables.js";
 
@@ -10,6 +11,10 @@ import {tableOf} from "./tables.js";
 const BUDGET_MS = 8;
 /** A frame that took so long is followed by a pause as long as it, so that the page stays responsive. */
 const PAUSE_FROM_MS = 16;
+/** After so long without a change figures out of sight are drawn too, one a frame. */
+const QUIET_MS = 1500;
+/** Pixels below which a canvas is hidden, or not laid out yet. */
+const LAID_OUT = 40;
 
 /** @typedef {{figure: HTMLElement, chart: object, dirty: boolean, seen: boolean, width: number}} Entry */
 
@@ -18,6 +23,7 @@ const entries = new Map();
 /** @type {Map<string, unknown>} what has been read of data elements, or sent in events. */
 const known = new Map();
 let scheduled = false;
+let quiet;
 
 const sizes = new ResizeObserver((changes) => {
   for (const {target, contentRect} of changes) {
@@ -58,8 +64,9 @@ function look(root) {
     const chart = charts[figure.dataset.chart];
     const canvas = figure.querySelector(".chart-canvas");
     if (!chart || !canvas || entries.has(figure)) continue;
-    const entry = {figure, chart, canvas, dirty: true, seen: false, first: true, width: 0};
+    const entry = {figure, chart, canvas, dirty: true, seen: false, first: true, width: 0, chosen: {}};
     entries.set(figure, entry);
+    byKeyboard(canvas);
     sizes.observe(canvas);
     sight.observe(figure);
     schedule();
@@ -102,6 +109,16 @@ export function dataOf(id) {
 function mark(entry) {
   entry.dirty = true;
   schedule();
+  clearTimeout(quiet);
+  quiet = setTimeout(rest, QUIET_MS);
+}
+
+/** Draw what nobody looks at: it is read aloud, and is on pictures of the whole page. */
+function rest() {
+  const entry = [...entries.values()].find(({dirty, canvas}) => dirty && canvas.clientWidth >= LAID_OUT);
+  if (!entry) return;
+  attempt(entry);
+  quiet = setTimeout(() => requestAnimationFrame(rest), BUDGET_MS);
 }
 
 function schedule() {
@@ -146,7 +163,7 @@ function show(entry) {
   const {figure, chart, canvas} = entry;
   entry.dirty = entry.first = false;
   entry.width = canvas.clientWidth;
-  if (entry.width < 40) {
+  if (entry.width < LAID_OUT) {
     entry.dirty = entry.first = true; // not laid out yet: the size observer comes back
     entry.seen = false;
     return;
@@ -157,7 +174,8 @@ function show(entry) {
   const drawn = data === null ? null : made(entry, data, other);
   canvas.replaceChildren(drawn ?? nothing(chart.nothing ?? "Nothing to draw yet.", kept));
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", drawn ? chart.label(data, other) : "Nothing is drawn yet");
+  canvas.tabIndex = drawn ? 0 : -1;
+  canvas.setAttribute("aria-label", drawn ? chart.label(data, other, entry.state) : "Nothing is drawn yet");
   if (drawn && chart.table) offerTable(entry, () => chart.table(data, other, entry.state));
   figure.dataset.drawn = String(Number(figure.dataset.drawn ?? 0) + 1);
 }
@@ -165,11 +183,12 @@ function show(entry) {
 function made(entry, data, other) {
   const {figure, chart} = entry;
   const controls = chart.controls?.(data) ?? [];
-  entry.state ??= {};
-  for (const {name, options, value} of controls) {
-    const now = entry.state[name];
-    if (!options.some((option) => option.value === now)) entry.state[name] = value;
-  }
+  // What nobody chose follows the data: the picture of who leads now, and not of who was over first.
+  const offered = controls.map(({name, options, value}) => {
+    const chosen = entry.chosen[name];
+    return [name, options.some((option) => option.value === chosen) ? chosen : value];
+  });
+  entry.state = Object.fromEntries(offered);
   offerControls(entry, controls);
   return chart.draw(data, {width: entry.width, other, ...entry.state}, figure);
 }
@@ -186,7 +205,9 @@ function offerControls(entry, controls) {
   const shape = JSON.stringify(controls);
   if (entry.shape === shape) return;
   entry.shape = shape;
-  entry.figure.querySelector(".chart-controls")?.remove();
+  const former = entry.figure.querySelector(".chart-controls");
+  const focused = [...(former?.querySelectorAll("select") ?? [])].indexOf(document.activeElement);
+  former?.remove();
   const offered = controls.filter(({options}) => options.length > 1);
   if (!offered.length) return;
   const bar = document.createElement("div");
@@ -195,7 +216,7 @@ function offerControls(entry, controls) {
     const select = document.createElement("select");
     for (const {value, title} of options) select.add(new Option(title, value, false, value === entry.state[name]));
     select.addEventListener("change", () => {
-      entry.state[name] = select.value;
+      entry.chosen[name] = select.value;
       mark(entry);
     });
     const around = document.createElement("label");
@@ -203,6 +224,7 @@ function offerControls(entry, controls) {
     bar.append(around);
   }
   entry.figure.querySelector("figcaption").after(bar);
+  bar.querySelectorAll("select")[focused]?.focus();
 }
 
 /** A table of what is drawn, filled when it is opened, and again when there is more while it is open. */

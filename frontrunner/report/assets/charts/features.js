@@ -38,8 +38,8 @@ export const features = {
 
   controls: (ranking) => choice(pictured(ranking)),
 
-  label(ranking) {
-    const line = pictured(ranking)[0];
+  label(ranking, _, {checkpoint}) {
+    const line = lineOf(ranking, checkpoint);
     const {points, classes, targets} = line.picture;
     const coloured = classes ? ", coloured by class" : targets ? ", coloured by target" : "";
     return `The features of ${points.length} examples by ${line.checkpoint} in two dimensions${coloured}`;

@@ -83,5 +83,8 @@ export function shortNames(names) {
 /** The colour of a line: first, perhaps as good, worse. */
 export const colourOf = (line, index) => (index === 0 ? "var(--accent)" : mayEqualFirst(line) ? "var(--c5)" : "var(--other)");
 
-/** Parameters in millions. */
-export const millions = (count) => (count ? `${(count / 1e6).toFixed(count < 1e6 ? 2 : 1)} M` : "–");
+/** Parameters in millions, fewer than ten thousand one by one. */
+export function millions(count) {
+  if (!count) return "–";
+  return count < 1e4 ? count.toLocaleString("en") : `${(count / 1e6).toFixed(count < 1e6 ? 2 : 1)} M`;
+}

@@ -1,8 +1,8 @@
 // The charts by the names that figures give.
 //
 // A chart is an object: `draw(data, view)` gives an element, or null for nothing to draw, for which `nothing` has the
-// words; `label(data)` says in a sentence what it shows; `table(data)` has its numbers; `controls(data)` what a reader
-// may choose, which `view` holds.
+// words; `controls(data)` is what a reader may choose, which `view` holds; `label(data, other, chosen)` says in a sentence
+// what is drawn, and `table(data, other, chosen)` has its numbers.
 
 import {agreement} from "./agreement.js";
 import {chances} from "./chances.js";

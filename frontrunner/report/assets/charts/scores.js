@@ -1,8 +1,8 @@
 // Who leads: a line for each checkpoint, its score with the interval; beyond the first thirty, one curve over the ranks.
 
-import {areaY, axisX, dot, gridX, line as curve, link, pointerX, pointerY, ruleX, text, tip} from "../plot.js";
-import {AXIS, NARROW_ROW, ROW} from "./bars.js";
-import {NARROW, TIP, drawn, fitted, key, roomFor, together} from "./frame.js";
+import {areaY, dot, line as curve, link, pointerX, ruleX, text, tip} from "../plot.js";
+import {AXIS, named} from "./bars.js";
+import {TIP, drawn, key, together} from "./frame.js";
 import {
   colourOf,
   interval,
@@ -28,7 +28,7 @@ function rowsOf(ranking, score) {
       line,
       rank: line.rank ?? index + 1,
       name: names[index],
-      checkpoint: line.checkpoint,
+      id: line.checkpoint,
       colour: colourOf(line, index),
       ...interval(line, score),
     }))
@@ -40,11 +40,10 @@ export const scores = {
     {name: "score", label: "Score", options: scoreOptions(ranking), value: orderedBy(ranking)},
   ],
 
-  label(ranking) {
-    const score = orderedBy(ranking);
+  label(ranking, _, {score}) {
     const rows = rowsOf(ranking, score);
     const best = rows[0];
-    return `${titleOf(score)} of ${rows.length} checkpoints; ${best.checkpoint} leads with ${shown(score, best.value)}`;
+    return `${titleOf(score)} of ${rows.length} checkpoints; the first of the ranking, ${best.id}, has ${shown(score, best.value)}`;
   },
 
   draw(ranking, {width, score}) {
@@ -60,8 +59,8 @@ export const scores = {
   },
 
   table(ranking, _, {score}) {
-    const rows = rowsOf(ranking, score).map(({rank, checkpoint, low, value, high}) => [
-      checkpoint,
+    const rows = rowsOf(ranking, score).map(({rank, id, low, value, high}) => [
+      id,
       rank,
       shown(score, value),
       shown(score, low),
@@ -72,62 +71,43 @@ export const scores = {
 };
 
 function bars(rows, score, width) {
-  const narrow = width < NARROW;
-  const room = narrow ? width - 16 : roomFor(rows.map(({name}) => name), width);
-  const ticks = Math.max(2, Math.floor(width / 130));
-  const below = narrow ? 8 : 0;
-  return drawn({
-    width,
-    height: AXIS + (narrow ? NARROW_ROW : ROW) * rows.length,
-    marginLeft: narrow ? 8 : room + 14,
-    marginRight: 60,
-    marginTop: 4,
-    marginBottom: AXIS - 4,
+  return named(rows, width, {
     x: {domain: extent(rows), nice: true},
-    y: {axis: null, type: "point", domain: rows.map(({checkpoint}) => checkpoint), padding: 0.5},
-    marks: [
-      gridX({ticks, stroke: "var(--border)", strokeOpacity: 1}),
-      axisX({ticks, tickFormat: (value) => tick(score, value), tickSize: 0, label: titleOf(score), labelArrow: "none"}),
-      text(rows, {
-        className: "name",
-        y: "checkpoint",
-        text: ({name}) => fitted(name, room),
-        frameAnchor: "left",
-        textAnchor: narrow ? "start" : "end",
-        dx: narrow ? 0 : -12,
-        dy: narrow ? -10 : 0,
-        fontWeight: ({rank}) => (rank === 1 ? 700 : 400),
-      }),
+    label: titleOf(score),
+    ticks: Math.max(2, Math.floor(width / 130)),
+    tickFormat: (value) => tick(score, value),
+    value: "value",
+    said: (row) => said(row, score),
+    marks: (below) => [
       link(rows.filter(({low, high}) => low !== null && high !== null), {
         className: "interval",
         x1: "low",
         x2: "high",
-        y: "checkpoint",
+        y: "id",
         dy: below,
         stroke: "colour",
         strokeWidth: 7,
         strokeOpacity: 0.4,
         strokeLinecap: "round",
       }),
-      dot(rows, {className: "value", x: "value", y: "checkpoint", dy: below, fill: "colour", r: 4.5}),
+      dot(rows, {className: "value", x: "value", y: "id", dy: below, fill: "colour", r: 4.5}),
       text(rows, {
         x: (row) => row.high ?? row.value,
-        y: "checkpoint",
+        y: "id",
         text: (row) => shown(score, row.value),
         textAnchor: "start",
         dx: 10,
         dy: below,
         fill: "var(--muted)",
       }),
-      tip(rows, pointerY({...TIP, x: "value", y: "checkpoint", dy: below, title: (row) => said(row, score)})),
     ],
   });
 }
 
 /** What a tip says of a line. */
-function said({rank, checkpoint, low, value, high}, score) {
+function said({rank, id, low, value, high}, score) {
   const reach = low === null || high === null ? "" : `, ${shown(score, low)} to ${shown(score, high)}`;
-  return `${rank}. ${checkpoint}\n${titleOf(score)} ${shown(score, value)}${reach}`;
+  return `${rank}. ${id}\n${titleOf(score)} ${shown(score, value)}${reach}`;
 }
 
 function extent(rows) {
