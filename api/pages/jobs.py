@@ -9,26 +9,22 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from api.jobs.conditional import show_result
 from api.jobs.events import events_of_job
-from api.jobs.resource import job_resources
+from api.jobs.resource import job_resource, job_resources
 from api.jobs.service import JobFilter, cancel, delete, list_jobs, retry
 from api.pages.rendering import go, job_path, page
-from api.pages.standing import standing_of
 from api.pages.visits import ReadVisit, WriteVisit
 from api.paging import CreatedDependency, Cursor
 from frontrunner.status import Status
 from jobs import lifecycle
 from jobs.kinds import KINDS
-from models import DatasetRow, EventRow
+from models import DatasetRow
 
 router = APIRouter(prefix="/jobs", include_in_schema=False)
 
 _A_PAGE = 50
-_EVENTS_SHOWN = 50
-_PAGES = ("/rankings/", "/tasks/", "/tunings/")
 
 Event = Annotated[int, Query(ge=0, le=2**31 - 1)]
 
@@ -71,13 +67,9 @@ def show_jobs(
 
 @router.get("/{job_id}")
 def show_job(job_id: str, visit: ReadVisit) -> Response:
-    """The page of a job: its kind's own, else what every job has."""
+    """A job by its id alone: the page of its kind."""
     with visit.state.database.read_transaction() as session:
-        standing = standing_of(session, lifecycle.find_job(session, job_id))
-        path = job_path(standing.job)
-        if path.startswith(_PAGES):
-            return go(path)
-        return page(visit, "job.html", standing=standing, job=standing.job, events=_latest(session, job_id))
+        return go(job_path(job_resource(session, lifecycle.find_job(session, job_id))))
 
 
 @router.get("/{job_id}/result.json")
@@ -86,14 +78,6 @@ def read_result(job_id: str, visit: ReadVisit) -> Response:
     with visit.state.database.read_transaction() as session:
         body = show_result(visit.state, session, lifecycle.find_job(session, job_id))
     return Response(body, media_type="application/json")
-
-
-@router.get("/{job_id}/live")
-def show_live(job_id: str, visit: ReadVisit) -> Response:
-    """The part of the page that changes while it runs."""
-    with visit.state.database.read_transaction() as session:
-        standing = standing_of(session, lifecycle.find_job(session, job_id))
-        return page(visit, "_job_live.html", standing=standing, job=standing.job, events=_latest(session, job_id))
 
 
 def _known_job(job_id: str, visit: ReadVisit) -> str:
@@ -131,11 +115,3 @@ def forget(job_id: str, visit: WriteVisit) -> Response:
     """Forget it."""
     delete(visit.state, job_id)
     return go("/jobs")
-
-
-def _latest(session: Session, job_id: str) -> list[dict[str, object]]:
-    """The last events, newest first."""
-    rows = session.scalars(
-        select(EventRow).where(EventRow.job_id == job_id).order_by(EventRow.number.desc()).limit(_EVENTS_SHOWN)
-    )
-    return [{"at": row.created_at, "type": row.type, "data": row.data} for row in rows]

@@ -50,8 +50,8 @@ _TONES = {
     Status.CANCELLED: "warn",
     Status.QUEUED: "",
 }
-# Where jobs of a kind have a page of their own.
-_PATHS = {"ranking": "rankings", "task_distances": "tasks", "tuning": "tunings"}
+# Where the jobs of each kind have their page.
+JOB_PATHS = {"ranking": "rankings", "task_distances": "tasks", "tuning": "tunings"}
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def go(path: str) -> Response:
 
 def job_path(job: JobResource) -> str:
     """Where people look at a job."""
-    return f"/{_PATHS.get(job.kind, 'jobs')}/{job.id}"
+    return f"/{JOB_PATHS[job.kind]}/{job.id}"
 
 
 def _entries(visit: Visit) -> Sequence[Entry]:

@@ -13,7 +13,9 @@ import pyarrow.parquet
 import pytest
 
 from api import access
+from api.pages.rendering import JOB_PATHS
 from frontrunner.report import assets
+from jobs.kinds import KINDS
 from tests.api.asking import claim, finish
 from tests.pages.conftest import PAGE, features
 
@@ -61,6 +63,11 @@ def test_nothing_on_any_page_is_inline_or_unescaped(somebody, places):
         assert "unsafe" not in policy
         assert "49" not in re.findall(r"onerror=alert\(1\)&gt;[^<]*", answer.text)  # no template in a name is run
         assert answer.headers["cache-control"] == "no-store"
+
+
+def test_jobs_of_every_kind_have_a_page(somebody, places):
+    assert set(JOB_PATHS) == set(KINDS)
+    assert somebody.get(places[3].replace("/rankings/", "/jobs/")).headers["location"] == places[3]
 
 
 def test_files_may_be_kept_for_ever_under_an_address_of_their_content(somebody):

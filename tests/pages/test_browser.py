@@ -105,6 +105,8 @@ def test_from_an_upload_to_a_ranking_to_a_tuning_without_reloading_anything(page
     wait_for_status(page, "succeeded")
     expect(page.locator(".lines tbody tr")).to_have_count(3)
     expect(page.locator(".answer")).to_contain_text("Use local:")
+    expect(page.locator("#acts")).to_be_hidden()  # there is nothing to cancel any more
+    expect(page.locator("#after")).to_contain_text("Delete…")
     page.locator("figure[data-chart=scores][data-drawn]").wait_for()
     page.get_by_label("Method").select_option("b_tuning")
     page.get_by_label("The best so many").fill("2")

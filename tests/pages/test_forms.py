@@ -225,6 +225,7 @@ def test_a_job_is_cancelled_tried_again_and_forgotten(somebody, database):
     ended = somebody.get(ranking).text
     assert "cancelled" in ended
     assert " data-empty " in ended  # by which the style leaves out charts that will never be drawn
+    assert "Try again" in ended[: ended.index('class="pictures"')]  # beside its state
     assert somebody.post(f"{job}/retry", at=page).status_code == 303
     again = somebody.get(ranking).text
     assert ("queued" in again, " data-empty " in again) == (True, False)
