@@ -34,10 +34,19 @@ def programs_of(tool: str) -> Path:
     if not stamp.exists() or stamp.read_text() != wanted:
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True)
-        install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--constraint", pins]
-        subprocess.run([*install, *TOOLS[tool], "--editable", ROOT], check=True)
+        pip = [folder / "bin" / "python", "-m", "pip"]
+        install = [*pip, "install", "--quiet", "--constraint", pins, *TOOLS[tool], "--editable", ROOT]
+        subprocess.run(install, check=True)
+        _refuse_loose(subprocess.check_output([*pip, "freeze", "--exclude", "frontrunner"], text=True), pins)
         stamp.write_text(wanted)
     return folder / "bin"
+
+
+def _refuse_loose(installed: str, pins: Path) -> None:
+    """A package that no line pins: its next release would fail a change that has nothing to do with it."""
+    pinned = pins.read_text().lower().splitlines()
+    loose = [line for line in installed.splitlines() if line.lower() not in pinned]
+    assert not loose, f"add to {pins.name}: {', '.join(loose)}"
 
 
 def run(tool: str, command: list[str | Path], cwd: Path, **variables: object) -> str:
