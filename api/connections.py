@@ -1,23 +1,33 @@
-"""Connections: one that says nothing, or says the head of its request a letter at a time, is closed.
+"""Connections: one that says nothing, says the head of its request a letter at a time, or takes no answer, is closed.
 
-uvicorn waits for ever for the rest of a head; a few hundred such connections use up what a process may have open.
+uvicorn waits for ever for the rest of a head, and for whoever reads an answer; a few hundred such connections use up
+what a process may have open.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
+import sys
+import termios
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 # From when a connection opens, or the first byte of its next request has come, until the head is whole.
 HEAD_TIMEOUT_S = 20.0
+# An answer that waits to be taken is looked at so often, and must have gone on by so many bytes a second.
+TAKING_TIMEOUT_S = 30.0
+MIN_TAKEN_PER_S = 512
 
 
 class TimedProtocol(H11Protocol):
-    """uvicorn's own protocol over h11, with a clock that runs while a head is incomplete."""
+    """uvicorn's own protocol over h11, with a clock while a head is incomplete, and one while answers wait."""
 
     _clock: asyncio.TimerHandle | None = None
+    _taking: asyncio.TimerHandle | None = None
+    _waiting = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock."""
@@ -33,9 +43,51 @@ class TimedProtocol(H11Protocol):
             self._start_clock()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop both clocks."""
         self._stop_clock()
+        self._stop_taking()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Answers wait in this process: look how fast they are taken."""
+        super().pause_writing()
+        self._look_at_taking()
+
+    def resume_writing(self) -> None:
+        """They were taken."""
+        super().resume_writing()
+        self._stop_taking()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection; the rest of its answers goes with it, where nobody takes that."""
+        super().timeout_keep_alive_handler()
+        self._end_after(TAKING_TIMEOUT_S)
+
+    def _look_at_taking(self) -> None:
+        self._waiting = self._bytes_waiting()
+        self._taking = self.loop.call_later(TAKING_TIMEOUT_S, self._require_taking)
+
+    def _require_taking(self) -> None:
+        if self._waiting - self._bytes_waiting() < MIN_TAKEN_PER_S * TAKING_TIMEOUT_S:
+            self.transport.abort()
+        else:
+            self._look_at_taking()
+
+    def _bytes_waiting(self) -> int:
+        """Here, and in the system, which takes more of them only once a good part of its own is gone."""
+        waiting = self.transport.get_write_buffer_size()
+        with contextlib.suppress(OSError, AttributeError):  # no socket any more, or a system that does not tell
+            told = fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+            waiting += int.from_bytes(told, sys.byteorder)
+        return waiting
+
+    def _stop_taking(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
+
+    def _end_after(self, seconds: float) -> None:
+        self.loop.call_later(seconds, self.transport.abort)
 
     def _start_clock(self) -> None:
         self._clock = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.close)

@@ -17,7 +17,7 @@ from api.app import create_app
 from api.connections import uvicorn_options
 from api.datasets.checking import tell_confinement
 from frontrunner.logs import configure_logs
-from frontrunner.processes import module_command
+from frontrunner.processes import module_command, open_many_files
 from frontrunner.settings import Settings
 from jobs.upgrading import bring_up_to_date
 from models import Database
@@ -75,6 +75,7 @@ class WorkerMonitor:
 
 def serve(settings: Settings) -> None:
     """Migrate, start a worker, and answer HTTP until SIGTERM or Ctrl-C."""
+    open_many_files()
     configure_logs(settings.log_level, as_json=settings.logs_as_json)
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.messages.mkdir(parents=True, exist_ok=True)
@@ -96,6 +97,7 @@ def serve(settings: Settings) -> None:
 
 def serve_api(settings: Settings) -> None:
     """Answer HTTP until SIGTERM or Ctrl-C; migrations and workers are others' business."""
+    open_many_files()
     configure_logs(settings.log_level, as_json=settings.logs_as_json)
     database = Database(settings.resolved_database_url)
     if not is_loopback(settings.host):

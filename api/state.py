@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -55,9 +56,18 @@ class CatalogueWatch:
                 self._looked_at = time.monotonic()
 
 
+async def _anybody() -> Principal:
+    return ANYBODY
+
+
 @dataclass(frozen=True)
 class State:
-    """Opened once per process; each request gets it as its own tenant may see it."""
+    """Opened once per process; each request gets it as its own tenant may see it.
+
+    Attributes:
+        who: finds out anew who asks.
+        scopes: that the request needs.
+    """
 
     settings: Settings
     database: Database
@@ -78,6 +88,8 @@ class State:
     allowance: Allowance = UNLIMITED
     operation: str = ""
     address: str = ""
+    who: Callable[[], Awaitable[Principal]] = _anybody
+    scopes: tuple[Scope, ...] = ()
 
     def of(self, principal: Principal, request: Request) -> State:
         """The same for who asks: the database shows that tenant's rows alone."""
@@ -101,6 +113,14 @@ class State:
             ScopeMissing: one is missing.
         """
         require(self.principal, *scopes)
+
+    async def still(self) -> None:
+        """Let a request go on that lasts: whoever asks is known, and may do it, as when it began.
+
+        Raises:
+            KeyInvalid, ScopeMissing: no more.
+        """
+        require(await self.who(), *self.scopes)
 
     @property
     def uploads(self) -> Blobs:
@@ -140,7 +160,7 @@ async def _state(
     """Of a request of the API: it carries its key."""
     state: State = request.app.state.frontrunner
     key = None if credentials is None else credentials.credentials
-    return await admit(request, await state.access.principal(key, own_address(request)), *map(Scope, scopes.scopes))
+    return await admit(request, lambda: state.access.principal(key, own_address(request)), *map(Scope, scopes.scopes))
 
 
 def own_address(request: Request) -> str:
@@ -148,13 +168,20 @@ def own_address(request: Request) -> str:
     return str((request.scope.get("server") or ("", None))[0])
 
 
-async def admit(request: Request, principal: Principal, *scopes: Scope) -> State:
+async def admit(request: Request, who: Callable[[], Awaitable[Principal]], *scopes: Scope) -> State:
     """The one way to rows: who asks is known, allowed to, and sees their own.
 
+    Args:
+        request: that asks.
+        who: finds out who does, now and whenever it is asked again.
+        scopes: that it needs.
+
     Raises:
+        KeyMissing, KeyInvalid, KeysRequired, KeysUnavailable: as of `who`.
         RateLimited: the tenant has sent as many requests as it may.
         ScopeMissing: this is not allowed.
     """
+    principal = await who()
     state: State = request.app.state.frontrunner.of(principal, request)
     request.scope[OF_REQUEST] = state
     try:
@@ -164,7 +191,7 @@ async def admit(request: Request, principal: Principal, *scopes: Scope) -> State
         raise
     request.scope[ALLOWANCE] = allowance
     require(principal, *scopes)
-    return replace(state, allowance=allowance)
+    return replace(state, allowance=allowance, who=who, scopes=scopes)
 
 
 # What probes may see without a key.

@@ -7,9 +7,8 @@ written once.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import python_multipart
@@ -36,31 +35,53 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True)
 class Upload:
-    """A file in the store, and the text fields that came with it."""
+    """A file in the store, and the text fields that came with it.
+
+    Attributes:
+        name: of the file.
+        blob: its digest.
+        bytes: its size.
+        fields: by their names.
+        writer: has the bytes, until a dataset is made of them or refused; None of another dataset's bytes.
+    """
 
     name: str
     blob: str
     bytes: int
     fields: dict[str, str]
+    writer: BlobWriter | None = None
+
+    def path(self, blobs: Blobs) -> Path:
+        """The file on this machine.
+
+        Raises:
+            StoredFileMissing: it was another dataset's, which was forgotten.
+        """
+        return blobs.path(self.blob) if self.writer is None else self.writer.path
+
+    def stay(self, blobs: Blobs) -> None:
+        """See that the file is in the store, in the transaction that writes its dataset; errors as of `path`."""
+        if self.writer is None:
+            blobs.path(self.blob)
+        else:
+            self.writer.keep_still()
 
 
 async def receive_upload(
     request: Request,
-    blobs: Blobs,
+    writer: BlobWriter,
     max_bytes: int,
     threads: CapacityLimiter,
-    count: Callable[[int], None] = lambda size: None,
-    hold: Callable[[str], AbstractContextManager[object]] = nullcontext,
+    count: Callable[[int], None],
 ) -> Upload:
     """Receive `multipart/form-data` with one part `file`, or a raw body with `?name=`.
 
     Args:
         request: with the upload as its body.
-        blobs: where it goes.
-        max_bytes: of the file.
+        writer: where it goes.
+        max_bytes: of the file, which the writer counts.
         threads: bounds the threads that write.
         count: hears of the file's bytes as they come, and raises where there are too many.
-        hold: hears of the file's digest before it is put into the store; what it gives is entered meanwhile.
 
     Raises:
         MalformedRequest: not such a form, or cut off.
@@ -72,27 +93,19 @@ async def receive_upload(
     if declared.isdigit() and int(declared) > max_bytes + MAX_FIELDS * MAX_FIELD_BYTES:
         raise DatasetTooLarge(f"the upload has {int(declared):,} bytes; at most {max_bytes:,} are accepted")
     kind, options = parse_options_header(request.headers.get("content-type", ""))
-    with blobs.receive(max_bytes) as writer:
-        if kind == b"multipart/form-data":
-            form = await _receive_form(request, options.get(b"boundary", b""), writer, threads, count)
-            name, fields = form.filename, form.fields
-        else:
-            await write_body(request, writer, threads, count)
-            name = request.query_params.get("name", "")
-            fields = {key: value for key, value in request.query_params.items() if key != "name"}
-        size = writer.bytes
-        blob = await run_sync(keep_held, writer, hold(writer.digest), limiter=threads)
-    return Upload(shown_name(name), blob, size, fields)
-
-
-def keep_held(writer: BlobWriter, held: AbstractContextManager[object]) -> str:
-    """Put what was written into the store, with what holds it there entered meanwhile; its digest."""
-    with held:
-        return writer.keep()
+    if kind == b"multipart/form-data":
+        form = await _receive_form(request, options.get(b"boundary", b""), writer, threads, count)
+        name, fields = form.filename, form.fields
+    else:
+        await write_body(request, writer, threads, count)
+        name = request.query_params.get("name", "")
+        fields = {key: value for key, value in request.query_params.items() if key != "name"}
+    await run_sync(writer.keep, limiter=threads)
+    return Upload(shown_name(name), writer.digest, writer.bytes, fields, writer)
 
 
 async def write_body(
-    request: Request, writer: BlobWriter, threads: CapacityLimiter, count: Callable[[int], None] = lambda size: None
+    request: Request, writer: BlobWriter, threads: CapacityLimiter, count: Callable[[int], None]
 ) -> None:
     """Write a request's body as it comes; see `receive_upload`."""
     async for piece in _pieces(request.stream()):

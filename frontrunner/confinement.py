@@ -6,9 +6,10 @@ it starts, so it comes before the first thread; nothing of it can be undone. Lin
 
 | part | how |
 |---|---|
-| no network | an empty network namespace: root's own, or one in a user namespace; beneath it Landlock refuses TCP |
+| no network | an empty network namespace: root's own, or one in a user namespace; no socket can be opened besides |
 | no files but those named | Landlock; no program can be started, as none may be executed |
 | another user | root becomes `nobody`, who may read what root may and write nothing; others lose every capability |
+| no other calls | seccomp: modes and times of files, signals to others, sockets; see `frontrunner.system_calls` |
 
 Root that is to write stays root, and keeps of its capabilities those over files, as far as Landlock lets it.
 """
@@ -25,10 +26,11 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from frontrunner.processes import module_command
+from frontrunner.system_calls import refuse_calls
 
 _CLONE_NEWUSER, _CLONE_NEWNET, _CLONE_NEWIPC = 0x10000000, 0x40000000, 0x08000000
 _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS = 8, 38
@@ -63,11 +65,12 @@ class Confinement:
     network: str
     files: str
     user: str
+    calls: str
 
     @property
     def is_whole(self) -> bool:
         """Whether every part is in force."""
-        return {self.network, self.files, self.user} == {"confined"}
+        return {self.network, self.files, self.user, self.calls} == {"confined"}
 
 
 def limit_resources(*, memory_bytes: int, cpu_s: int, open_files: int) -> None:
@@ -94,7 +97,8 @@ def confine(
     Args:
         readable: files, and folders with what is in them, that it reads beside Python and its libraries.
         writable: folders that it reads and writes.
-        devices: devices, and folders of them, that it uses, such as those of a GPU.
+        devices: devices, and folders of them, that it uses, such as those of a GPU; sockets are left to it with them,
+            as drivers open some.
         handed: folders that it reads and removes from: what lies there may be another's file under a second name, so
             nothing in it can be written to, nor moved to where it could.
     """
@@ -104,11 +108,11 @@ def confine(
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         network = _refused()
     system = map(Path, (*_SYSTEM, sys.prefix, sys.base_prefix, *sys.path))
-    kept = tuple(writable)
+    kept, used = tuple(writable), tuple(devices)
     rights = {
         **dict.fromkeys((*system, *readable), _READ_FILE | _READ_DIR),
         Path(os.devnull): _READ_FILE | _WRITE_FILE,
-        **dict.fromkeys(devices, _READ_FILE | _READ_DIR | _WRITE_FILE | _CONTROL_DEVICE),
+        **dict.fromkeys(used, _READ_FILE | _READ_DIR | _WRITE_FILE | _CONTROL_DEVICE),
         **dict.fromkeys(handed, _OF_HANDED),
         **dict.fromkeys(kept, _OF_FOLDERS),
     }
@@ -117,7 +121,10 @@ def confine(
         user = _attempt(lambda: _become_nobody(libc))
     else:
         user = _attempt(lambda: _keep_capabilities(libc, _OVER_FILES if is_root else 0))
-    return Confinement(network, files, user)
+    calls = _attempt(lambda: refuse_calls(libc, with_sockets=not used))
+    if calls == "confined" and not used:  # who can open no socket needs no network of its own
+        network = calls
+    return Confinement(network, files, user, calls)
 
 
 def probe() -> Confinement:
@@ -126,7 +133,7 @@ def probe() -> Confinement:
         said = subprocess.run(module_command(__name__), capture_output=True, check=True, timeout=_PROBE_TIMEOUT_S)
         return Confinement(**json.loads(said.stdout))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        return Confinement(*[f"unknown: {type(error).__name__}"] * 3)
+        return Confinement(*[f"unknown: {type(error).__name__}"] * len(fields(Confinement)))
 
 
 def _attempt(step: object) -> str:

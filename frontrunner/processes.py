@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
 import sys
 
 # How far checks of uploads and steps stand back: whoever answers requests on the same machine goes first.
 NICE = 5
+
+# Connections that a service may hold: systems begin with 1,024 and admit far more.
+_MOST_FILES = 65_536
+
+
+def open_many_files() -> None:
+    """Let this process open as many files as the system lets it, up to `_MOST_FILES`: a connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def module_command(module: str, *arguments: str) -> list[str]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -15,13 +18,14 @@ from frontrunner.confinement import Confinement, probe
 
 # Tries each thing and tells what came of it; {errno} names of refusals.
 _TRIES = """
-import errno, json, os, signal, socket, subprocess, sys
+import errno, fcntl, json, os, resource, signal, socket, subprocess, sys
 from dataclasses import asdict
 from pathlib import Path
 from frontrunner.confinement import confine, limit_resources
 
-given, secret, port, parent = sys.argv[1:]
-found = asdict(confine([Path(given)]))
+given, secret, port, parent, listening, scratch = sys.argv[1:]
+inherited = os.open("/dev/null", os.O_RDONLY)
+found = asdict(confine([Path(given)], [Path(scratch)] if scratch else []))
 
 def connect():
     socket.create_connection(("127.0.0.1", int(port)), timeout=30).close()
@@ -29,8 +33,14 @@ def connect():
 def datagram():
     socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", int(port)))
 
+def connect_by_path():
+    socket.socket(socket.AF_UNIX).connect(listening)
+
 tries = {
     "read what is given": lambda: Path(given).read_bytes(),
+    "signal itself": lambda: os.kill(os.getpid(), 0),
+    "limit itself": lambda: resource.prlimit(0, resource.RLIMIT_CORE, (0, 0)),
+    "look at a descriptor": lambda: fcntl.fcntl(inherited, fcntl.F_GETFD),
     "read a secret": lambda: Path(secret).read_bytes(),
     "read another's memory": lambda: Path(f"/proc/{parent}/environ").read_bytes(),
     "write": lambda: Path(given).write_bytes(b"x"),
@@ -40,6 +50,16 @@ tries = {
     "connect": connect,
     "send a datagram": datagram,
     "stop another": lambda: os.kill(int(parent), 0),
+    "stop everybody": lambda: os.kill(-1, 0),
+    "have another signalled": lambda: fcntl.fcntl(inherited, fcntl.F_SETOWN, int(parent)),
+    "limit another": lambda: resource.prlimit(int(parent), resource.RLIMIT_CORE),
+    "change a mode": lambda: os.chmod(secret, 0o666),
+    "change a mode through what is open": lambda: os.fchmod(os.open(given, os.O_RDONLY), 0o666),
+    "change times": lambda: os.utime(secret),
+    "change an owner": lambda: os.chown(secret, os.getuid(), -1),
+    "change an attribute": lambda: os.setxattr(secret, b"user.x", b"1"),
+    "connect by a path": connect_by_path,
+    "make sockets": socket.socketpair,
     "become root": lambda: os.setuid(0),
 }
 for what, act in tries.items():
@@ -53,22 +73,42 @@ print(json.dumps(found))
 """
 _REFUSED = {
     "files": ("read a secret", "write", "make a file", "remove", "run a program", "read another's memory"),
-    "network": ("connect", "send a datagram"),
-    "user": ("become root",),
+    "network": ("connect", "send a datagram", "connect by a path"),
+    "calls": (
+        "stop another",
+        "stop everybody",
+        "have another signalled",
+        "limit another",
+        "change a mode",
+        "change a mode through what is open",
+        "change times",
+        "change an owner",
+        "change an attribute",
+        "make sockets",
+    ),
 }
+_LEFT = ("read what is given", "signal itself", "limit itself", "look at a descriptor")
 
 
-@pytest.fixture
-def tried(tmp_path):
-    """What came of each thing, by its name."""
+@pytest.fixture(params=["reads", "writes"])
+def tried(request, tmp_path, tmp_path_factory):
+    """What came of each thing, by its name: of a process that reads alone, and of one that writes to a folder."""
     given, secret = tmp_path / "given.csv", tmp_path / "secret.key"
+    scratch = str(tmp_path_factory.mktemp("scratch")) if request.param == "writes" else ""
+    # Paths of sockets are short.
+    by_path = Path(tempfile.mkdtemp(prefix="s")) / "s"
     given.write_text("text,label\n")
     secret.write_text("secret")
     secret.chmod(0o600)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(by_path))
+        other.listen()
         port = listening.getsockname()[1]
-        command = [sys.executable, "-c", _TRIES, str(given), str(secret), str(port), str(os.getpid())]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        asked = [str(given), str(secret), str(port), str(os.getpid()), str(by_path), scratch]
+        done = subprocess.run(
+            [sys.executable, "-c", _TRIES, *asked], capture_output=True, text=True, timeout=300, check=False
+        )
+    shutil.rmtree(by_path.parent)
     assert done.returncode == 0, done.stderr
     assert secret.read_text() == "secret"
     assert given.read_text() == "text,label\n"
@@ -77,7 +117,7 @@ def tried(tmp_path):
 
 
 def test_what_is_said_to_be_in_force_is(tried):
-    assert tried["read what is given"] == "done"
+    assert [tried[thing] for thing in _LEFT] == ["done"] * len(_LEFT)
     for part, things in _REFUSED.items():
         if tried[part] == "confined":
             for thing in things:
@@ -104,8 +144,9 @@ def test_what_may_be_read_of_the_kernels_own_files_is_kept_open():
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+@pytest.mark.parametrize("tried", ["reads"], indirect=True)
 def test_root_becomes_nobody(tried):
-    assert (tried["user"], tried["uid"]) == ("confined", 65534)
+    assert (tried["user"], tried["uid"], tried["become root"]) == ("confined", 65534, "EPERM")
 
 
 def test_what_is_in_force_is_found_without_being_confined():

@@ -97,6 +97,12 @@ class AskedStore:
         """Where it lies, or a second name for it."""
         return Path(str(self._outside.ask(Asked(what="path", name=name))))
 
+    def holds(self, name: str) -> bool:
+        """Whether the other half can hand it over."""
+        with contextlib.suppress(FileNotFoundError), self.open(name):
+            return True
+        return False
+
     def link(self, name: str, valid_s: int) -> str | None:
         """None: steps give nobody an address."""
         return None

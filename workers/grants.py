@@ -49,10 +49,10 @@ class StepNeeds:
     def grant(self) -> Grant:
         """What it may have fetched, and what it may read and write in the store."""
         readings = {
-            f"{FEATURES}/{FeatureKey.of(reading, '', (), dataset.owner).reading}"
+            f"{FEATURES}/{reading}"
             for checkpoint in self._checkpoints
-            for reading in (checkpoint, checkpoint.reading("text"))
             for dataset in self._datasets
+            for reading in FeatureKey.readings(checkpoint, dataset.owner)
         }
         made = {artifacts_prefix(self._kind.files_name(self._payload))} if self._kind.leaves_files else set()
         return Grant(

@@ -11,15 +11,14 @@ closes, so no runner outlives its supervisor.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import resource
-import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, TextIO
 
 from pydantic import BaseModel
@@ -28,9 +27,12 @@ from frontrunner.processes import NICE, module_command
 from workers.places import Places
 from workers.reporting import ReportedProgress
 from workers.runner_protocol import (
+    MAX_OUTPUT_CHARACTERS,
+    Advanced,
     Asked,
     Credentials,
     Grant,
+    Noted,
     StartStep,
     StopStep,
     line_of,
@@ -42,13 +44,37 @@ if TYPE_CHECKING:
     from workers.granting import Granting
 
 _PR_SET_DUMPABLE = 4
-# A result of 10,000 checkpoints is a few megabytes. What is longer is no answer.
-_LONGEST_LINE = 256 * 1024**2
+# As a string in JSON, whose quotes take another character each. What is longer is no answer.
+_LONGEST_LINE = 2 * MAX_OUTPUT_CHARACTERS
+# What the other half may say in a second; beyond it, it waits: work says a few things.
+_SAID_A_SECOND = 500
 _END_S = 5.0
+
+
+class Pace:
+    """Lets so many pass in a second, and the next one at its end."""
+
+    def __init__(self, a_second: int) -> None:
+        self._a_second = a_second
+        self._second = 0.0
+        self._passed = 0
+
+    def wait(self) -> None:
+        """Let one pass."""
+        now = time.monotonic()
+        if now - self._second >= 1:
+            self._second, self._passed = now, 0
+        elif self._passed >= self._a_second:
+            time.sleep(self._second + 1 - now)
+            self._second, self._passed = time.monotonic(), 0
+        self._passed += 1
 
 
 class Runner:
     """Hands lines from the supervisor to the confined half and back, and answers what that one asks for.
+
+    Between steps nothing is granted, and what the other half says is not handed on: it cannot answer a step that it
+    was not told yet.
 
     Args:
         places: of this runner, as JSON.
@@ -60,7 +86,8 @@ class Runner:
         self._answers = answers
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._grant = Grant()
+        self._grant: Grant | None = None
+        self._pace = Pace(_SAID_A_SECOND)
         self._granting: Granting | None = None
         ours, theirs = socket.socketpair()
         self._child = subprocess.Popen(
@@ -93,10 +120,13 @@ class Runner:
     def _listen(self) -> None:
         try:
             while (line := self._heard.readline(_LONGEST_LINE)).endswith("\n"):
+                self._pace.wait()
                 said = read_said(line)
                 if isinstance(said, Asked):
-                    self._tell(self._granter().answer(said, self._grant))
-                else:
+                    self._tell(self._granter().answer(said, self._grant or Grant()))
+                elif self._grant is not None:
+                    if not isinstance(said, (Advanced, Noted)):
+                        self._grant = None
                     self._say(said)
         finally:  # however it hung up, and whatever it said: the supervisor must hear of it
             self._end_as_the_other()
@@ -131,10 +161,8 @@ class Runner:
             self._child.kill()
             status = self._child.wait()
         if status < 0:
-            with contextlib.suppress(OSError):  # some signals cannot be caught, and end us all the same
-                signal.signal(-status, signal.SIG_DFL)
             os.kill(os.getpid(), -status)
-        os._exit(status or 1)
+        os._exit(abs(status) or 1)  # of the few signals that Python does not die of, and where it made an end itself
 
 
 def main() -> None:

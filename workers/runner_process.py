@@ -30,6 +30,9 @@ _HUB_CREDENTIALS = ("FRONTRUNNER_HUB_TOKEN", "HF_TOKEN")
 # Variables that hold the keys of a store, by its kind: told as well; those of any other store stay behind.
 _STORE_CREDENTIALS = {"s3": "AWS_", "gcs": "GOOGLE_", "azure": "AZURE_"}
 _GRACE_S = 5.0
+# Answers that nobody has heard yet: whoever says more waits.
+_MAX_UNHEARD = 64
+_LISTEN_AGAIN_S = 1.0
 
 
 class RunnerDied(Exception):
@@ -67,7 +70,8 @@ class RunnerProcess:
             env=environment,
             start_new_session=True,
         )
-        self._answers: queue.Queue[Answer | None] = queue.Queue()
+        self._answers: queue.Queue[Answer | None] = queue.Queue(_MAX_UNHEARD)
+        self._is_over = threading.Event()
         threading.Thread(target=self._listen, daemon=True, name=f"runner-{self.pid}").start()
         with contextlib.suppress(RunnerDied):  # whoever hands it a step hears of it
             self._send(Credentials(environment=told))
@@ -122,6 +126,7 @@ class RunnerProcess:
 
     def kill(self) -> None:
         """End the whole group now."""
+        self._is_over.set()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -143,10 +148,16 @@ class RunnerProcess:
         assert self._process.stdout is not None  # noqa: S101 - opened as a pipe above
         for line in self._process.stdout:
             try:
-                self._answers.put(read_answer(line))
+                self._hand_on(read_answer(line))
             except ValueError:
                 break  # not a runner's answer: whatever wrote it cannot be trusted to finish
-        self._answers.put(None)
+        self._hand_on(None)
+
+    def _hand_on(self, answer: Answer | None) -> None:
+        while not self._is_over.is_set():
+            with contextlib.suppress(queue.Full):
+                self._answers.put(answer, timeout=_LISTEN_AGAIN_S)
+                return
 
 
 def _places(settings: Settings) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""What a supervisor and its runner say to each other, and the runner and its confined half: one JSON line each."""
+"""What a supervisor and its runner say to each other, and the runner and its confined half: one JSON line each.
+
+The confined half may be in a stranger's hands: what it says is bounded here, in number by `workers.runner`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,14 @@ from frontrunner.progress import Stage
 # Codes of answers to the confined half: the store holds no such object; the supervisor wants an end.
 ABSENT = "absent"
 STOPPED = "stopped"
+# Characters of an output: a confusion matrix of a few thousand classes. And of anything else that a runner says.
+MAX_OUTPUT_CHARACTERS = 64 * 1024**2
+MAX_SAID_CHARACTERS = 64 * 1024
+_MAX_NAME_CHARACTERS = 1000
+# What a column of whole numbers holds, and floats to the unit.
+_MAX_COUNT = 2**53
+
+Code: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
 
 
 class _Message(BaseModel):
@@ -75,16 +86,16 @@ class Advanced(_Message):
 
     says: Literal["advanced"] = "advanced"
     stage: Stage
-    done: int
-    total: int
-    of: str
+    done: int = Field(ge=0, le=_MAX_COUNT)
+    total: int = Field(ge=0, le=_MAX_COUNT)
+    of: str = Field(max_length=_MAX_NAME_CHARACTERS)
 
 
 class Noted(_Message):
     """From the runner: an event of the work, for those who watch the job."""
 
     says: Literal["noted"] = "noted"
-    type: str
+    type: str = Field(pattern=r"^[a-z_]{1,24}$")
     data: dict[str, JsonValue]
 
 
@@ -92,14 +103,14 @@ class Finished(_Message):
     """From the runner: JSON of the kind's `output` model."""
 
     says: Literal["finished"] = "finished"
-    output: str
+    output: str = Field(max_length=MAX_OUTPUT_CHARACTERS)
 
 
 class Failed(_Message):
     """From the runner: the input's fault."""
 
     says: Literal["failed"] = "failed"
-    code: str
+    code: Code
     reason: str
 
 
@@ -107,7 +118,7 @@ class Lost(_Message):
     """From the runner: our fault; the step may be tried again."""
 
     says: Literal["lost"] = "lost"
-    code: str
+    code: Code
     reason: str
 
 
@@ -196,6 +207,9 @@ def read_said(line: str) -> Said:
     """What the confined half said in a line.
 
     Raises:
-        ValueError: nothing.
+        ValueError: nothing, or more than there is to say.
     """
-    return _SAID.validate_json(line)
+    said = _SAID.validate_json(line)
+    if len(line) > MAX_SAID_CHARACTERS and not isinstance(said, Finished):
+        raise ValueError(f"{len(line):,} characters, where {MAX_SAID_CHARACTERS:,} say all")
+    return said

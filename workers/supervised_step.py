@@ -25,8 +25,11 @@ from workers.runner_process import RunnerDied, RunnerProcess
 from workers.runner_protocol import Advanced, Ending, Failed, Finished, Lost, Noted, StartStep, Stopped
 from workers.stage_spans import StageSpans
 
-# How soon a cancellation or a stop is noticed while the runner says nothing.
+# How soon a cancellation or a stop is noticed, whatever the runner says meanwhile.
 _LISTEN_S = 0.2
+# Events of the work that are written down for each attempt: a curve of two points an epoch has fewer. The result holds
+# what the rest said; a confined half in a stranger's hands could say it without end.
+MAX_NOTES = 5000
 # While the database is away, an outcome is tried again this often, and no longer than this: the lease has run out long
 # before, but the token still proves that nobody else has done the step.
 _SETTLE_AGAIN_S = 0.5
@@ -64,6 +67,9 @@ class SupervisedStep:
         self._stop = stop
         self._traces = traces
         self._reached: StepProgress | None = None
+        self._notes = 0
+        self._has_begun = False
+        self._next_look = 0.0
         self._next_beat = 0.0
         self._deadline = time.monotonic() + settings.step_timeout_s
         self._stop_deadline: float | None = None
@@ -82,6 +88,7 @@ class SupervisedStep:
             self._runner.start_step(self._instruction(span))
             while True:
                 message = self._runner.answer(timeout_s=min(_LISTEN_S, self._settings.heartbeat_s))
+                self._has_begun = self._has_begun or message is not None
                 if isinstance(message, Noted):
                     self._note_event(message)
                 elif isinstance(message, Advanced):
@@ -129,9 +136,14 @@ class SupervisedStep:
     def _interruption(self) -> Callable[[Session], bool] | None:
         """What ends the step from outside the runner, if anything does now."""
         claim, settings, now = self._claim, self._settings, time.monotonic()
+        if now < self._next_look:
+            return None
+        self._next_look = now + min(_LISTEN_S, settings.heartbeat_s) / 2
         if self._stop.requested.is_set() and self._stop_deadline is None:
-            self._stop_deadline = now + settings.stop_grace_s
-            self._runner.stop_at_safe_point()
+            # A runner that has said nothing yet still loads its libraries: there is nothing to be kept.
+            self._stop_deadline = now + settings.stop_grace_s if self._has_begun else now - 1
+            if self._has_begun:
+                self._runner.stop_at_safe_point()
         if self._stop.forced.is_set() or (self._stop_deadline is not None and now > self._stop_deadline):
             return lambda session: lifecycle.return_step(session, claim)
         if now > self._deadline:
@@ -149,6 +161,11 @@ class SupervisedStep:
 
     def _note_event(self, message: Noted) -> None:
         """Note what the work says; while the database is away it is lost, as the result holds it too."""
+        self._notes += 1
+        if self._notes > MAX_NOTES:
+            if self._notes == MAX_NOTES + 1:
+                _log.warning("events_left_out", written=MAX_NOTES)
+            return
         try:
             with self._database.write_transaction() as session:
                 lifecycle.note_event(session, self._claim, message.type, message.data)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.exc import OperationalError
 
+from frontrunner.errors import InternalError
 from frontrunner.settings import Settings
 from frontrunner.telemetry import NO_TRACES, Attributes, Traces, trace_of
 from jobs import lifecycle
@@ -124,6 +125,16 @@ class Supervisor:
         return True
 
     def _do(self, claim: Claim) -> None:
+        healthy = False
+        try:
+            healthy = self._have_done(claim)
+        except Exception as error:  # whatever it is, others need not wait for the lease to run out
+            _log.exception("step_unsupervised")
+            self._give_up(claim, error)
+        finally:
+            _log.info("step_ended", healthy=healthy)
+
+    def _have_done(self, claim: Claim) -> bool:
         needs = StepNeeds(claim.kind, claim.payload, self._settings)
         pooled = self._take_runner(claim.tenant, needs)
         healthy = False
@@ -137,18 +148,35 @@ class Supervisor:
                 self._return_runner(pooled)
             else:
                 pooled.runner.kill()
-            _log.info("step_ended", healthy=healthy)
+        return healthy
+
+    def _give_up(self, claim: Claim, error: Exception) -> None:
+        reason = f"the worker met an error ({type(error).__name__}); its log has the details"
+        delay_s = self._settings.retry_delay_s
+        try:
+            with self._database.write_transaction() as session:
+                lifecycle.give_up_attempt(session, claim, InternalError.code, reason, delay_s=delay_s)
+        except OperationalError as away:  # the lease runs out
+            _log.warning("database_away", error=str(away.orig))
 
     def _take_runner(self, tenant: str, needs: StepNeeds) -> _PooledRunner:
         with self._lock:
-            for entry in self._idle:
-                if entry.tenant == tenant and needs.fit(entry.runner.places):
-                    self._idle.remove(entry)
-                    if entry.runner.is_alive:
-                        return entry
-                    break
+            known = [entry for entry in self._idle if entry.tenant == tenant]
+        for entry in known:
+            # It looks at paths, which may take long: not under the lock.
+            if needs.fit(entry.runner.places) and self._take_idle(entry):
+                if entry.runner.is_alive:
+                    return entry
+                entry.runner.kill()
         self.retire_idle(idle_s=0.0 if self._settings.concurrency == 1 else IDLE_S)
         return _PooledRunner(RunnerProcess(self._settings, needs.places()), tenant, 0, time.monotonic())
+
+    def _take_idle(self, entry: _PooledRunner) -> bool:
+        """Whether it was still idle: nobody else takes or retires it now."""
+        with self._lock:
+            was_idle = any(other is entry for other in self._idle)
+            self._idle = [other for other in self._idle if other is not entry]
+        return was_idle
 
     def _return_runner(self, pooled: _PooledRunner) -> None:
         pooled.steps += 1

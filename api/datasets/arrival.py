@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from fastapi import Request
 
 from api.state import State
 from api.uploads import Upload, receive_upload
+from frontrunner.store import BlobWriter
 from jobs.datasets import forget_upload
 from jobs.quotas import Limits, kept_bytes, limits_of, too_many_bytes
 
@@ -21,16 +21,17 @@ class Arrival:
 
     Args:
         state: of the request.
+        writer: where its bytes go; they are at hand until the arrival is over.
         kept: bytes that the tenant keeps.
         limit: bytes that it may; 0 for any number.
     """
 
-    def __init__(self, state: State, kept: int, limit: int) -> None:
+    def __init__(self, state: State, writer: BlobWriter, kept: int, limit: int) -> None:
         self._state = state
         self._kept = kept
         self._limit = limit
+        self.writer = writer
         self.bytes = 0
-        self.blob: str | None = None
 
     async def receive(self, request: Request) -> Upload:
         """Receive the upload.
@@ -41,18 +42,8 @@ class Arrival:
         """
         state = self._state
         return await receive_upload(
-            request, state.uploads, state.settings.max_upload_bytes, state.checks.writing, self.count, self.hold
+            request, self.writer, state.settings.max_upload_bytes, state.checks.writing, self.count
         )
-
-    def hold(self, blob: str) -> threading.Lock:
-        """Hold bytes that are about to lie in the store: nobody removes them before the dataset is written.
-
-        Returns:
-            The lock under which they are put there.
-        """
-        self.blob = blob
-        self._state.incoming.blobs[blob] += 1
-        return self._state.incoming.moving(blob)
 
     def count(self, size: int) -> None:
         """Count bytes that have come.
@@ -70,25 +61,26 @@ class Arrival:
 @asynccontextmanager
 async def arrival(state: State) -> AsyncIterator[Arrival]:
     """An upload from its first byte until its dataset is written; where none is, its bytes are not kept either."""
-    coming = Arrival(state, *await run_sync(_room, state, limiter=state.checks.writing))
+    kept, limit = await run_sync(_room, state, limiter=state.checks.writing)
     incoming = state.incoming
-    try:
-        yield coming
-    finally:
-        incoming.bytes.subtract({state.principal.tenant: coming.bytes})
-        incoming.bytes += Counter()
-        blob = coming.blob
-        if blob is not None:
-            incoming.blobs.subtract([blob])
-            incoming.blobs += Counter()
-            incoming.afterwards(lambda: forget(state, blob))
+    with state.uploads.receive(state.settings.max_upload_bytes) as writer:
+        coming = Arrival(state, writer, kept, limit)
+        try:
+            yield coming
+        finally:
+            incoming.bytes.subtract({state.principal.tenant: coming.bytes})
+            incoming.bytes += Counter()
+            blob = writer.kept
+            if blob is not None:
+                incoming.afterwards(lambda: forget(state, blob))
 
 
 def forget(state: State, blob: str) -> None:
-    """Remove uploaded bytes, unless a dataset is made of them, whoever's, or may still be made: after the answer."""
-    with state.incoming.moving(blob):
-        if not state.incoming.blobs[blob]:
-            forget_upload(state.database, state.store, blob)
+    """Remove uploaded bytes, unless a dataset is made of them, whoever's: after the answer.
+
+    Whoever is about to make one has the bytes at hand, and puts them there again.
+    """
+    forget_upload(state.database, state.store, blob)
 
 
 def _room(state: State) -> tuple[int, int]:

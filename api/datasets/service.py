@@ -59,7 +59,9 @@ async def accept_dataset(state: State, upload: Upload, options: DatasetOptions) 
         InvalidDataset: nothing can be ranked on it; nothing is kept of it.
         ChecksBusy: it cannot be checked now.
         QuotaExceeded: the tenant has no room for it.
+        KeyInvalid, ScopeMissing: whoever sent it may no more, now that all of it is here.
     """
+    await state.still()
     digest = _identity(state.principal.tenant, options.identity(upload.blob))
     known = await run_sync(_find, state, dataset_id(digest), limiter=state.checks.writing)
     if known is not None:
@@ -70,7 +72,7 @@ async def accept_dataset(state: State, upload: Upload, options: DatasetOptions) 
 
 def _check(state: State, upload: Upload, options: DatasetOptions, digest: str) -> DatasetReport:
     return check_isolated(
-        state.uploads.path(upload.blob),
+        upload.path(state.uploads),
         options,
         digest=digest,
         name=upload.name,
@@ -99,7 +101,7 @@ def _keep(state: State, upload: Upload, options: DatasetOptions, report: Dataset
             session.add(row)
             session.flush()
             require_room_for_datasets(session, tenant, limits)
-            state.uploads.path(upload.blob)  # nobody forgot the same bytes meanwhile
+            upload.stay(state.uploads)  # somebody may have forgotten the same bytes meanwhile
             state.note(session, identifier)
     except IntegrityError:
         is_new = False  # the same data was being checked at the same time; the first row stays

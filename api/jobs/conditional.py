@@ -46,9 +46,11 @@ class ConditionalGet:
 
         Raises:
             JobNotFound: there is none.
+            KeyInvalid, ScopeMissing: whoever waited may know it no more.
         """
         if self._wait_s is not None:
             await self._hold(job_id, kind, self._wait_s)
+            await self._state.still()
         version, is_over, body = await run_in_threadpool(self._read, job_id, kind, show)
         headers = {"ETag": _tag(version), "Cache-Control": "no-cache"}
         if not is_over:

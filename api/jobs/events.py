@@ -13,6 +13,7 @@ from sqlalchemy import select
 from api.problems import RESPONSES
 from api.state import State, StateDependency
 from api.times import instant
+from frontrunner.errors import FrontrunnerError
 from frontrunner.status import Status
 from jobs import lifecycle
 from models import EventRow
@@ -45,8 +46,12 @@ async def watch_job(
 
 
 async def events_of_job(state: State, job_id: str, seen: int) -> AsyncIterator[ServerSentEvent]:
-    """What happens to a job after event `seen`, until it is over."""
+    """What happens to a job after event `seen`, until it is over, or whoever watches may no more."""
     while True:
+        try:
+            await state.still()
+        except FrontrunnerError:
+            return  # who comes again is told why
         version, is_over, rows = await run_in_threadpool(_after, state, job_id, seen)
         for row in rows:
             seen = row.number

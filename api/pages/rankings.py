@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from pyarrow import Table as ArrowTable
-from pyarrow import csv, parquet
+from pyarrow import parquet
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
@@ -31,6 +31,7 @@ from frontrunner.errors import FrontrunnerError
 from frontrunner.hub.describing.listing import CatalogueFilter
 from frontrunner.ranking import Ranking
 from frontrunner.ranking.answer import may_equal_first
+from frontrunner.ranking.rows import ranking_csv
 from frontrunner.ranking.stages import StageReport
 from frontrunner.report import ranking_data, ranking_html
 from frontrunner.tuning import BestOfRanking, TuningRequest
@@ -215,10 +216,8 @@ def _result(state: State, session: Session, job: JobRow) -> Ranking:
 def _written(ranking: Ranking, form: Form) -> bytes:
     if form == "html":
         return ranking_html(ranking).encode()
-    file = io.BytesIO()
-    table = ArrowTable.from_pylist(ranking.rows())
     if form == "csv":
-        csv.write_csv(table, file)
-    else:
-        parquet.write_table(table, file)
+        return ranking_csv(ranking)
+    file = io.BytesIO()
+    parquet.write_table(ArrowTable.from_pylist(ranking.rows()), file)
     return file.getvalue()

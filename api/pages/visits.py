@@ -12,7 +12,7 @@ from starlette.datastructures import FormData
 from api.access_errors import FormForeign
 from api.pages.sessions import CSRF_FIELD, new_visitor, visitor_of
 from api.state import State, admit, own_address
-from jobs.keys import Scope
+from jobs.keys import Principal, Scope
 
 # A form of ours has a few dozen fields; files come another way.
 _MAX_FIELDS = 500
@@ -91,12 +91,14 @@ async def own_form(request: Request) -> FormData:
 
 async def _admitted(request: Request, scopes: SecurityScopes) -> State:
     state: State = request.app.state.frontrunner
-    session = state.sessions.read(request)
-    if session is None:
-        principal = await state.access.principal(None, own_address(request))
-    else:
-        principal = await state.access.signed_in(session.key_id)
-    return await admit(request, principal, *map(Scope, scopes.scopes))
+
+    async def who() -> Principal:
+        session = state.sessions.read(request)
+        if session is None:
+            return await state.access.principal(None, own_address(request))
+        return await state.access.signed_in(session.key_id)
+
+    return await admit(request, who, *map(Scope, scopes.scopes))
 
 
 async def _visit(request: Request, state: Annotated[State, Depends(_admitted)]) -> Visit:

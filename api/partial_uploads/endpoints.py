@@ -178,7 +178,7 @@ async def end_upload(
     state.checks.refuse_if_full()
     async with arrival(state) as coming:
         try:
-            upload, options = await joined(state, upload_id, end.sha256, coming.hold)
+            upload, options = await joined(state, upload_id, end.sha256, coming.writer)
         except (EmptyDataset, StoredFileMissing):
             if (known := await run_sync(_made_of, state, upload_id)) is None:
                 raise

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-
 from anyio.to_thread import run_sync
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
 from api.datasets.arrival import arrival
 from api.state import State
-from api.uploads import Upload, keep_held, write_body
+from api.uploads import Upload, write_body
 from frontrunner.data import DatasetOptions
 from frontrunner.errors import DatasetTooLarge, EmptyDataset
 from frontrunner.limits import PART_BYTES
@@ -32,6 +29,7 @@ async def receive_part(state: State, request: Request, upload_id: str, offset: i
         DatasetTooLarge: it is too large, or the upload is with it.
         EmptyDataset: it holds nothing.
         QuotaExceeded: the tenant would keep too many bytes.
+        KeyInvalid, ScopeMissing: whoever sent it may no more, now that all of it is here.
         StorageFull, StoreUnavailable: it cannot be kept.
     """
     await run_in_threadpool(_require_place, state, upload_id, offset)
@@ -39,21 +37,20 @@ async def receive_part(state: State, request: Request, upload_id: str, offset: i
     async with arrival(state) as coming:
         with uploads.parts(state.store, upload_id).receive(PART_BYTES) as writer:
             await write_body(request, writer, state.checks.writing, coming.count)
+            await state.still()
             if offset + writer.bytes > largest:
                 raise DatasetTooLarge(f"the upload is larger than {largest:,} bytes")
             return await run_sync(_keep, state, upload_id, offset, writer, limiter=state.checks.writing)
 
 
-async def joined(
-    state: State, upload_id: str, sha256: str | None, hold: Callable[[str], AbstractContextManager[object]]
-) -> tuple[Upload, DatasetOptions]:
+async def joined(state: State, upload_id: str, sha256: str | None, writer: BlobWriter) -> tuple[Upload, DatasetOptions]:
     """One file of an upload's parts, in the store, and how it is to be read.
 
     Args:
         state: of the request.
         upload_id: of the upload.
         sha256: what the file has to be; None for anything.
-        hold: as of `receive_upload`.
+        writer: where the file goes.
 
     Raises:
         UploadNotFound: there is no such upload.
@@ -61,10 +58,9 @@ async def joined(
         EmptyDataset: it has no part.
         StoredFileMissing, StoredFileDamaged, StorageFull, StoreUnavailable: the store failed.
     """
-    with state.uploads.receive(state.settings.max_upload_bytes) as writer:
-        name, options = await run_sync(_write_parts, state, upload_id, sha256, writer, limiter=state.checks.writing)
-        blob = await run_sync(keep_held, writer, hold(writer.digest), limiter=state.checks.writing)
-    return Upload(name, blob, writer.bytes, {}), options
+    name, options = await run_sync(_write_parts, state, upload_id, sha256, writer, limiter=state.checks.writing)
+    await run_sync(writer.keep, limiter=state.checks.writing)
+    return Upload(name, writer.digest, writer.bytes, {}, writer), options
 
 
 def _write_parts(state: State, upload_id: str, sha256: str | None, writer: BlobWriter) -> tuple[str, DatasetOptions]:
@@ -111,7 +107,7 @@ def _keep(state: State, upload_id: str, offset: int, writer: BlobWriter) -> int:
             limits = Limits.of(state.settings)
             tenant, size = state.principal.tenant, writer.bytes
             ends_at = uploads.add_part(session, tenant, upload_id, limits, offset=offset, size=size, blob=blob)
-            uploads.parts(state.store, upload_id).path(blob)  # nobody removed an equal one meanwhile
+            writer.keep_still()  # somebody may have removed an equal one meanwhile
             return ends_at
     except (uploads.UploadNotFound, uploads.UploadConflict, QuotaExceeded):
         with state.database.write_transaction() as session:

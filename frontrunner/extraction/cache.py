@@ -80,6 +80,11 @@ class FeatureKey:
         return cls(reading, _digest((dataset_digest, SHARD_SIZE, *ordered_keys)))
 
     @classmethod
+    def readings(cls, checkpoint: CheckpointDescription, owner: str = "") -> frozenset[str]:
+        """What `reading` may be of this checkpoint: of what it reads, and of texts where it reads those too."""
+        return frozenset(cls.of(reading, "", (), owner).reading for reading in (checkpoint, checkpoint.reading("text")))
+
+    @classmethod
     def parse(cls, digest: str) -> FeatureKey:
         """The key with this `digest`."""
         return cls(digest[:_HALF], digest[_HALF:])

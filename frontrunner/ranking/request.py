@@ -252,10 +252,12 @@ class StepOutput(BaseModel):
     reading: ReadingProvenance = Field(
         default=ReadingProvenance(), description="What to know of the features besides the checkpoint's files."
     )
-    examples: int = Field(description="Examples that the scores rest on.")
-    forward_examples: int = Field(description="Examples that went through the checkpoint; 0 where all were cached.")
-    feature_dimension: int
+    examples: int = Field(ge=0, description="Examples that the scores rest on.")
+    forward_examples: int = Field(
+        ge=0, description="Examples that went through the checkpoint; 0 where all were cached."
+    )
+    feature_dimension: int = Field(ge=0)
     feature_key: str = Field(description="Digest under which the features are cached.")
-    feature_bytes: int
+    feature_bytes: int = Field(ge=0)
     seconds: float = Field(description="Wall clock of the step.")
     scoring_seconds: float = Field(description="Of which spent on scores.")

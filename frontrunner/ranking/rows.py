@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 from frontrunner.files import whole_file
 from frontrunner.ranking.answer import interval_of
 from frontrunner.ranking.result import RankedCheckpoint, Ranking
+
+# What spreadsheets take for the beginning of a formula: a licence is what a checkpoint's maker wrote.
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def ranking_rows(ranking: Ranking) -> list[dict[str, Any]]:
@@ -19,13 +23,21 @@ def ranking_rows(ranking: Ranking) -> list[dict[str, Any]]:
     return [_row(line, tuple(ranking.provenance.score_versions)) for line in ranking.ranking]
 
 
-def write_csv(ranking: Ranking, file: Path) -> None:
-    """`ranking_rows` as CSV with a header; the file is whole or as it was before."""
+def ranking_csv(ranking: Ranking) -> bytes:
+    """`ranking_rows` as CSV with a header. A text that a spreadsheet would run has an apostrophe before it."""
     from pyarrow import Table
     from pyarrow.csv import write_csv as write
 
+    rows = [{name: _no_formula(value) for name, value in row.items()} for row in ranking_rows(ranking)]
+    file = io.BytesIO()
+    write(Table.from_pylist(rows), file)
+    return file.getvalue()
+
+
+def write_csv(ranking: Ranking, file: Path) -> None:
+    """`ranking_csv` as a file, which is whole or as it was before."""
     with whole_file(file) as opened:
-        write(Table.from_pylist(ranking_rows(ranking)), opened)
+        opened.write(ranking_csv(ranking))
 
 
 def write_parquet(ranking: Ranking, file: Path) -> None:
@@ -35,6 +47,10 @@ def write_parquet(ranking: Ranking, file: Path) -> None:
 
     with whole_file(file) as opened:
         write_table(Table.from_pylist(ranking_rows(ranking)), opened)
+
+
+def _no_formula(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value
 
 
 def _row(line: RankedCheckpoint, names: tuple[str, ...]) -> dict[str, Any]:

@@ -86,7 +86,12 @@ def uploads(store: Store) -> Blobs:
 class BlobWriter:
     """Receives one upload: bytes go to a temporary file and into the digest at the same time.
 
-    Used as a context manager; unless `keep` was called, nothing of the upload is left afterwards.
+    Used as a context manager; unless `keep` was called, nothing of the upload is left afterwards. Until then the bytes
+    are at hand, whatever becomes of those in the store: others may remove an equal upload at any moment.
+
+    Attributes:
+        bytes: that have come.
+        kept: the digest under which they were put into the store; None before that.
     """
 
     def __init__(self, store: Store, blobs: Blobs, prefix: str, max_bytes: int) -> None:
@@ -97,6 +102,7 @@ class BlobWriter:
         self._sha256 = hashlib.sha256()
         self._file: BinaryIO | None = None
         self.bytes = 0
+        self.kept: str | None = None
 
     def write(self, data: bytes) -> None:
         """Append.
@@ -119,6 +125,12 @@ class BlobWriter:
         """SHA-256 of what has come."""
         return self._sha256.hexdigest()
 
+    @property
+    def path(self) -> Path:
+        """The bytes that have come, as a file of this machine; asked for once something has."""
+        assert self._file is not None  # noqa: S101 - opened with the first byte
+        return Path(self._file.name)
+
     def keep(self) -> str:
         """Finish, and put the bytes in their place; returns their SHA-256.
 
@@ -129,16 +141,19 @@ class BlobWriter:
         """
         if self._file is None or not self.bytes:
             raise EmptyDataset("the upload is empty")
-        digest = self.digest
+        digest = self.kept = self.digest
         name = self._blobs.name(digest)
-        partial = Path(self._file.name)
         with _room():
             self._file.close()
-            self._store.put_file(partial, name)
-        partial.unlink()
+            self._store.put_file(self.path, name)
         with contextlib.suppress(FileNotFoundError):
             remember_digest(self._store.path(name), digest)
         return digest
+
+    def keep_still(self) -> None:
+        """Put the bytes in their place again where somebody has removed them since; errors as of `keep`."""
+        if not self._store.holds(self._blobs.name(self.digest)):
+            self.keep()
 
     def __enter__(self) -> Self:
         return self
@@ -151,7 +166,7 @@ class BlobWriter:
         # What is still buffered may find no room either; it is not wanted any more.
         with contextlib.suppress(OSError):
             self._file.close()
-        Path(self._file.name).unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
 
 def _missing(digest: str) -> StoredFileMissing:

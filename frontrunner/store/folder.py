@@ -43,6 +43,10 @@ class FolderStore:
         path.stat()
         return path
 
+    def holds(self, name: str) -> bool:
+        """Whether the file is there."""
+        return self._file(name).is_file()
+
     def link(self, name: str, valid_s: int) -> str | None:
         """None: a folder has no address."""
         return None

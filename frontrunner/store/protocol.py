@@ -45,6 +45,10 @@ class Store(Protocol):
         """
         ...
 
+    def holds(self, name: str) -> bool:
+        """Whether there is such an object now, whatever copies of it there are."""
+        ...
+
     def link(self, name: str, valid_s: int) -> str | None:
         """An address where anybody who has it reads the object for so long; None where the store gives none.
 

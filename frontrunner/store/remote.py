@@ -61,6 +61,13 @@ class RemoteStore:
         """The copy's path, brought here where it is not yet."""
         return self._copies.find(name) or self._copies.add(name, lambda partial: self._get(name, partial))
 
+    def holds(self, name: str) -> bool:
+        """What the bucket says."""
+        with self._reaching(), contextlib.suppress(FileNotFoundError):
+            self._files.info(self._at(name))
+            return True
+        return False
+
     def link(self, name: str, valid_s: int) -> str | None:
         """A signed address, where the client of this protocol makes any."""
         with self._reaching():

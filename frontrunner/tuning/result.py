@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from frontrunner.data.previews import Preview
 from frontrunner.discrepancy import GapKind
@@ -124,9 +124,19 @@ class GeneralisationOutput(BaseModel):
 class TunedFile(BaseModel):
     """A file of a tuning in the store."""
 
-    name: str = Field(description="As in `model/config.json`; fetched from `/v1/tunings/{id}/files/{name}`.")
-    bytes: int
-    sha256: str
+    name: str = Field(
+        description="As in `model/config.json`; fetched from `/v1/tunings/{id}/files/{name}`. It leads down only."
+    )
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+    @field_validator("name")
+    @classmethod
+    def _leads_down(cls, name: str) -> str:
+        """Whoever fetches the files writes them under these names."""
+        if not name.isprintable() or "\\" in name or not {"", ".", ".."}.isdisjoint(name.split("/")):
+            raise ValueError("a file's name leads down from its folder")
+        return name
 
 
 class TuningOutput(BaseModel):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 
+from frontrunner.extraction import FeatureKey
 from jobs import lifecycle
+from jobs.kinds import KINDS
 from jobs.notification import QUEUES
 from tests.jobs.rows import output
 
@@ -39,6 +43,10 @@ def claim(database):
 
 
 def finish(database, held, value=0.5):
-    """Accept an output for a claimed step."""
+    """Accept an output for a claimed step, as of features of its own."""
+    work = KINDS[held.kind].payload.model_validate_json(held.payload).root
+    said = json.loads(output(value)) | {
+        "feature_key": FeatureKey.of(work.checkpoint, work.dataset.digest, (), work.dataset.owner).digest
+    }
     with database.write_transaction() as session:
-        return lifecycle.succeed_step(session, held, output(value))
+        return lifecycle.succeed_step(session, held, json.dumps(said))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from concurrent.futures import ThreadPoolExecutor
+import hashlib
 
 import pytest
 
 from api import health
-from api.datasets.arrival import forget
+from api.datasets import service
 from frontrunner.store import open_store
+from jobs.datasets import forget_upload
 from models import FeatureRow
 from tests.api.asking import claim, finish, is_problem, upload_features
 
@@ -97,21 +97,22 @@ def test_readiness_sees_a_full_disk_and_a_damaged_database(client, settings, mon
     is_problem(client.get("/v1/jobs"), 503, "database_unavailable")
 
 
-def test_bytes_that_come_again_while_they_are_removed_stay(client):
-    """Removing waits for whoever puts the same bytes at that moment, and leaves what is held."""
-    state, blob = client.app.state.frontrunner, "ab" * 32
-    stored = state.uploads.name(blob)
-    with ThreadPoolExecutor(1) as pool:
-        with state.incoming.moving(blob):
-            removing = pool.submit(forget, state, blob)
-            with state.store.writing(stored) as file:
-                file.write(b"bytes")
-            state.incoming.blobs[blob] += 1
-            time.sleep(0.05)
-            assert not removing.done()
-        removing.result(5)
-    assert state.store.read(stored) == b"bytes"
-    del state.incoming.blobs[blob]
-    forget(state, blob)
-    with pytest.raises(FileNotFoundError):
-        state.store.read(stored)
+@pytest.mark.parametrize("moment", ["before the check", "after the check"])
+def test_bytes_that_another_process_forgets_meanwhile_are_kept_all_the_same(client, tmp_path, monkeypatch, moment):
+    """An equal upload that was refused there is forgotten while this one is checked, before its dataset is written."""
+    state, check = client.app.state.frontrunner, service.check_isolated
+
+    def forgotten_meanwhile(path, options, **named):
+        (blob,) = (found.name.rpartition("/")[2] for found in state.store.list("blobs"))
+        if moment == "before the check":
+            forget_upload(state.database, state.store, blob)
+        report = check(path, options, **named)
+        forget_upload(state.database, state.store, blob)
+        return report
+
+    monkeypatch.setattr(service, "check_isolated", forgotten_meanwhile)
+    dataset = upload_features(client, tmp_path)
+    assert client.get(f"/v1/datasets/{dataset}").status_code == 200
+    ((name, size, _),) = state.store.list("blobs")
+    assert size == (tmp_path / "features-0.npz").stat().st_size
+    assert hashlib.sha256(state.store.read(name)).hexdigest() == name.rpartition("/")[2]

@@ -180,6 +180,19 @@ def test_quotas_count_what_is_on_its_way(settings, data, tmp_path, monkeypatch):
         assert client.get("/v1/quota").json()["bytes"]["used"] == len(data), "counted once"
 
 
+def test_a_part_whose_equal_another_process_removes_meanwhile_is_kept_all_the_same(client, data, monkeypatch):
+    state, add_part = client.app.state.frontrunner, uploads.add_part
+    upload = begin(client)["id"]
+
+    def removed_meanwhile(session, tenant, upload_id, *arguments, blob, **named):
+        state.store.remove(uploads.parts(state.store, upload_id).name(blob))
+        return add_part(session, tenant, upload_id, *arguments, blob=blob, **named)
+
+    monkeypatch.setattr(uploads, "add_part", removed_meanwhile)
+    assert send(client, upload, 0, data).status_code == 204
+    assert end(client, upload).status_code == 201
+
+
 def test_what_nobody_carries_on_is_forgotten(client, database, settings, data):
     old, young = begin(client, name="old.npz")["id"], begin(client, name="young.npz")["id"]
     for upload in (old, young):

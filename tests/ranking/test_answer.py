@@ -104,9 +104,8 @@ def test_a_ranking_under_way_says_how_many_are_to_come() -> None:
     assert summary([], "logme", "classification", planned=3, failed=1) == "No checkpoint is ranked yet; 2 of 3 to go."
 
 
-def test_a_ranking_as_csv_and_as_parquet_has_a_row_a_checkpoint(tmp_path) -> None:
-    lines = ranked(("a", 0.8, 30), ("b", 0.7, 10))
-    ranking = Ranking(
+def ranking_of(lines) -> Ranking:
+    return Ranking(
         id="r", status=Status.SUCCEEDED, ranking=lines, skipped=[], summary="",
         dataset=RankedDataset(
             id="d", name="d", digest="d", modality="image", task="classification", classes=2, train_examples=9,
@@ -117,6 +116,23 @@ def test_a_ranking_as_csv_and_as_parquet_has_a_row_a_checkpoint(tmp_path) -> Non
             ordered_by="logme", split="train", sampling="stratified", seed=0, max_examples=9, libraries={},
         ),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("written", ["=HYPERLINK(A1)", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_text_of_a_checkpoints_maker_is_no_formula_to_a_spreadsheet(tmp_path, written) -> None:
+    (line,) = ranked(("a", 0.8, 30))
+    ranking = ranking_of([line.model_copy(update={"license": written, "architecture": "=-x"})])
+    write_csv(ranking, tmp_path / "r.csv")
+    write_parquet(ranking, tmp_path / "r.parquet")
+    with (tmp_path / "r.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["license"], row["architecture"]) == (f"'{written}", "'=-x")
+    assert float(row["logme"]) == 0.8
+    assert pyarrow.parquet.read_table(tmp_path / "r.parquet").column("license").to_pylist() == [written]
+
+
+def test_a_ranking_as_csv_and_as_parquet_has_a_row_a_checkpoint(tmp_path) -> None:
+    ranking = ranking_of(ranked(("a", 0.8, 30), ("b", 0.7, 10)))
     write_csv(ranking, tmp_path / "r.csv")
     write_parquet(ranking, tmp_path / "r.parquet")
     with (tmp_path / "r.csv").open() as file:

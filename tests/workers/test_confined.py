@@ -16,9 +16,9 @@ import pytest
 from frontrunner.confinement import probe
 from jobs import lifecycle
 from jobs.notification import QUEUES
-from tests.jobs.rows import steps_of
+from tests.jobs.rows import events_of, steps_of
 from tests.workers.test_supervisor import submit
-from workers import places
+from workers import places, supervised_step
 from workers.grants import StepNeeds
 from workers.supervisor import Supervisor
 
@@ -191,6 +191,36 @@ def test_a_half_that_ends_early_ends_its_runner(settings, database, colours, hub
     supervisor.stop()
     (step,) = steps_of(database, job)
     assert (step.status, step.error_code) == ("lost", "runner_crashed")
+
+
+# Says more of itself than anybody wants to hear, and then makes an end.
+_TALKATIVE = """
+import safetensors
+
+def talk(*arguments, **options):
+    from frontrunner.errors import CheckpointUnreadable
+    from frontrunner.outside import outside
+    from workers.runner_protocol import Noted
+    for number in range(40):
+        outside()._say(Noted(type="curve", data={"number": number}))
+    raise CheckpointUnreadable("done")
+
+safetensors.safe_open = talk
+"""
+
+
+def test_events_of_a_step_are_bounded(settings, database, colours, hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(supervised_step, "MAX_NOTES", 10)
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(_TALKATIVE)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")]))
+    job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
+    supervisor = Supervisor(database, settings, QUEUES)
+    supervisor.work()
+    supervisor.stop()
+    (step,) = steps_of(database, job)
+    assert step.error_code == "checkpoint_unreadable", step.error_reason
+    assert events_of(database, job).count("step.curve") == 10
 
 
 # Finds this program's folders as an editable installation does: by a finder, and not by the path.

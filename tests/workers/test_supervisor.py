@@ -24,6 +24,7 @@ from jobs.notification import QUEUES, celery_app
 from models import DatasetRow, JobRow
 from tests.conftest import class_images
 from tests.jobs.rows import events_of, steps_of
+from workers import supervisor as supervisor_module
 from workers.places import Places
 from workers.reaper import Reaper
 from workers.runner_process import RunnerProcess, credentials_of
@@ -237,6 +238,36 @@ def test_stopping_twice_hands_the_step_back_at_once(database, settings, large, h
     (step,) = steps_of(database, job)
     assert (step.status, step.attempt, shards_kept(settings)) == ("queued", 0, 0)
     assert runners() == []
+
+
+def test_stopping_waits_for_no_runner_that_still_loads(database, settings, colours, hub, tmp_path, monkeypatch):
+    (tmp_path / "site").mkdir()
+    slow = "import sys, time\nif 'workers.confined' in sys.orig_argv: time.sleep(600)\n"
+    (tmp_path / "site" / "sitecustomize.py").write_text(slow)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")]))
+    supervisor = Supervisor(database, settings.model_copy(update={"stop_grace_s": 300}), QUEUES)
+    job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
+    thread = start(supervisor)
+    wait_until(runners, 60, "the runner")
+    supervisor.stop()
+    thread.join(60)
+    assert not thread.is_alive()
+    (step,) = steps_of(database, job)
+    assert (step.status, step.attempt) == ("queued", 0)
+    assert runners() == []
+
+
+def test_a_step_that_its_worker_cannot_begin_waits_for_no_lease(database, settings, colours, hub, monkeypatch):
+    def fail(*_arguments):
+        raise PermissionError("nobody foresaw this")
+
+    monkeypatch.setattr(supervisor_module, "StepNeeds", fail)
+    held = settings.model_copy(update={"lease_s": 3600.0, "retry_delay_s": 0.0})
+    job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
+    Supervisor(database, held, QUEUES).work()
+    (step,) = steps_of(database, job)
+    assert (step.status, step.attempt, step.error_code) == ("lost", 3, "internal_error")
+    assert "nobody foresaw this" not in step.error_reason
 
 
 def test_what_a_runner_cannot_write_is_not_the_inputs_fault(database, settings, colours, hub):
