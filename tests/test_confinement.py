@@ -73,8 +73,9 @@ print(json.dumps(found))
 """
 _REFUSED = {
     "files": ("read a secret", "write", "make a file", "remove", "run a program", "read another's memory"),
-    "network": ("connect", "send a datagram", "connect by a path"),
+    "network": ("connect", "send a datagram"),
     "calls": (
+        "connect by a path",
         "stop another",
         "stop everybody",
         "have another signalled",
