@@ -19,6 +19,7 @@ from api.datasets.checking import tell_confinement
 from frontrunner.logs import configure_logs
 from frontrunner.processes import module_command, open_many_files
 from frontrunner.settings import Settings
+from jobs.secret import service_secret
 from jobs.upgrading import bring_up_to_date
 from models import Database
 
@@ -99,6 +100,7 @@ def serve_api(settings: Settings) -> None:
     """Answer HTTP until SIGTERM or Ctrl-C; migrations and workers are others' business."""
     open_many_files()
     configure_logs(settings.log_level, as_json=settings.logs_as_json)
+    service_secret(settings)  # made here where there is none: whatever prevents it is said before anybody is answered
     database = Database(settings.resolved_database_url)
     if not is_loopback(settings.host):
         with database.read_transaction() as session:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rich.table import Table
@@ -100,7 +101,37 @@ def test_a_schema_of_a_newer_version_is_named(tmp_path, command):
     assert "schema_unknown" in done.stderr
 
 
-@pytest.mark.parametrize("command", [("serve",), ("checkpoints", "search"), ("keys", "list"), ("audit",), ("worker",)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("serve",),
+        ("serve", "--api-only"),
+        ("worker",),
+        ("keys", "create", "a"),
+        ("history", "list"),
+        ("admin", "maintain"),
+        ("admin", "migrate"),
+    ],
+)
+def test_a_home_that_cannot_be_made_is_named(command):
+    """As on a disk that is read-only: below /proc root makes no folder either."""
+    done = run(Path("/proc/home"), *command)
+    assert (done.returncode, "Traceback" in done.stderr) == (5, False), done.stderr
+    assert "path_unusable: /proc/home" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("serve",),
+        ("checkpoints", "search"),
+        ("keys", "list"),
+        ("audit",),
+        ("worker",),
+        ("history", "list"),
+        ("admin", "maintain"),
+    ],
+)
 def test_a_damaged_database_is_named(tmp_path, command):
     home = tmp_path / "home"
     home.mkdir()

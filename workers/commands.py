@@ -26,10 +26,10 @@ def maintain() -> None:
     """Remove what is old, too much or belongs to nobody, as workers do from time to time."""
     from dataclasses import asdict
 
-    from models import Database
+    from jobs.commands.catalogue import service_database
     from workers.maintenance import Maintenance
 
-    settings = get_settings()
-    removed = Maintenance(Database(settings.resolved_database_url), settings, "command line").run_once()
+    with refusals():
+        removed = Maintenance(service_database(), get_settings(), "command line").run_once()
     for what, count in asdict(removed).items():
         typer.echo(f"{what.replace('_', ' ')}: {count:,}")

@@ -46,21 +46,22 @@ def list_results(
     """List past results, newest first."""
     from jobs.history import find_results
 
-    database = service_database()
-    with database.read_transaction() as session:
-        rows = find_results(session, model=model, dataset=dataset, tenant=tenant, limit=limit)
-        lines = [
-            {
-                "model": row.model,
-                "dataset": row.dataset,
-                "accuracy": row.accuracy,
-                "diverged": row.diverged,
-                "protocol": row.protocol,
-                "source": row.source,
-            }
-            for row in rows[:limit]
-        ]
-    database.close()
+    with refusals():
+        database = service_database()
+        with database.read_transaction() as session:
+            rows = find_results(session, model=model, dataset=dataset, tenant=tenant, limit=limit)
+            lines = [
+                {
+                    "model": row.model,
+                    "dataset": row.dataset,
+                    "accuracy": row.accuracy,
+                    "diverged": row.diverged,
+                    "protocol": row.protocol,
+                    "source": row.source,
+                }
+                for row in rows[:limit]
+            ]
+        database.close()
     if json:
         import json as json_module
 
