@@ -139,13 +139,13 @@ def test_serve_works_in_a_folder_with_modules_called_like_ours(installed, strang
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: service.poll() is not None or _answers(f"{url}/readyz"), 60, "the service's start")
+        wait_until(lambda: service.poll() is not None or _answers(f"{url}/readyz"), 180, "the service's start")
         with data.open("rb") as file:
             job = httpx.post(f"{url}/v1/recommendations", files={"file": file}, timeout=60).json()
         answer = httpx.get(f"{url}{job['result']}", headers={"Prefer": "wait=60"}, timeout=90).json()
     finally:
         service.send_signal(signal.SIGTERM)
-        service.wait(30)
+        service.wait(90)
     assert answer["status"] == "succeeded", (answer, (tmp_path / "log.txt").read_text()[-3000:])
     assert [line["checkpoint"] for line in answer["ranking"]] == ["features:set000"]
 
@@ -232,14 +232,14 @@ def test_its_database_is_made_by_one_command_and_then_served(installed, stranger
         )
     try:
         ready = f"http://127.0.0.1:{port}/readyz"
-        wait_until(lambda: service.poll() is not None or _answers(ready), 120, "the service's start")
+        wait_until(lambda: service.poll() is not None or _answers(ready), 180, "the service's start")
         with capsys.disabled():
             print(f"\nserve, until it is ready: {time.perf_counter() - started:.1f} s", end=" ")
         assert _answers(ready), (tmp_path / "log.txt").read_text()[-3000:]
         assert _answers(f"http://127.0.0.1:{port}/docs/assets/swagger-ui-bundle.js"), "the wheel holds the page's files"
     finally:
         service.send_signal(signal.SIGTERM)
-        service.wait(30)
+        service.wait(90)
 
 
 def _answers(url: str) -> bool:
