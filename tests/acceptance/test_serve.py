@@ -168,7 +168,7 @@ def in_the_middle(service, job: str) -> bool:
 def test_a_job_survives_kill_minus_nine(digits, local, hub, tmp_path, victim):
     with serving(tmp_path / "home", hub) as service:
         job = service.recommend(digits, max_examples=EXAMPLES)
-        wait_until(lambda: in_the_middle(service, job), 120, "progress")
+        wait_until(lambda: in_the_middle(service, job), 300, "progress")
         service.kill(victim)
         assert service.wait(job)["status"] == "succeeded"
         assert values(service.ranking(job)) == lines(local)
@@ -181,7 +181,7 @@ def test_a_job_survives_the_whole_service(tmp_path, digits, hub):
     home = tmp_path / "home"
     with serving(home, hub) as service:
         job = service.recommend(digits, max_examples=EXAMPLES)
-        wait_until(lambda: in_the_middle(service, job), 120, "progress")
+        wait_until(lambda: in_the_middle(service, job), 300, "progress")
         children = service.processes("frontrunner") + service.processes("workers.runner")
         service.process.kill()
         service.process.wait()

@@ -193,9 +193,9 @@ def test_a_killed_runner_costs_one_attempt_and_no_shard(database, settings, larg
     supervisor = Supervisor(database, settings, QUEUES)
     job = submit(database, settings, large, hub, checkpoints=("local:vit",))
     thread = start(supervisor)
-    wait_until(lambda: steps_of(database, job)[0].examples_done >= 300, 120, "the first shard")
+    wait_until(lambda: steps_of(database, job)[0].examples_done >= 300, 300, "the first shard")
     os.kill(runners()[0].pid, signal.SIGKILL)
-    thread.join(120)
+    thread.join(300)
     (step,) = steps_of(database, job)
     assert (step.status, step.attempt) == ("succeeded", 2)
     assert json.loads(step.output)["forward_examples"] <= 1400 - 256
@@ -212,10 +212,10 @@ def test_stopping_keeps_the_shard_in_hand_and_hands_the_step_back_uncharged(data
     supervisor = Supervisor(database, settings, QUEUES)
     job = submit(database, settings, large, hub, checkpoints=("local:vit",))
     thread = start(supervisor)
-    wait_until(lambda: steps_of(database, job)[0].examples_done > 0, 120, "progress")
+    wait_until(lambda: steps_of(database, job)[0].examples_done > 0, 300, "progress")
     in_hand = steps_of(database, job)[0].examples_done
     supervisor.stop()
-    thread.join(60)
+    thread.join(120)
     (step,) = steps_of(database, job)
     assert (step.status, step.attempt) == ("queued", 0)
     kept = 256 * shards_kept(settings)
@@ -231,7 +231,7 @@ def test_stopping_twice_hands_the_step_back_at_once(database, settings, large, h
     supervisor = Supervisor(database, settings, QUEUES)
     job = submit(database, settings, large, hub, checkpoints=("local:vit",))
     thread = start(supervisor)
-    wait_until(lambda: steps_of(database, job)[0].examples_done > 0, 120, "progress")
+    wait_until(lambda: steps_of(database, job)[0].examples_done > 0, 300, "progress")
     supervisor.stop()
     supervisor.stop()
     thread.join(20)  # the shard in hand would be given 30 s
@@ -285,13 +285,13 @@ def test_cancelling_kills_the_runner_in_the_middle_of_its_step(database, setting
     supervisor = Supervisor(database, settings, QUEUES)
     job = submit(database, settings, large, hub, checkpoints=("local:vit",))
     thread = start(supervisor)
-    wait_until(lambda: steps_of(database, job)[0].examples_done > 0, 120, "progress")
+    wait_until(lambda: steps_of(database, job)[0].examples_done > 0, 300, "progress")
     with database.write_transaction() as session:
         lifecycle.cancel_job(session, job)
     wait_until(lambda: job_status(database, job) == "cancelled", 60, "the cancellation")
     (step,) = steps_of(database, job)
     assert (step.status, step.examples_done < 1400) == ("cancelled", True)
-    thread.join(60)
+    thread.join(120)
     assert runners() == []
 
 
