@@ -150,8 +150,9 @@ def test_a_client_that_takes_its_time_gets_all_of_it(port):
 
 
 @pytest.mark.parametrize("loss", ["revoked", "over", "narrowed"])
-def test_what_lasts_ends_with_the_key_that_opened_it(port, settings, tmp_path, loss):
+def test_what_lasts_ends_with_the_key_that_opened_it(port, settings, tmp_path, monkeypatch, loss):
     """A stream of events ends, a request that waits is refused, and an upload under way makes no dataset."""
+    monkeypatch.setattr(door, "MAX_PAUSE_S", 30.0)  # the upload pauses until its key is lost
     database = Database(settings.resolved_database_url)
     key_id, header = new_key(database, settings, "default")
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=header, timeout=60) as client:
