@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 
@@ -11,12 +12,17 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.servers import require
 
 
+def browsers_environment() -> dict[str, str]:
+    """This process's, with a short folder for temporary files: the path of a socket has no more than 107 bytes."""
+    return os.environ | {"TMPDIR": "/tmp"}
+
+
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
     """The browser, for as long as the block lasts; where it is not installed the test is skipped, and fails in CI."""
     program = require(shutil.which("chromium"), "chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"], env=browsers_environment())
         try:
             yield browser
         finally:

@@ -11,7 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
+
+# No test is about time: the first call of a property loads libraries, and the machine may be busy.
+settings.register_profile("frontrunner", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("frontrunner")
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -128,6 +133,16 @@ def write_text_checkpoint(folder: Path, kind: str, seed: int, layers: int = 3) -
     fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_input_names=inputs, **names)
     fast.save_pretrained(folder)
     return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """A failure shows what the service that was tested wrote: the machine where it failed may be out of reach."""
+    report = yield
+    service = (getattr(item, "funcargs", None) or {}).get("service")
+    if report.failed and hasattr(service, "logs"):
+        report.sections.append(("what the service wrote", service.logs()[-6000:]))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -10,20 +10,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import Done, run_command
 from tests.conftest import class_images, write_zip
 from tests.tuning.builders import coloured_zip, measured_checkpoint
 
 
 @pytest.fixture
-def run(tmp_path):
-    """Runs the command with a home of its own and no hub configured."""
+def environment(tmp_path):
+    """A home of its own and no hub configured."""
+    return {"FRONTRUNNER_HOME": str(tmp_path / "home"), "FRONTRUNNER_PACKAGES": "false", "COLUMNS": "120"}
 
-    def command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+
+@pytest.fixture
+def start(environment):
+    """Runs the command as a process, as a user does."""
+
+    def command(*arguments: object, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "frontrunner.cli", *map(str, arguments)],
-            env=os.environ
-            | {"FRONTRUNNER_HOME": str(tmp_path / "home"), "FRONTRUNNER_PACKAGES": "false", "COLUMNS": "120"}
-            | environment,
+            env=os.environ | environment | more,
             capture_output=True,
             text=True,
             check=False,
@@ -32,15 +37,25 @@ def run(tmp_path):
     return command
 
 
-def test_rank_prints_a_table_with_the_best_first(run, colours, hub):
-    done = run("rank", colours, "--hub", hub)
+@pytest.fixture
+def run(environment):
+    """Runs the command in this process."""
+
+    def command(*arguments: object, **more: str) -> Done:
+        return run_command(*arguments, **environment | more)
+
+    return command
+
+
+def test_rank_prints_a_table_with_the_best_first(start, colours, hub):
+    done = start("rank", colours, "--hub", hub)
     assert done.returncode == 0, done.stderr
     for expected in ("rank", "checkpoint", "LogME", "params", "Use local:"):
         assert expected in done.stdout
 
 
-def test_json_is_the_ranking_and_nothing_else(run, colours, hub):
-    done = run("rank", colours, "--hub", hub, "--json", "--top", 2)
+def test_json_is_the_ranking_and_nothing_else(start, colours, hub):
+    done = start("rank", colours, "--hub", hub, "--json", "--top", 2)
     ranking = json.loads(done.stdout)
     assert [line["rank"] for line in ranking["ranking"]] == [1, 2]
     assert {"id", "status", "dataset", "ranking", "skipped", "provenance"} <= ranking.keys()
@@ -120,11 +135,11 @@ def test_datasets_checks_one(run, colours):
     assert "80 training and 20 test examples" in done.stdout
 
 
-def test_help_loads_no_heavy_library(run):
+def test_help_loads_no_heavy_library(start):
     heavy = {"torch", "scipy", "sklearn", "pyarrow", "fastapi", "celery"}
     code = f"import sys; from frontrunner.cli import build_app; build_app([]); assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert "Rank checkpoints for DATASET" in run("--help").stdout
+    assert "Rank checkpoints for DATASET" in start("--help").stdout
 
 
 def write_package(folder: Path, name: str, group: str, entries: dict[str, str], code: str) -> Path:
@@ -148,30 +163,30 @@ def greet(name: str) -> None:
 """
 
 
-def test_an_installed_package_adds_commands_and_replaces_none_of_ours(run, tmp_path):
+def test_an_installed_package_adds_commands_and_replaces_none_of_ours(start, tmp_path):
     ours = ("rank", "checkpoints list", "jobs show")
     entries = dict.fromkeys(("greet", "checkpoints greet", "nowhere greet", *ours), "greetings:greet")
     site = write_package(tmp_path / "site", "greetings", "frontrunner.commands", entries, GREETINGS)
-    assert run("greet", "you", PYTHONPATH=str(site)).stdout == "hello you\n"
-    assert run("checkpoints", "greet", "you", PYTHONPATH=str(site)).stdout == "hello you\n"
-    shown = run("--help", PYTHONPATH=str(site)).stdout
+    assert start("greet", "you", PYTHONPATH=str(site)).stdout == "hello you\n"
+    assert start("checkpoints", "greet", "you", PYTHONPATH=str(site)).stdout == "hello you\n"
+    shown = start("--help", PYTHONPATH=str(site)).stdout
     assert "Greet somebody." in shown
     assert "Rank checkpoints for DATASET" in shown
     for command in ours:
-        assert "Greet somebody." not in run(*command.split(), "--help", PYTHONPATH=str(site)).stdout
-    assert "there is no group 'nowhere'" in run("--help", PYTHONPATH=str(site)).stderr
+        assert "Greet somebody." not in start(*command.split(), "--help", PYTHONPATH=str(site)).stdout
+    assert "there is no group 'nowhere'" in start("--help", PYTHONPATH=str(site)).stderr
 
 
-def test_a_command_of_a_package_that_is_broken_is_left_out_and_named(run, tmp_path):
+def test_a_command_of_a_package_that_is_broken_is_left_out_and_named(start, tmp_path):
     site = write_package(tmp_path / "site", "broken", "frontrunner.commands", {"oops": "broken:missing"}, "")
-    done = run("--help", PYTHONPATH=str(site))
+    done = start("--help", PYTHONPATH=str(site))
     assert done.returncode == 0
     assert "the command 'oops' of broken cannot be loaded" in done.stderr
-    assert run("scores", PYTHONPATH=str(site)).stderr == ""
+    assert start("scores", PYTHONPATH=str(site)).stderr == ""
 
 
 @pytest.mark.pack
-def test_a_second_run_over_the_pack_needs_seconds_and_no_forward_pass(run, pack):
+def test_a_second_run_over_the_pack_needs_seconds_and_no_forward_pass(start, pack):
     arguments = (
         "rank",
         pack / "datasets/flowers5/flowers5.zip",
@@ -181,7 +196,7 @@ def test_a_second_run_over_the_pack_needs_seconds_and_no_forward_pass(run, pack)
         "--max-examples",
         "20",
     )
-    first, second = json.loads(run(*arguments).stdout), json.loads(run(*arguments).stdout)
+    first, second = json.loads(start(*arguments).stdout), json.loads(start(*arguments).stdout)
     assert len(first["ranking"]) == len(second["ranking"]) == 13
     assert {line["forward_examples"] for line in second["ranking"]} == {0}
     assert [line["scores"] for line in first["ranking"]] == [line["scores"] for line in second["ranking"]]

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.commands import run_command
 from tests.conftest import ROOT, class_images
 
 
@@ -25,8 +26,8 @@ def test_python_examples_run(code, tmp_path):
     assert "Use features:features" in done.stdout
 
 
-def test_frontrunner_commands_run(tmp_path, colours, hub, zip_of):
-    environment = os.environ | {"FRONTRUNNER_HOME": str(tmp_path / "home")}
+def test_frontrunner_commands_run(tmp_path, colours, hub, zip_of, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "flowers.zip").write_bytes(colours.read_bytes())
     (tmp_path / "leaves.zip").write_bytes(zip_of(class_images(3, 12, seed=5)).read_bytes())
     (tmp_path / "checkpoints").symlink_to(hub)
@@ -35,13 +36,8 @@ def test_frontrunner_commands_run(tmp_path, colours, hub, zip_of):
     commands = re.findall(rf"^frontrunner ((?:{named})\b.*?)(?: +#.*)?$", shown, re.M)
     assert len(commands) == 8
     for command in commands:
-        subprocess.run(
-            [sys.executable, "-m", "frontrunner.cli", *command.split()],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            check=True,
-        )
+        done = run_command(*command.split(), FRONTRUNNER_HOME=str(tmp_path / "home"))
+        assert done.returncode == 0, (command, done.stderr)
 
 
 def test_every_dependency_is_explained():

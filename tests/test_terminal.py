@@ -26,7 +26,7 @@ def run(home, *arguments):
         env=os.environ | {"FRONTRUNNER_HOME": str(home), "FRONTRUNNER_PACKAGES": "false", "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,  # against hanging
         check=False,
     )
 

@@ -24,7 +24,8 @@ from models import CounterRow, Database, JobRow, StepRow
 
 # Steps of a job: enough that it is under way for a second or two.
 SETS = 30
-LEASE_S = 3.0
+# Long enough that a worker which a busy machine keeps waiting is not taken for dead.
+LEASE_S = 5.0
 REAPER_S = 0.5
 QUICK = {
     "LEASE_S": LEASE_S, "HEARTBEAT_S": 0.2, "REAPER_PERIOD_S": REAPER_S, "POLL_PERIOD_S": 1.0, "RETRY_DELAY_S": 0.2,
@@ -51,7 +52,7 @@ class Fleet:
             *("--host", "127.0.0.1", "--port", str(self.port)),
         )
         process = self.start(*command, limit_bytes=limit_bytes)
-        wait_until(lambda: self._is_up(process) and self.get("/livez") is not None, 60, "the API's start")
+        wait_until(lambda: self._is_up(process) and self.get("/livez") is not None, 180, "the API's start")
         return process
 
     def start_worker(
@@ -62,7 +63,7 @@ class Fleet:
         process = self.start(
             *module_command("frontrunner.cli", "worker", *options), limit_bytes=limit_bytes, **settings
         )
-        wait_until(lambda: self._is_up(process) and self.workers_seen() > known, 60, "the worker's start")
+        wait_until(lambda: self._is_up(process) and self.workers_seen() > known, 180, "the worker's start")
         return process
 
     def _is_up(self, process: subprocess.Popen[bytes]) -> bool:
@@ -121,7 +122,7 @@ class Fleet:
         with self.database.read_transaction() as session:
             return list(session.scalars(select(StepRow).where(StepRow.job_id == job_id).order_by(StepRow.ordinal)))
 
-    def wait(self, *job_ids: str, timeout_s: float = 90.0) -> None:
+    def wait(self, *job_ids: str, timeout_s: float = 300.0) -> None:
         """Wait until the jobs are over."""
         for job_id in job_ids:
             wait_until(
@@ -163,12 +164,12 @@ class Fleet:
             process.terminate()
         for process in self.processes:
             try:
-                process.wait(15)
+                process.wait(60)  # shards in hand are given 30 s
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
         self.database.close()
-        _, alive = psutil.wait_procs(children, timeout=10)
+        _, alive = psutil.wait_procs(children, timeout=60)
         assert not alive, f"left behind: {alive}"
 
 

@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+_DRAWN = random.SystemRandom()
+
 
 class ServerMissing(Exception):
     """A server's program is not installed here."""
@@ -25,13 +27,24 @@ def free_port() -> int:
     """A port that nobody listens on now.
 
     Below those that the system hands out to connections: while a server is stopped, one of its own clients that tries
-    again could be given its port, and the server could not start again.
+    again could be given its port, and the server could not start again. Drawn by the system, not by the generator that
+    a test may have seeded: two processes that look for a port at the same time must not look at the same ones.
     """
     while True:
-        port = random.randint(10_000, 32_000)
+        # Browsers refuse 10080.
+        port = _DRAWN.randint(10_100, _first_of_connections() - 1)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def _first_of_connections() -> int:
+    """The lowest port that the system hands out to connections by itself."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+        if first > 12_000:  # else there is no room below
+            return first
+    return 32_000
 
 
 def require(program: str | None, name: str) -> str:

@@ -26,6 +26,10 @@ class Service:
         self.log = log
         self.http = httpx.Client(base_url=url, timeout=60)
 
+    def logs(self) -> str:
+        """What its processes wrote."""
+        return self.log.read_text(errors="replace")
+
     def job(self, job_id: str) -> dict:
         """The job as it stands."""
         return self.http.get(f"/v1/jobs/{job_id}").raise_for_status().json()
@@ -43,7 +47,7 @@ class Service:
         assert answer.status_code == 202, answer.text
         return answer.json()["id"]
 
-    def wait(self, job_id: str, timeout_s: float = 180.0) -> dict:
+    def wait(self, job_id: str, timeout_s: float = 400.0) -> dict:
         """The job once it is over."""
         over = ("succeeded", "failed", "lost", "cancelled")
         wait_until(lambda: self.job(job_id)["status"] in over, timeout_s, "the job's end")
@@ -81,7 +85,7 @@ def serving(home: Path, hub: Path, *, under: Sequence[str] = (), **settings: obj
         "FRONTRUNNER_HUB": str(hub),
         "FRONTRUNNER_PACKAGES": "false",
         "FRONTRUNNER_PORT": str(port),
-        "FRONTRUNNER_LEASE_S": "3",
+        "FRONTRUNNER_LEASE_S": "5",
         "FRONTRUNNER_HEARTBEAT_S": "0.2",
         "FRONTRUNNER_REAPER_PERIOD_S": "0.5",
         **{f"FRONTRUNNER_{name.upper()}": str(value) for name, value in settings.items()},
@@ -101,16 +105,19 @@ def serving(home: Path, hub: Path, *, under: Sequence[str] = (), **settings: obj
         return False
 
     try:
-        wait_until(ready, 60, "the service's start")
+        wait_until(ready, 180, "the service's start")
         children = psutil.Process(process.pid).children(recursive=True)
         yield service
+    except BaseException as error:
+        error.add_note(f"the service wrote:\n{service.logs()[-6000:]}")
+        raise
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(30)
+            process.wait(90)  # shards in hand are given 30 s
         except subprocess.TimeoutExpired:
             process.kill()
             raise
         # A runner that is still starting hears of it only then.
-        _, alive = psutil.wait_procs(children, timeout=30)
+        _, alive = psutil.wait_procs(children, timeout=60)
         assert not alive, f"left behind: {[process.cmdline() for process in alive]}"

@@ -81,12 +81,12 @@ def test_every_start_command_of_the_compose_file_works(tmp_path):
         fleet(postgres, redis, tmp_path / "home", migrated=False) as service,
     ):
         migrate = service.start(*outside(SERVICES["migrate"]["command"], service.port))
-        assert migrate.wait(60) == 0, service.logs()
+        assert migrate.wait(180) == 0, service.logs()
         service.start_api(*outside(SERVICES["api"]["command"], service.port))
         assert service.get("/readyz").status_code == 503
         for name in ("worker", "worker-gpu"):
             service.start(*outside(SERVICES[name]["command"], service.port))
-        wait_until(lambda: service.workers_seen() == 2, 60, "both workers' start")
+        wait_until(lambda: service.workers_seen() == 2, 180, "both workers' start")
         assert service.get("/readyz").json() == {
             "database": "ok",
             "broker": "ok",

@@ -10,7 +10,7 @@ from benchmarks.service.setting import embedded
 pytestmark = pytest.mark.acceptance
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def service():
     """An API and a worker."""
     with embedded(webhook_allow_private=True) as running:

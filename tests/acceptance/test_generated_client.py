@@ -90,6 +90,15 @@ def service(api, hub, tmp_path_factory):
         yield running
 
 
+def once_over(api, operation, job):
+    """The status and the result once its job is over."""
+    for _ in range(10):  # a request is held for a minute at most
+        status, result = api(operation, job, prefer="wait=60")
+        if result.status not in ("queued", "running"):
+            break
+    return status, result
+
+
 def as_file(api, path: Path):
     return api.types.File(payload=BytesIO(path.read_bytes()), file_name=path.name)
 
@@ -113,7 +122,7 @@ def test_it_uploads_ranks_and_tunes(api, service, colours, hub, tmp_path):
     body = models.CreateRecommendationBody(file=as_file(api, colours), options=options)
     status, job = api("create_recommendation", body=body, idempotency_key="the first")
     assert status == 202
-    status, ranking = api("get_ranking", job.id, prefer="wait=60")
+    status, ranking = once_over(api, "get_ranking", job.id)
     assert (status, ranking.status) == (200, "succeeded")
     here = frontrunner.rank(
         colours, hub=hub, scores=["logme"], max_examples=60, settings=Settings(home=tmp_path / "home", packages=False)
@@ -131,10 +140,7 @@ def test_it_uploads_ranks_and_tunes(api, service, colours, hub, tmp_path):
     )
     status, job = api("create_tuning", body=asked)
     assert (status, job.kind) == (202, "tuning")
-    for _ in range(5):  # a request is held for a minute at most
-        status, tuning = api("get_tuning", job.id, prefer="wait=60")
-        if tuning.status not in ("queued", "running"):
-            break
+    status, tuning = once_over(api, "get_tuning", job.id)
     assert (status, tuning.status, tuning.output.models[0].architecture) == (200, "succeeded", "test_resnet")
     status, file = api("get_tuning_file", job.id, "README.md")
     assert status == 200

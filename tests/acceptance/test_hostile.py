@@ -11,7 +11,7 @@ from benchmarks.service import hostile
 from benchmarks.service.polling import polling
 from benchmarks.service.setting import embedded
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

@@ -71,14 +71,14 @@ def test_no_secret_is_in_rows_logs_answers_files_or_a_runners_environment(tmp_pa
         service.http.event_hooks["response"].append(lambda answer: answers.append((answer.read(), answer.headers)))
         job = service.recommend(colours, checkpoints=[ID, "local:resnet"])
         over = ("succeeded", "failed", "lost")
-        wait_until(lambda: seen.append(environments(service)) or service.job(job)["status"] in over, 180, "its end")
+        wait_until(lambda: seen.append(environments(service)) or service.job(job)["status"] in over, 400, "its end")
         assert service.job(job)["status"] == "succeeded"
 
         def is_told() -> bool:
             with database.read_transaction() as session:
                 return session.scalars(select(DeliveryRow.status)).all() == ["delivered"]
 
-        wait_until(is_told, 30, "the webhook's message")
+        wait_until(is_told, 120, "the webhook's message")
         for path in (
             f"rankings/{job}",
             f"webhooks/{hook['id']}",

@@ -70,7 +70,7 @@ def test_what_one_worker_read_another_one_scores(service, colours, hub, tmp_path
     service.wait(job, timeout_s=PATIENCE_S)
     is_right(service, job, {line.checkpoint: line.scores["logme"].value for line in local.ranking})
     first.terminate()
-    first.wait(30)
+    first.wait(90)
     service.start_worker(home=tmp_path / "worker-two")
     again = recommend(service, colours, **asked, scores=["h_score"], rank_by="h_score")
     service.wait(again, timeout_s=PATIENCE_S)
@@ -124,7 +124,7 @@ def test_a_tuned_model_is_fetched_from_an_api_that_never_saw_its_folder(service,
     assert str(worker) not in json.dumps(tuning)
     assert files(worker, "work") == files(worker, ARTIFACTS) == files(service.home, ARTIFACTS) == []
     api.terminate()
-    api.wait(30)
+    api.wait(90)
     service.environment["FRONTRUNNER_STORE_LINKS_S"] = "60"
     service.start_api()
     answer = service.get(f"/v1/tunings/{first}/files/tuned.safetensors")

@@ -11,7 +11,7 @@ from benchmarks.service.servers import wait_until
 from tests.acceptance.service import serving
 from tests.conftest import class_images, write_zip
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
 
 # More than both take: three adapted for two epochs, two of them to the end. One further seed is paid for too.
 ASKED = {"budget": "58000 images", "verify": 3, "max_examples": 200}

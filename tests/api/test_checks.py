@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -34,7 +33,7 @@ def held(monkeypatch):
 
     def wait_and_check(*arguments, **options):
         release.running.append(arguments)
-        release.wait(30)
+        release.wait(120)
         return check(*arguments, **options)
 
     monkeypatch.setattr(service, "check_isolated", wait_and_check)
@@ -42,18 +41,19 @@ def held(monkeypatch):
     release.set()
 
 
-def test_forty_uploads_at_once_leave_every_other_request_its_threads(client, held):
+def test_forty_uploads_at_once_leave_every_other_request_its_threads(client, held, monkeypatch):
+    monkeypatch.setattr(checking, "MAX_WAIT_S", 120.0)
+
     def upload(number):
         return client.post(f"/v1/datasets?name={number}.csv", content=TABLE.replace("words", f"words{number}"))
 
     with ThreadPoolExecutor(40) as pool:
         answers = [pool.submit(upload, number) for number in range(40)]
-        wait_until(lambda: sum(answer.done() for answer in answers) >= 40 - 2 - 8, 20, "the refusals")
-        began = time.monotonic()
+        wait_until(lambda: sum(answer.done() for answer in answers) >= 40 - 2 - 8, 60, "the refusals")
         assert client.get("/livez").status_code == 200
         assert client.get("/v1/jobs").status_code == 200
-        assert time.monotonic() - began < 2
         assert len(held.running) == 2
+        assert sum(answer.done() for answer in answers) == 30, "they were answered while those were still waiting"
         held.set()
         found = [answer.result() for answer in answers]
     refused = [answer for answer in found if answer.status_code == 503]
@@ -68,7 +68,7 @@ def test_an_upload_does_not_wait_for_ever_to_be_checked(client, held, monkeypatc
     monkeypatch.setattr(checking, "MAX_WAIT_S", 0.3)
     with ThreadPoolExecutor(3) as pool:
         first = [pool.submit(client.post, f"/v1/datasets?name={n}", content=TABLE + f"more {n},1\n") for n in "ab"]
-        wait_until(lambda: len(held.running) == 2, 10, "two checks")
+        wait_until(lambda: len(held.running) == 2, 60, "two checks")
         is_problem(client.post("/v1/datasets?name=c", content=TABLE), 503, "checks_busy")
         held.set()
         assert [answer.result().status_code for answer in first] == [201, 201]

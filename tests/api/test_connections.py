@@ -44,7 +44,7 @@ def server(settings, monkeypatch):
         server = uvicorn.Server(uvicorn.Config(client.app, **options))
         thread = threading.Thread(target=server.run)
         thread.start()
-        wait_until(lambda: server.started, 10, "the server's start")
+        wait_until(lambda: server.started, 60, "the server's start")
         yield server
         server.should_exit = True
         thread.join()
@@ -68,7 +68,7 @@ def ask(port, *pieces, pause_s=0.0):
             if answer.done():
                 break
             writer.write(piece)
-        found = await asyncio.wait_for(answer, 10)
+        found = await asyncio.wait_for(answer, 60)
         writer.close()
         return found, time.monotonic() - began
 
@@ -77,19 +77,19 @@ def ask(port, *pieces, pause_s=0.0):
 
 def test_a_connection_that_says_nothing_is_closed(port):
     found, seconds = ask(port)
-    assert (found, seconds < 3) == (b"", True)
+    assert (found, seconds < 20) == (b"", True)
 
 
 def test_a_head_that_drips_is_cut_off(port):
     found, seconds = ask(port, b"GET /livez HTTP/1.1\r\n", *[b"X-A: b\r\n"] * 50, pause_s=0.1)
-    assert (found, seconds < 3) == (b"", True)
+    assert (found, seconds < 20) == (b"", True)
 
 
 def test_a_second_head_that_drips_is_cut_off_too(port):
     whole = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     found, seconds = ask(port, whole + b"GET /livez", *[b"x"] * 50, pause_s=0.1)
     assert found.startswith(b"HTTP/1.1 200")
-    assert seconds < 3
+    assert seconds < 20  # an idle connection is kept for 30 s
 
 
 def test_a_body_that_stands_still_is_answered_408(port):
@@ -106,7 +106,8 @@ def test_an_upload_that_drips_is_answered_408_and_leaves_nothing(port, settings)
     assert [path for path in (settings.home / "blobs").rglob("*") if path.is_file()] == []
 
 
-def test_a_request_that_takes_its_time_to_answer_is_not_cut_off(port):
+def test_a_request_that_takes_its_time_to_answer_is_not_cut_off(port, monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT_S", 30.0)
     slow = b"GET /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
     found, _ = ask(port, slow[:20], slow[20:], pause_s=0.2)
     assert found.startswith(b"HTTP/1.1 200")
@@ -149,8 +150,9 @@ def test_a_client_that_takes_its_time_gets_all_of_it(port):
 
 
 @pytest.mark.parametrize("loss", ["revoked", "over", "narrowed"])
-def test_what_lasts_ends_with_the_key_that_opened_it(port, settings, tmp_path, loss):
+def test_what_lasts_ends_with_the_key_that_opened_it(port, settings, tmp_path, monkeypatch, loss):
     """A stream of events ends, a request that waits is refused, and an upload under way makes no dataset."""
+    monkeypatch.setattr(door, "MAX_PAUSE_S", 30.0)  # the upload pauses until its key is lost
     database = Database(settings.resolved_database_url)
     key_id, header = new_key(database, settings, "default")
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=header, timeout=60) as client:

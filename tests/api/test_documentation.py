@@ -17,6 +17,7 @@ from api.document import document_text
 from api.documentation.endpoints import ASSETS
 from benchmarks.service.servers import free_port, wait_until
 from tests.api.conftest import migrated
+from tests.browser import browsers_environment
 from tests.conftest import ROOT
 from tests.servers import require
 
@@ -76,7 +77,7 @@ def address(settings):
     server = uvicorn.Server(uvicorn.Config(create_app(settings), port=free_port(), log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    wait_until(lambda: server.started, 30, "the server's start")
+    wait_until(lambda: server.started, 60, "the server's start")
     yield f"http://127.0.0.1:{server.config.port}"
     server.should_exit = True
     thread.join()
@@ -90,7 +91,7 @@ def test_a_browser_draws_it_and_finds_nothing_against_its_policy(address, tmp_pa
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--enable-logging=stderr", "--v=0",
         "--virtual-time-budget=20000", "--dump-dom", f"{address}/docs",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=browsers_environment())
     for name in ("rankings-createRecommendation", "tunings-createTuning", "jobs-watchJob"):
         assert f'id="operations-{name}"' in done.stdout, done.stderr
     said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]

@@ -1,14 +1,10 @@
-"""`/v1/scores` and `/v1/task-distances` at the door, and distances end to end through a worker."""
+"""`/v1/scores` and `/v1/task-distances` at the door; `tests/acceptance/test_command_line.py` has distances computed."""
 
 from __future__ import annotations
 
 import pytest
 
 from frontrunner import scores
-from frontrunner.client import Client
-from frontrunner.ranking import TaskDistanceRequest, compare_datasets
-from frontrunner.settings import Settings
-from tests.acceptance.service import serving
 from tests.api.asking import is_problem, upload, upload_features
 from tests.conftest import class_images
 
@@ -50,14 +46,3 @@ def test_comparisons_that_cannot_be_made_are_refused_at_once(client, colours, tm
     is_problem(ask([first, "ds_nope"]), 404, "dataset_not_found")
     is_problem(ask([first, first], "local:nope"), 422, "checkpoint_not_found")
     is_problem(ask([first, features]), 422, "modality_mismatch")
-
-
-@pytest.mark.acceptance
-def test_posted_distances_are_those_of_the_library(tmp_path, hub, colours, other):
-    with serving(tmp_path / "home", hub) as service, Client(service.url) as client:
-        found = client.compare([colours, other], TaskDistanceRequest(checkpoint="local:resnet")).wait()
-    settings = Settings(home=tmp_path / "mine", packages=False)
-    expected = compare_datasets([colours, other], "local:resnet", hub=hub, settings=settings)
-    for served, local in zip(found.distance, expected.distance, strict=True):
-        assert served == pytest.approx(local, rel=1e-6)
-    assert [task.name for task in found.tasks] == ["colours.zip", "other.zip"]

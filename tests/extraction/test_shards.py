@@ -195,7 +195,7 @@ def test_reading_tells_what_it_took_and_a_cached_reading_does_not(many, hub, tmp
     first = shards_of(many, hub, tmp_path)
     list(first)
     assert first.cost.device.startswith(("cpu", "NVIDIA"))
-    assert 0 < first.cost.latency_ms < 1000
+    assert 0 < first.cost.latency_ms < 60_000
     # So small a checkpoint may fit into memory that this process held before.
     assert 0 <= first.cost.memory_mb < 2000
     again = shards_of(many, hub, tmp_path)

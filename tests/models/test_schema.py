@@ -38,7 +38,7 @@ def test_the_databases_clock_runs(database):
     import time
 
     first = database.now()
-    assert abs(first - time.time()) < 5
+    assert abs(first - time.time()) < 60
     time.sleep(0.02)
     assert database.now() > first
 

@@ -36,13 +36,13 @@ def answering(command: Sequence[str | Path], url: str, log: Path, env: dict[str,
         return False
 
     try:
-        wait_until(answers, 90, f"an answer of {url}")
+        wait_until(answers, 300, f"an answer of {url}")
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise

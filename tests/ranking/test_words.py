@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -16,6 +12,7 @@ from frontrunner.hub.describing.variants import variants
 from frontrunner.ranking import Ranking, RankingRequest, rank
 from frontrunner.ranking.extension import extension_of
 from frontrunner.settings import Settings
+from tests.commands import run_command
 from tests.conftest import WORDS
 
 
@@ -98,10 +95,10 @@ def test_a_variant_that_names_two_layers_is_not_read_as_one_of_them(choice, text
 
 
 def test_the_command_line_says_the_same(conll, text_hub, tmp_path):
-    command = [sys.executable, "-m", "frontrunner.cli", "rank", conll, "--hub", text_hub, "--variant", "layer=mean"]
-    environment = os.environ | {"FRONTRUNNER_HOME": str(tmp_path / "home")}
-    said = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True, check=True).stdout
-    found = Ranking.model_validate_json(said)
+    command = ("rank", conll, "--hub", text_hub, "--variant", "layer=mean", "--json")
+    done = run_command(*command, FRONTRUNNER_HOME=str(tmp_path / "home"))
+    assert done.returncode == 0, done.stderr
+    found = Ranking.model_validate_json(done.stdout)
     assert (found.dataset.train_examples, found.dataset.train_sentences) == (640, 80)
     assert {line.checkpoint.partition("#")[2] for line in found.ranking} == {"layer=mean"}
 

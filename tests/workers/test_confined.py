@@ -29,7 +29,7 @@ from pathlib import Path
 import safetensors
 
 def connect():
-    socket.create_connection(("127.0.0.1", {port}), timeout=2).close()
+    socket.create_connection(("127.0.0.1", {port}), timeout=30).close()
 
 def ask(what, name):
     from frontrunner.outside import outside
