@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -298,3 +301,37 @@ def test_sums_that_are_kept_are_not_made_again_and_damaged_ones_are(five_shards,
         file.write(b"?" * 100)
     np.testing.assert_allclose(again.sums((0, 256)).gram, first.gram, rtol=1e-6)
     assert again.forward_examples == 256
+
+
+_FIRST_OF_A_PROCESS = """
+import sys
+from pathlib import Path
+import subprocess
+import sys
+
+import numpy as np
+from frontrunner.data import open_dataset
+from frontrunner.extraction import FeatureShards
+from frontrunner.hub import HubAccess, describe_directory
+from frontrunner.settings import Settings
+from frontrunner.store import FolderStore
+
+folder, zipped, home = map(Path, sys.argv[1:])
+dataset = open_dataset(zipped)
+shards = FeatureShards(
+    describe_directory(folder), dataset, np.arange(len(dataset.train)), 300, FolderStore(home),
+    access=HubAccess.of(Settings(home=home)),
+)
+list(shards)
+print(shards.cost.memory_mb)
+"""
+
+
+@pytest.mark.parametrize("name", ["resnet", "mobilenet"])
+def test_memory_of_a_processes_first_checkpoint_is_not_its_libraries(zip_of, hub, tmp_path, name):
+    """Libraries take some 300 MB, the checkpoint and a batch of small images a tenth of that."""
+    zipped = zip_of(class_images(2, 150, side=8))
+    asked = [sys.executable, "-c", _FIRST_OF_A_PROCESS, hub / name, zipped, tmp_path / "home"]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 150, done.stdout

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from PIL import Image
 from torch import Tensor
+from transformers import AutoImageProcessor  # with 200 MB of its own, which are not the first checkpoint's
 
 from frontrunner.errors import CheckpointUnreadable
 from frontrunner.hub.describing.configuration import PROCESSOR_FILE, PROCESSOR_FILES
@@ -104,7 +104,7 @@ def image_processor(checkpoint: str, folder: Path, module: Any, channels: int) -
         raise CheckpointUnreadable(f"{checkpoint} has no {PROCESSOR_FILE}: its preprocessing is unknown")
     if channels not in (1, 3):
         raise CheckpointUnreadable(f"{checkpoint} reads {channels} channels; images have 1 or 3")
-    processor = ImageProcessor(transformers.AutoImageProcessor.from_pretrained(folder, **LOCAL), module, channels)
+    processor = ImageProcessor(AutoImageProcessor.from_pretrained(folder, **LOCAL), module, channels)
     made = processor(Image.new("RGB", (64, 64)))
     if not made:
         raise CheckpointUnreadable(f"{checkpoint}: its processor makes nothing that its model takes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from frontrunner.hub.access import HubAccess
@@ -75,7 +76,7 @@ def open_checkpoint(
 
     # Modules draw weights before their own are copied over them. Whoever draws by a seed must not notice an opening.
     with torch.random.fork_rng(devices=[]):
-        return with_self_test(_opened(description, folder))
+        return with_self_test(opener_of(description)(description, folder))
 
 
 def _fetched(description: CheckpointDescription, hubs: tuple[Hub, ...], progress: Progress) -> Path:
@@ -84,18 +85,19 @@ def _fetched(description: CheckpointDescription, hubs: tuple[Hub, ...], progress
     return folder or hub_of(description.id, hubs).fetch(description, progress)
 
 
-def _opened(description: CheckpointDescription, folder: Path) -> Checkpoint:
+def opener_of(description: CheckpointDescription) -> Callable[[CheckpointDescription, Path], Checkpoint]:
+    """What opens a folder of this form, with the libraries for it."""
     if description.library == "timm":
         from frontrunner.hub.opening.timm_checkpoint import open_timm_directory
 
-        return open_timm_directory(description, folder)
+        return open_timm_directory
     if description.modality == "text":
         from frontrunner.hub.opening.text_checkpoint import open_text_directory
 
-        return open_text_directory(description, folder)
+        return open_text_directory
     from frontrunner.hub.opening.transformers_checkpoint import open_image_directory
 
-    return open_image_directory(description, folder)
+    return open_image_directory
 
 
 def _described(
