@@ -42,7 +42,7 @@ def whole_file(path: Path, *, durable: bool = False, private: bool = False) -> I
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{uuid.uuid4().hex}.partial")
     try:
-        with _created(partial, 0o600 if private else 0o666) as file:
+        with created(partial, 0o600 if private else 0o666) as file:
             yield file
             if durable:
                 file.flush()
@@ -52,13 +52,15 @@ def whole_file(path: Path, *, durable: bool = False, private: bool = False) -> I
         partial.unlink(missing_ok=True)
 
 
-def _created(path: Path, mode: int) -> BinaryIO:
+def created(path: Path, mode: int = 0o666) -> BinaryIO:
+    """A new file to write to; its folder is made again where it was empty and somebody tidied up."""
+
     def opener(name: str, flags: int) -> int:
         return os.open(name, flags, mode)
 
     try:
         return open(path, "wb", opener=opener)
-    except FileNotFoundError:  # the folder was empty, and somebody who tidied up was faster
+    except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         return open(path, "wb", opener=opener)
 

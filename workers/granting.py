@@ -22,6 +22,7 @@ from pydantic import JsonValue
 
 from frontrunner.errors import InternalError
 from frontrunner.failures import is_failure, refusal_of
+from frontrunner.files import created
 from frontrunner.settings import Settings
 from frontrunner.store import open_store
 from workers.places import Places
@@ -124,7 +125,7 @@ class Granting:
         _require(asked, grant.writes)
         partial = self._store.partial(asked.name.partition("/")[0])
         try:
-            with self._given(asked) as given, partial.open("wb") as file:
+            with self._given(asked) as given, created(partial) as file:
                 shutil.copyfileobj(given, file, 1 << 20)
             self._store.put_file(partial, asked.name)
         finally:

@@ -11,7 +11,7 @@ from typing import BinaryIO, Self
 
 from frontrunner.errors import DatasetTooLarge, EmptyDataset, StorageFull, StoredFileDamaged, StoredFileMissing
 from frontrunner.failures import DISK_FULL
-from frontrunner.files import digest_once, remember_digest
+from frontrunner.files import created, digest_once, remember_digest
 from frontrunner.store.protocol import Store
 
 UPLOADS = "blobs"
@@ -117,7 +117,7 @@ class BlobWriter:
         self._sha256.update(data)
         with _room():
             if self._file is None:
-                self._file = self._store.partial(self._prefix).open("wb")
+                self._file = created(self._store.partial(self._prefix))
             self._file.write(data)
 
     @property

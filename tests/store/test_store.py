@@ -18,7 +18,7 @@ from frontrunner.errors import (
     StoreUnavailable,
 )
 from frontrunner.settings import Settings
-from frontrunner.store import open_store, read_array, read_json, uploads, write_array, write_json
+from frontrunner.store import FolderStore, open_store, read_array, read_json, uploads, write_array, write_json
 
 MATRIX = np.arange(12, dtype=np.float32).reshape(3, 4)
 
@@ -97,6 +97,22 @@ def test_an_upload_that_is_not_kept_leaves_nothing(store, place):
         writer.write(b"too many bytes")
     assert names(store, "blobs") == []
     assert [path for path in place.home.rglob("*") if path.is_file()] == []
+
+
+class Tidied(FolderStore):
+    """Whoever removes the folder's last file comes between a path and the file that is to be there."""
+
+    def partial(self, prefix):
+        path = super().partial(prefix)
+        path.parent.rmdir()
+        return path
+
+
+def test_an_upload_is_kept_where_somebody_tidies_up_meanwhile(tmp_path):
+    with uploads(Tidied(tmp_path)).receive(100) as writer:
+        writer.write(b"some bytes")
+        digest = writer.keep()
+    assert uploads(FolderStore(tmp_path)).path(digest).read_bytes() == b"some bytes"
 
 
 def test_a_flipped_bit_in_an_upload_is_found_and_the_same_upload_mends_it(store, elsewhere):
