@@ -35,7 +35,7 @@ def main() -> None:
         about = map(Path, _ABOUT_DEVICES if devices else ())
         # Where this program lies, as an editable installation puts no folder on the path.
         said = confine(
-            [Path(__file__).resolve().parents[1], *places.readable, *about],
+            [Path(__file__).resolve().parents[1], *places.readable, *places.filled, *about],
             [places.scratch, *places.writable],
             devices,
             [places.handed],

@@ -71,10 +71,9 @@ class StepNeeds:
         folders = [place for folder in self._settings.hub for place in _with_links(folder)]
         return Places(
             scratch=self._settings.work.resolve() / f"runner-{uuid.uuid4().hex}",
-            readable=_resolved(
-                [*(hub / name for name in _FETCHED), Path.home() / _CLIENTS_CACHE, *folders, *self._read()]
-            ),
+            readable=_resolved([Path.home() / _CLIENTS_CACHE, *folders, *self._read()]),
             writable=_resolved([*written, *self._worked_in()]),
+            filled=_resolved([hub / name for name in _FETCHED]),
             is_confined=self._settings.confine_runners,
             inodes=inodes_of(_resolved(self._read())),
         )
@@ -108,8 +107,8 @@ class StepNeeds:
 
 
 def prepare(places: Places) -> None:
-    """Make the folders that are written to: what is not there cannot be allowed."""
-    for folder in (places.scratch, places.handed, *places.writable):
+    """Make a runner's folders."""
+    for folder in places.made:
         folder.mkdir(parents=True, exist_ok=True)
 
 

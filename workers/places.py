@@ -17,6 +17,7 @@ class Places:
         scratch: a folder of its own, for reading and writing, which goes with it.
         readable: for reading.
         writable: folders, for writing too.
+        filled: folders for reading, which others fill while it runs.
         is_confined: whether anything else is taken from it.
         inodes: of the files among those for reading when they were named: rights are of inodes, and a file that
             was replaced since, as by an upload of the same bytes, is another one. Only the supervisor knows them.
@@ -25,6 +26,7 @@ class Places:
     scratch: Path
     readable: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
+    filled: tuple[Path, ...] = ()
     is_confined: bool = True
     inodes: Mapping[Path, int] = field(default_factory=dict)
 
@@ -33,15 +35,20 @@ class Places:
         """A folder of its own as well, for what is handed to it: read and removed, and not written to."""
         return self.scratch.with_name(f"{self.scratch.name}-handed")
 
+    @property
+    def made(self) -> tuple[Path, ...]:
+        """Folders that are made before it starts: what is not there cannot be allowed."""
+        return (self.scratch, self.handed, *self.filled, *self.writable)
+
     def may_read(self, path: Path) -> bool:
         """Whether the path lies in one of them, and is still what it was."""
         if path in self.inodes and inodes_of([path]) != {path: self.inodes[path]}:
             return False
-        return any(path.is_relative_to(place) for place in (self.scratch, self.handed, *self.readable, *self.writable))
+        return any(path.is_relative_to(place) for place in (*self.made, *self.readable))
 
     def to_json(self) -> str:
         """As it stands on a command line."""
-        lists = {"readable": list(map(str, self.readable)), "writable": list(map(str, self.writable))}
+        lists = {name: list(map(str, getattr(self, name))) for name in ("readable", "writable", "filled")}
         return json.dumps({"scratch": str(self.scratch), "is_confined": self.is_confined, **lists})
 
     @classmethod
@@ -52,6 +59,7 @@ class Places:
             scratch=Path(found["scratch"]),
             readable=tuple(map(Path, found["readable"])),
             writable=tuple(map(Path, found["writable"])),
+            filled=tuple(map(Path, found["filled"])),
             is_confined=found["is_confined"],
         )
 

