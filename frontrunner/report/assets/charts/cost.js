@@ -95,6 +95,7 @@ export const cost = {
       marginBottom: 44,
       x: {type: "log"},
       y: {nice: true},
+      insetBottom: 14, // the name of what is lowest stands above the axis
       marks: [
         ...axes(
           {ticks, tickFormat: (value) => onAxis(name, value), label: costs[name].title},
