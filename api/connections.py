@@ -61,7 +61,7 @@ class TimedProtocol(H11Protocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection; the rest of its answers goes with it, where nobody takes that."""
         super().timeout_keep_alive_handler()
-        self._end_after(TAKING_TIMEOUT_S)
+        self.loop.call_later(TAKING_TIMEOUT_S, self.transport.abort)
 
     def _look_at_taking(self) -> None:
         self._waiting = self._bytes_waiting()
@@ -85,9 +85,6 @@ class TimedProtocol(H11Protocol):
         if self._taking is not None:
             self._taking.cancel()
             self._taking = None
-
-    def _end_after(self, seconds: float) -> None:
-        self.loop.call_later(seconds, self.transport.abort)
 
     def _start_clock(self) -> None:
         self._clock = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.close)

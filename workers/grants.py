@@ -69,13 +69,14 @@ class StepNeeds:
         if self._settings.hub_pickles:
             written.append(hub / "rewritten")
         folders = [place for folder in self._settings.hub for place in _with_links(folder)]
+        read = _resolved(self._read())
         return Places(
             scratch=self._settings.work.resolve() / f"runner-{uuid.uuid4().hex}",
-            readable=_resolved([Path.home() / _CLIENTS_CACHE, *folders, *self._read()]),
+            readable=(*_resolved([Path.home() / _CLIENTS_CACHE, *folders]), *read),
             writable=_resolved([*written, *self._worked_in()]),
             filled=_resolved([hub / name for name in _FETCHED]),
             is_confined=self._settings.confine_runners,
-            inodes=inodes_of(_resolved(self._read())),
+            inodes=inodes_of(read),
         )
 
     def fit(self, places: Places) -> bool:

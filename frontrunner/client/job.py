@@ -23,7 +23,32 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-class Job(Generic[Result]):
+class _Seen(Generic[Result]):
+    """A job as last seen, whoever waits for it.
+
+    Attributes:
+        id: its id.
+        status: as last seen.
+    """
+
+    def __init__(self, body: dict[str, Any], read: Callable[[], Operation[Result]]) -> None:
+        self._read = read
+        self.id: str = body["id"]
+        self.status = Status(body["status"])
+
+    def _hears(self, listener: Progress, on_job: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+        """What a job is told to as it changes: this, who shows its steps, and who asked to hear of it."""
+
+        def heard(job: dict[str, Any]) -> None:
+            self.status = Status(job["status"])
+            steps = job["progress"]
+            listener.advance(Stage.RANK, steps["steps_done"], max(steps["steps_total"], 1))
+            on_job(job)
+
+        return heard
+
+
+class Job(_Seen[Result]):
     """A job of the service, and what comes out of it.
 
     Attributes:
@@ -32,10 +57,8 @@ class Job(Generic[Result]):
     """
 
     def __init__(self, client: Client, body: dict[str, Any], read: Callable[[], Operation[Result]]) -> None:
+        super().__init__(body, read)
         self._client = client
-        self._read = read
-        self.id: str = body["id"]
-        self.status = Status(body["status"])
 
     def wait(
         self,
@@ -57,13 +80,7 @@ class Job(Generic[Result]):
         """
         ends_at = time.monotonic() + timeout_s
         with watched(progress) as listener:
-
-            def heard(job: dict[str, Any]) -> None:
-                self.status = Status(job["status"])
-                steps = job["progress"]
-                listener.advance(Stage.RANK, steps["steps_done"], max(steps["steps_total"], 1))
-                on_job(job)
-
+            heard = self._hears(listener, on_job)
             is_over = listener is not SILENT and self._watch(Watching(listener, timeout_s), heard)
             if not is_over:
                 self._client.wait(self.id, on_job=heard, timeout_s=max(0.0, ends_at - time.monotonic()))
@@ -103,7 +120,7 @@ class Job(Generic[Result]):
         self.status = Status(self._client.cancel(self.id)["status"])
 
 
-class AsyncJob(Generic[Result]):
+class AsyncJob(_Seen[Result]):
     """A job of the service, and what comes out of it.
 
     Attributes:
@@ -112,10 +129,8 @@ class AsyncJob(Generic[Result]):
     """
 
     def __init__(self, client: AsyncClient, body: dict[str, Any], read: Callable[[], Operation[Result]]) -> None:
+        super().__init__(body, read)
         self._client = client
-        self._read = read
-        self.id: str = body["id"]
-        self.status = Status(body["status"])
 
     async def wait(
         self,
@@ -137,13 +152,7 @@ class AsyncJob(Generic[Result]):
         """
         ends_at = time.monotonic() + timeout_s
         with watched(progress) as listener:
-
-            def heard(job: dict[str, Any]) -> None:
-                self.status = Status(job["status"])
-                steps = job["progress"]
-                listener.advance(Stage.RANK, steps["steps_done"], max(steps["steps_total"], 1))
-                on_job(job)
-
+            heard = self._hears(listener, on_job)
             is_over = listener is not SILENT and await self._watch(Watching(listener, timeout_s), heard)
             if not is_over:
                 await self._client.wait(self.id, on_job=heard, timeout_s=max(0.0, ends_at - time.monotonic()))

