@@ -28,6 +28,7 @@ from frontrunner.ranking.stages import (
     ScoreReading,
     StageReport,
     Trial,
+    VerificationStanding,
     VerificationReport,
 )
 from frontrunner.ranking.stages.expectations import expectations_of
@@ -70,6 +71,7 @@ __all__ = [
     "TaskDistanceRequest",
     "TaskDistances",
     "Trial",
+    "VerificationStanding",
     "VerificationReport",
     "assemble",
     "compare_datasets",

@@ -201,10 +201,11 @@ def _rank(
 
     shared: set[Path] = set()  # of the examples of verifications
 
-    def do(step: Reading | Trial, left: Sequence[str], listener: Guarded) -> StepOutput | VerificationOutput:
+    def do(step: Reading | Trial, reached: Progressed, listener: Guarded) -> StepOutput | VerificationOutput:
         checkpoint = described[step.checkpoint]
         if isinstance(step, Trial):
-            payload = step_payload(request, reference, described, step, left).below(settings.tunings)
+            assert reached.verified is not None  # noqa: S101 - it asks for the step
+            payload = step_payload(request, reference, described, step, reached.verified).below(settings.tunings)
             shared.add(payload.folder)
             return run_verification(payload, listener, access=access)
         reading = ranking_payload(request, reference, checkpoint, sources.get(checkpoint.digest), step.examples)
@@ -213,10 +214,10 @@ def _rank(
             keep_cost(checkpoint, outcome.reading_cost, store)
         return outcome
 
-    def done(step: Reading | Trial, left: Sequence[str]) -> StepOutput | VerificationOutput | SkippedCheckpoint:
+    def done(step: Reading | Trial, reached: Progressed) -> StepOutput | VerificationOutput | SkippedCheckpoint:
         listener = Guarded(progress)
         try:
-            return do(step, left, listener)
+            return do(step, reached, listener)
         except BaseException as error:
             if error is listener.raised or not is_failure(error):
                 raise
@@ -253,7 +254,7 @@ def _work_of(found: CheckpointDescription) -> float:
 
 def _run(
     reached_with: Callable[[Mapping[Reading | Trial, Outcome]], Progressed],
-    do: Callable[[Reading | Trial, Sequence[str]], Outcome],
+    do: Callable[[Reading | Trial, Progressed], Outcome],
     progress: Progress,
 ) -> Progressed:
     """Do a step at a time until a ranking is over; stages are told of as they end, and what is spent as it goes."""
@@ -272,7 +273,7 @@ def _run(
         if not reached.next:
             return reached
         step = reached.next[0]
-        results[step] = do(step, reached.trained_no_further)
+        results[step] = do(step, reached)
         entered, waiting = (stages[-1].entered, len(stages[-1].waiting)) if stages else (0, 0)
         total = entered or len(results) + len(reached.next) - 1
         progress.advance(Stage.RANK, total - (waiting or len(reached.next)) + 1, total, of=step.checkpoint)

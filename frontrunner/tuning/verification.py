@@ -1,9 +1,11 @@
 """Verification: a checkpoint is really adapted for a short while, and measured on examples that were held out.
 
-Half of a small sample of the training split is trained on, the other half is only looked at: what is measured decides
-between checkpoints, so it needs as many examples as learning does. The test split is never seen. It is a tuning like
-any other, with its sweep and its state, that may pause after some of its epochs and go on in a later step, on another
-machine too: there it begins again and comes to the same. Loads no torch before it trains.
+Half of a small sample of the training split is trained on, the other half chooses the learning rate and the best epoch.
+It is measured on this half and on what is left of the training split: a look at an example is cheap, and what is
+measured decides between checkpoints, so it needs more examples than learning does. The test split is never seen.
+
+It is a tuning like any other, with its sweep and its state, that may pause after some of its epochs and go on in a
+later step, on another machine too: there it begins again and comes to the same. Loads no torch before it trains.
 """
 
 from __future__ import annotations
@@ -26,9 +28,11 @@ from frontrunner.tuning.result import Ending, Interval
 if TYPE_CHECKING:
     from frontrunner.tuning.run import Fitted
 
-# Of the training split, half of them held out: the rest is ten steps an epoch.
+# Of the training split, half of them held out in each epoch: the rest is ten steps an epoch.
 EXAMPLES = 640
 HELD_OUT = 0.5
+# Of what is left of it, measured on after the last epoch of a step: with these, four times what is trained on.
+BEYOND = 960
 EPOCHS = 6
 BATCH = 32
 # A step of training goes forward and back, which costs two more passes; a backbone that stands still only forward.
@@ -59,7 +63,8 @@ class VerificationPayload(BaseModel):
     def examples_name(self) -> str:
         """What the folder of the decoded examples is called: the same for all that train on them."""
         request = self.tuning.request
-        said = f"{self.tuning.dataset.digest}\n{request.max_examples}\n{request.validation_share}\n{request.seed}"
+        sample = f"{request.max_examples}\n{BEYOND}\n{request.validation_share}\n{request.seed}"
+        said = f"{self.tuning.dataset.digest}\n{sample}"
         return f"verify-{hashlib.sha256(said.encode()).hexdigest()[:24]}"
 
     @property
@@ -77,7 +82,7 @@ class VerificationPayload(BaseModel):
 class VerificationOutput(BaseModel):
     """What a checkpoint reached on held-out examples."""
 
-    accuracy: Interval = Field(description="After the last of `epochs`.")
+    accuracy: Interval = Field(description="After the best of `epochs`.")
     log_loss: float = Field(description="Mean negative log probability of the true class, nats.")
     held_out: int = Field(description="Examples that it was measured on.")
     train_examples: int
@@ -95,6 +100,7 @@ def verification_payload(
     epochs: int,
     *,
     seed: int = 0,
+    learning_rate: float | None = None,
     image_size: int | None = None,
 ) -> VerificationPayload:
     """The work of verifying one checkpoint.
@@ -105,6 +111,7 @@ def verification_payload(
         checkpoint: which.
         epochs: after which it is measured.
         seed: of the sample, the new weights and every draw.
+        learning_rate: found earlier; a sweep picks it by default.
         image_size: pixels a side; the checkpoint's own by default.
 
     Raises:
@@ -116,6 +123,7 @@ def verification_payload(
         epochs=EPOCHS,
         patience=EPOCHS,
         batch_size=BATCH,
+        learning_rate=learning_rate,
         image_size=image_size,
         max_examples=EXAMPLES,
         validation_share=HELD_OUT,
@@ -126,7 +134,9 @@ def verification_payload(
     return VerificationPayload(tuning=tuning, epochs=epochs)
 
 
-def passes(method: MethodOptions, modality: str, examples: int, before: int, after: int) -> int:
+def passes(
+    method: MethodOptions, modality: str, examples: int, before: int, after: int, *, swept: bool = False
+) -> int:
     """Examples that go through a checkpoint from one epoch of its verification to another, in forward passes.
 
     Args:
@@ -134,19 +144,22 @@ def passes(method: MethodOptions, modality: str, examples: int, before: int, aft
         modality: what it reads.
         examples: of the training split.
         before, after: epochs that are over.
+        swept: whether the learning rate is known.
 
     Example:
         >>> from frontrunner.tuning.options import FinetuneOptions
         >>> passes(FinetuneOptions(), "image", 5000, 2, 6)  # of 320 examples, three passes and one look at 320 others
-        5120
+        6400
         >>> passes(FinetuneOptions(), "image", 5000, 0, 2)  # with two epochs at each of three rates
-        10240
+        11520
+        >>> passes(FinetuneOptions(), "image", 5000, 0, 2, swept=True)  # at the end all 1,280 others are looked at
+        3840
     """
     held = int(HELD_OUT * min(examples, EXAMPLES))
     train = min(examples, EXAMPLES) - held
     epoch = train * (_FROZEN_PASSES if method.name == "linear_probe" else _PASSES) + held
-    swept = 0 if before else len(rates_of(method, modality)) * min(EPOCHS, trial_epochs(train, BATCH))
-    return (after - before + swept) * epoch
+    trials = 0 if before or swept else len(rates_of(method, modality)) * min(EPOCHS, trial_epochs(train, BATCH))
+    return (after - before + trials) * epoch + held + min(BEYOND, examples - train - held)
 
 
 def run_verification(
@@ -162,6 +175,7 @@ def run_verification(
         FrontrunnerError: the checkpoint cannot be adapted.
         TuningDiverged: before any epoch was over.
     """
+    from frontrunner.tuning.examples.preparation import Shared
     from frontrunner.tuning.run import fit
 
     for name in payload.left:
@@ -171,8 +185,9 @@ def run_verification(
     if kept.is_file():
         return VerificationOutput.model_validate_json(kept.read_bytes())
     began = time.monotonic()
-    fitted = fit(payload.tuning, progress, access=access, pause_after=payload.epochs, shared=payload.folder)
-    output = _measured(fitted, len(fitted.data.classes), time.monotonic() - began)
+    shared = Shared(payload.folder, BEYOND)
+    fitted = fit(payload.tuning, progress, access=access, pause_after=payload.epochs, shared=shared)
+    output = _measured(fitted, began)
     with whole_file(kept) as file:
         file.write(output.model_dump_json().encode())
     if output.ended is not None:
@@ -187,19 +202,16 @@ def forget(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _measured(fitted: Fitted, classes: int, seconds: float) -> VerificationOutput:
-    from frontrunner.tuning.measurement import wilson
-
-    reached = fitted.reached
-    last = next(point for point in reversed(reached.curve) if point.split == "validation")
+def _measured(fitted: Fitted, began: float) -> VerificationOutput:
+    metrics = fitted.metrics()
     return VerificationOutput(
-        accuracy=wilson(round(last.accuracy * last.examples), last.examples),
-        log_loss=sum(last.loss.values()),
-        held_out=last.examples,
+        accuracy=metrics.accuracy,
+        log_loss=metrics.log_loss,
+        held_out=metrics.examples,
         train_examples=len(fitted.data.data.train),
-        classes=classes,
-        epochs=reached.epoch,
+        classes=len(metrics.classes),
+        epochs=fitted.reached.epoch,
         learning_rate=fitted.schedule.learning_rate,
-        ended=reached.ended,
-        seconds=round(seconds, 3),
+        ended=fitted.reached.ended,
+        seconds=round(time.monotonic() - began, 3),
     )

@@ -20,9 +20,10 @@ from tests.ranking.test_race import described
 
 NAMES = ("a", "b", "c", "d")
 # Of 5,000 examples 320 are trained on and 320 held out: an epoch is 3 x 320 + 320 passes, and two epochs are tried at
-# each of three rates.
-EPOCH = 3 * 320 + 320
-ALL = (3 * 2 + 6) * EPOCH
+# each of three rates. At the end of each step these 320 and 960 others are looked at.
+EPOCH, LOOK = 3 * 320 + 320, 320 + 960
+FIRST, LATER, AGAIN = (3 * 2 + 2) * EPOCH + LOOK, 4 * EPOCH + LOOK, 2 * EPOCH + LOOK
+ALL = FIRST + LATER
 
 
 def terms(most: int = 3, within: float | None = 0.2, **changes) -> VerificationTerms:
@@ -141,17 +142,17 @@ def test_where_money_is_left_those_that_are_alike_run_with_further_seeds():
         return Prices(Budget.parse(f"{images} images"), [described(name) for name in NAMES], 1000)
 
     alike = {"a": 0.7, "b": 0.7, "c": 0.3}
-    spent = 3 * 8 * EPOCH + 2 * 4 * EPOCH
-    standing, results = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike, prices(spent + 2 * 8 * EPOCH + 100))
+    spent = 3 * FIRST + 2 * LATER
+    standing, results = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike, prices(spent + 2 * AGAIN + 100))
     assert {trial for trial in results if trial.again} == {Trial("a", 2, 1), Trial("b", 2, 1)}
-    assert sum(stage.spent for stage in standing.report.stages) == spent + 2 * 8 * EPOCH
+    assert sum(stage.spent for stage in standing.report.stages) == spent + 2 * AGAIN
     assert [stage.again for stage in standing.report.stages] == [0, 0, 1]
     _, rich = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike, prices(100 * spent))
     assert {trial.again for trial in rich} == {0, 1, 2}
     _, clear = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike | {"a": 0.99}, prices(100 * spent))
     assert {trial.again for trial in clear} == {0}
     _, unbounded = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike)
-    assert {trial.again for trial in unbounded} == {0}  # without a budget nothing is left of one
+    assert {trial.again for trial in unbounded} == {0, 1, 2}
 
 
 def test_without_predictions_what_was_measured_decides_and_the_unmeasured_keep_their_share():
@@ -183,14 +184,14 @@ def test_as_many_are_adapted_as_the_budget_reaches_for_and_that_is_charged():
     reached = {"a": 0.6, "b": 0.9, "c": 0.8}
     standing, _ = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), reached, rich)
     # Three were swept and trained for two epochs, two of them for four more.
-    assert sum(stage.spent for stage in standing.report.stages) == 3 * 8 * EPOCH + 2 * 4 * EPOCH
+    assert sum(stage.spent for stage in standing.report.stages) == 3 * FIRST + 2 * LATER
     standing, results = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), reached, poor)
     assert set(results) == {Trial(name, epochs) for name in "ab" for epochs in (2, 6)}
     assert sum(stage.spent for stage in standing.report.stages) == 2 * ALL
     standing, results = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), reached, none)
     assert not results
     assert standing.report.reason is not None
-    assert standing.report.reason.startswith("adapting a and b takes 30,720 examples")
+    assert standing.report.reason.startswith("adapting a and b takes 35,840 examples")
 
 
 def test_a_verification_is_asked_for_by_number_or_comes_with_a_budget():

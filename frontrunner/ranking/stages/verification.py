@@ -23,8 +23,9 @@ from frontrunner.tuning.verification import EPOCHS, VerificationOutput, passes
 MOST = 3
 # Of three, two go on after so many epochs.
 _FIRST_EPOCHS, _GO_ON = 2, 2
-# Where a budget has some left, those two run for the first epochs with so many other seeds.
-_MOST_AGAIN = 2
+# As long as it is not clear which of them is better, and the budget reaches, those two run for the first epochs with so
+# many other seeds, each with the learning rate that it found.
+MOST_AGAIN = 2
 # Where nobody asked for a number, those are verified that together are the best with this probability.
 ENOUGH = 0.95
 
@@ -65,9 +66,9 @@ class VerificationTerms:
     enough: float = ENOUGH
     unsuited: str | None = None
 
-    def passes(self, before: int, after: int) -> int:
-        """Examples that go through a checkpoint between two epochs."""
-        return passes(self.method, self.modality, self.examples, before, after)
+    def passes(self, before: int, after: int, again: int = 0) -> int:
+        """Examples that go through a checkpoint between two epochs of a run; the first one finds the learning rate."""
+        return passes(self.method, self.modality, self.examples, before, after, swept=again > 0)
 
     def price(self, prices: Prices, checkpoint: str) -> float:
         """Expected of verifying one to the end, in its two steps."""
@@ -84,6 +85,7 @@ class VerificationStanding:
     Attributes:
         next: steps to do now; none once it is over.
         report: for those who ask.
+        learning_rates: that were found, by id, once there are runs with other seeds.
         measured: what those who came to the end reached, by id, the best first.
         accuracy: (low, middle, high) of what is believed of each of these, by id: 90% intervals.
         probability_best: by id, of everybody of whom it is known.
@@ -91,9 +93,15 @@ class VerificationStanding:
 
     next: tuple[Trial, ...]
     report: VerificationReport
+    learning_rates: Mapping[str, float] = field(default_factory=dict)
     measured: Mapping[str, VerificationOutput] = field(default_factory=dict)
     accuracy: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     probability_best: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def left(self) -> list[str]:
+        """Those who were adapted for some epochs and go on no further, by id."""
+        return [each.checkpoint for stage in self.report.stages for each in stage.left]
 
 
 def verify(
@@ -140,12 +148,19 @@ def verify(
     belief, more, waiting = _again(terms, leaders, inside, results, prices, first, found, belief)
     stages += more
     if waiting:
-        return VerificationStanding(tuple(waiting), report.model_copy(update={"stages": stages}))
+        rates = {name: each.learning_rate for name, each in found.items()}
+        return VerificationStanding(tuple(waiting), report.model_copy(update={"stages": stages}), rates)
     inside = sorted(inside, key=lambda name: -belief[name].mean)
     best = {name: each.probability_best for name, each in belief.items()}
     report = VerificationReport(stages=stages, pick=inside[0], probability_best=best[inside[0]], reason=None)
     measured = {name: found[name] for name in inside}
-    return VerificationStanding((), report, measured, {name: belief[name].accuracy for name in inside}, best)
+    return VerificationStanding(
+        (),
+        report,
+        measured=measured,
+        accuracy={name: belief[name].accuracy for name in inside},
+        probability_best=best,
+    )
 
 
 def _beaten(name: str, chance: float, epochs: int) -> Departure:
@@ -189,7 +204,7 @@ def _again(
     found: Mapping[str, VerificationOutput],
     belief: dict[str, LogitBelief],
 ) -> tuple[dict[str, LogitBelief], list[StageReport], list[Trial]]:
-    """The first epochs with other seeds, as long as it is not clear who is the best and the budget reaches.
+    """The first epochs with other seeds, as long as it is not clear which of them is better and a budget reaches.
 
     Args:
         belief: by what `first` and `found` measured.
@@ -199,13 +214,15 @@ def _again(
     """
     repeated: list[dict[str, VerificationOutput]] = []
     stages: list[StageReport] = []
-    for again in range(1, _MOST_AGAIN + 1):
-        if prices is None or len(inside) < 2 or max(each.probability_best for each in belief.values()) >= ENOUGH:
+    for again in range(1, MOST_AGAIN + 1):
+        chances = [belief[name].probability_best for name in inside]
+        if max(chances) >= ENOUGH * sum(chances):
             break
         begun = any(Trial(name, _FIRST_EPOCHS, again) in results for name in inside)
-        wanted = sum(prices.training(name, terms.passes(0, _FIRST_EPOCHS)) for name in inside)
-        if not begun and wanted > prices.left:
-            break
+        if prices is not None and not begun:
+            wanted = sum(prices.training(name, terms.passes(0, _FIRST_EPOCHS, again)) for name in inside)
+            if wanted > prices.left:
+                break
         stage, measured = _rung(terms, inside, results, prices, 0, _FIRST_EPOCHS, again)
         stages.append(stage)
         if stage.waiting:
@@ -236,7 +253,7 @@ def _rung(
             continue
         if prices is not None:
             output = None if isinstance(result, SkippedCheckpoint) else result
-            spent += prices.charge_training(name, terms.passes(before, epochs), output)
+            spent += prices.charge_training(name, terms.passes(before, epochs, again), output)
         if isinstance(result, SkippedCheckpoint):
             left.append(Departure(checkpoint=name, cause="failed", probability_best=0.0, reason=result.reason))
         elif result.ended == "diverged":

@@ -17,7 +17,7 @@ from frontrunner.errors import InvalidDataset, ModalityMismatch, SourceUnfit
 from frontrunner.progress import SILENT, Progress
 from frontrunner.tuning.examples.examples import Examples, labelled_texts
 from frontrunner.tuning.examples.images import decode_images
-from frontrunner.tuning.examples.splits import split_training
+from frontrunner.tuning.examples.splits import beyond_sample, split_training
 from frontrunner.tuning.request import TuningPayload, require_tunable
 from frontrunner.tuning.training.loop import TrainingData
 
@@ -43,13 +43,26 @@ class Prepared:
     preview: Callable[[int], Preview]
 
 
-def prepare(payload: TuningPayload, progress: Progress = SILENT, shared: Path | None = None) -> Prepared:
+@dataclass(frozen=True)
+class Shared:
+    """Of tunings of the same examples, which report on examples of the training split.
+
+    Attributes:
+        folder: of what they decoded.
+        beyond: so many examples beyond the sample are reported on, at most, beside those of the validation split.
+    """
+
+    folder: Path
+    beyond: int
+
+
+def prepare(payload: TuningPayload, progress: Progress = SILENT, shared: Shared | None = None) -> Prepared:
     """Open and decode what a payload names; images that are decoded stay in its folder, or in a shared one.
 
     Args:
         payload: the tuning.
         progress: hears of images that are decoded.
-        shared: a folder of tunings of the same examples; they report on the validation split.
+        shared: with others; then the test split is not looked at.
 
     Raises:
         InvalidDataset: nothing can be tuned or reported on.
@@ -79,7 +92,7 @@ def prepare(payload: TuningPayload, progress: Progress = SILENT, shared: Path | 
             return labelled_texts(dataset.inputs, split)
         assert isinstance(dataset.inputs, ImageInputs)  # noqa: S101 - `require_tunable` refuses others
         size = request.image_size or payload.checkpoints[0].input_size or DEFAULT_IMAGE_SIZE
-        path = (shared or payload.work_dir) / f"{what}-{size}.npy"
+        path = (shared.folder if shared else payload.work_dir) / f"{what}-{size}.npy"
         return decode_images(dataset.inputs, split, size, path, progress, of=f"{dataset.name} {what}")
 
     training = read(labelled, labelled.train.take(rows), "train")
@@ -93,8 +106,15 @@ def prepare(payload: TuningPayload, progress: Progress = SILENT, shared: Path | 
         preview = partial(preview_of, target, target.test)
         return Prepared(data, read(target, target.test, "test"), "test", target.classes, preview)
     assert validation is not None  # noqa: S101 - refused above
+    report = validation
+    if shared is not None:
+        further = beyond_sample(
+            labelled.train, max_examples=request.max_examples, most=shared.beyond, seed=request.seed
+        )
+        held = np.sort(np.concatenate([held, further]))
+        report = read(labelled, labelled.train.take(held), "held-out")
     preview = partial(preview_of, labelled, labelled.train.take(held))
-    return Prepared(data, validation, "validation", target.classes, preview)
+    return Prepared(data, report, "validation", target.classes, preview)
 
 
 def _open(reference: DatasetReference, payload: TuningPayload) -> Dataset:

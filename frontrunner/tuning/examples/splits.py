@@ -44,3 +44,10 @@ def split_training(
         members = np.flatnonzero(labels == label)
         held[members[: int(validation_share * len(members))]] = True
     return np.sort(sample[~held]), np.sort(sample[held])
+
+
+def beyond_sample(split: Split, *, max_examples: int, most: int, seed: int) -> NDArray[np.int64]:
+    """Rows of a training split, ascending, that `split_training` with this sample leaves alone: stratified, at most so
+    many.
+    """
+    return np.sort(stratified_order(split, seed)[max_examples : max_examples + most])

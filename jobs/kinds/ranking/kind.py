@@ -19,6 +19,7 @@ from frontrunner.ranking import (
     StageReport,
     StepOutput,
     Trial,
+    VerificationStanding,
     assemble,
     nothing_ranked_reason,
     progressed,
@@ -69,7 +70,7 @@ class RankingKind(JobKind[RankingJob, RankingStep, RankingStepOutput]):
             return ()
         reached = _progressed(job)
         if reached.next:
-            return self._steps(job, reached.next, left=reached.trained_no_further)
+            return self._steps(job, reached.next, verified=reached.verified)
         ranking = self.result(job)
         if any(isinstance(result, StepOutput) for result in _results(job).values()):
             return ranking
@@ -144,7 +145,7 @@ class RankingKind(JobKind[RankingJob, RankingStep, RankingStepOutput]):
         following: Sequence[Reading | Trial],
         *,
         are_read: bool = False,
-        left: Sequence[str] = (),
+        verified: VerificationStanding | None = None,
     ) -> list[NewStep[RankingStep]]:
         """The step that scores each reading, or those that read its parts first; the step that adapts.
 
@@ -152,7 +153,7 @@ class RankingKind(JobKind[RankingJob, RankingStep, RankingStepOutput]):
             job: whose.
             following: what to do.
             are_read: whether all parts of them are.
-            left: checkpoints that were adapted for some epochs, and go on no further.
+            verified: how far the verification is that asks for some of it.
         """
         asked = job.request
         candidates = {found.checkpoint.id: found for found in asked.candidates}
@@ -163,7 +164,8 @@ class RankingKind(JobKind[RankingJob, RankingStep, RankingStepOutput]):
             work: RankingPayload | VerificationPayload
             parts: tuple[Rows, ...] = ()
             if isinstance(step, Trial):
-                work = step_payload(asked.request, asked.dataset, described, step, left)
+                assert verified is not None  # noqa: S101 - it asks for the step
+                work = step_payload(asked.request, asked.dataset, described, step, verified)
                 examples = min(work.tuning.request.max_examples, job.report.train_examples) * step.epochs
             else:
                 examples = min(step.examples, job.report.train_examples)
