@@ -190,6 +190,12 @@ class DiskFull(FrontrunnerError):
     code = "disk_full"
 
 
+class FileRefused(FrontrunnerError):
+    """The system refuses a file: no right to it, a fault of the disk, too many open ones."""
+
+    code = "file_refused"
+
+
 class InternalError(FrontrunnerError):
     """A defect of ours; the log has its trace."""
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import errno
 import logging
 
-from frontrunner.errors import DiskFull, FrontrunnerError, InternalError, OutOfMemory
+from frontrunner.errors import DiskFull, FileRefused, FrontrunnerError, InternalError, OutOfMemory
 from frontrunner.extras import missing_extra
 
 # No room, no quota, or a file as large as this process may write.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# No right to a file, or to write where it lies; a disk that fails; too many open files.
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE)
 # What torch says on a CPU, where it has no exception of its own for it; and what CUDA's libraries say.
 _MEMORY_PHRASES = ("can't allocate memory", "not enough memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 # Raised by libraries written in Rust where they meet what they did not expect; no subclass of `Exception`.
@@ -50,6 +52,15 @@ def is_disk_full(error: BaseException) -> bool:
     )
 
 
+def is_refused(error: BaseException | None) -> bool:
+    """Whether the system refused a file, here or in what led to `error`: no fault of what was to be in the file."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _REFUSED:
+            return True
+        error = error.__cause__
+    return False
+
+
 def refusal_of(error: BaseException, subject: str) -> FrontrunnerError:
     """`error` as a result names it: with a stable code, and a reason that a person can act on.
 
@@ -58,8 +69,8 @@ def refusal_of(error: BaseException, subject: str) -> FrontrunnerError:
         subject: what the work was about, a checkpoint's id for instance.
 
     Returns:
-        `error` itself where it has a code; else `OutOfMemory`, `DiskFull`, `ExtraMissing`, or `InternalError` for
-        what is our fault, after a log entry with its trace.
+        `error` itself where it has a code and nothing of this machine led to it; else `OutOfMemory`, `FileRefused`,
+        `DiskFull`, `ExtraMissing`, or `InternalError` for what is our fault, after a log entry with its trace.
 
     Example:
         >>> refusal_of(MemoryError(), "local:large").code
@@ -69,6 +80,11 @@ def refusal_of(error: BaseException, subject: str) -> FrontrunnerError:
         return OutOfMemory(
             f"{subject} needs more memory than there is: {_said_by(error)}; "
             "choose a smaller one (max_parameters, or a variant such as #layer=6), or a machine with more memory"
+        )
+    if is_refused(error):
+        _log.error("a file was refused in %s", subject, exc_info=error)
+        return FileRefused(
+            f"{subject}: the system refuses a file ({_said_by(error)}); give the right to it, or try again"
         )
     if isinstance(error, FrontrunnerError):
         return error

@@ -10,7 +10,7 @@ import threading
 import structlog
 from pydantic import BaseModel
 
-from frontrunner.errors import DiskFull, InternalError, StoreUnavailable
+from frontrunner.errors import DiskFull, FileRefused, InternalError, StoreUnavailable
 from frontrunner.failures import is_failure, refusal_of
 from frontrunner.logs import configure_logs
 from frontrunner.outside import ask_outside
@@ -75,7 +75,7 @@ def ending_of(kind: str, payload: str, progress: Progress) -> Ending:
             raise
         refusal = refusal_of(error, "this step")
         # What is not the input's fault may go better another time.
-        ending = Lost if isinstance(refusal, (InternalError, DiskFull, StoreUnavailable)) else Failed
+        ending = Lost if isinstance(refusal, (InternalError, DiskFull, FileRefused, StoreUnavailable)) else Failed
         _log.warning("step_refused", kind=kind, code=refusal.code)
         return ending(code=refusal.code, reason=refusal.reason)
     _log.info("step_done", kind=kind)

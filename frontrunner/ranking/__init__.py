@@ -28,8 +28,8 @@ from frontrunner.ranking.stages import (
     ScoreReading,
     StageReport,
     Trial,
-    VerificationStanding,
     VerificationReport,
+    VerificationStanding,
 )
 from frontrunner.ranking.stages.expectations import expectations_of
 from frontrunner.ranking.step import run_step
@@ -71,8 +71,8 @@ __all__ = [
     "TaskDistanceRequest",
     "TaskDistances",
     "Trial",
-    "VerificationStanding",
     "VerificationReport",
+    "VerificationStanding",
     "assemble",
     "compare_datasets",
     "compare_tasks",

@@ -134,9 +134,7 @@ def verification_payload(
     return VerificationPayload(tuning=tuning, epochs=epochs)
 
 
-def passes(
-    method: MethodOptions, modality: str, examples: int, before: int, after: int, *, swept: bool = False
-) -> int:
+def passes(method: MethodOptions, modality: str, examples: int, before: int, after: int, *, swept: bool = False) -> int:
     """Examples that go through a checkpoint from one epoch of its verification to another, in forward passes.
 
     Args:

@@ -57,6 +57,7 @@ class PanicException(BaseException):
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "out_of_memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "out_of_memory"),
         (OSError(28, "No space left on device"), "disk_full"),
+        (OSError(5, "Input/output error"), "file_refused"),
         (errors.HubOffline("not at hand"), "hub_offline"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else value,
@@ -86,6 +87,15 @@ def test_a_lack_of_memory_is_told_apart_where_an_opener_wrapped_it(colours, hub,
     (skipped,) = rank_all(colours, hub, settings).skipped
     assert skipped.code == "out_of_memory"
     assert "max_parameters" in skipped.reason
+
+
+def test_a_file_that_may_not_be_read_is_not_the_checkpoints_fault(colours, hub, settings, failing):
+    wrapped = errors.CheckpointUnreadable("its config.json cannot be read: Permission denied")
+    wrapped.__cause__ = PermissionError(13, "Permission denied")
+    failing(wrapped)
+    (skipped,) = rank_all(colours, hub, settings).skipped
+    assert skipped.code == "file_refused"
+    assert "Permission denied" in skipped.reason
 
 
 @pytest.mark.parametrize("wish", [KeyboardInterrupt(), GeneratorExit()], ids=["interrupt", "exit"])

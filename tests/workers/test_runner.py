@@ -42,6 +42,7 @@ def answers_to(monkeypatch, error):
         (SystemExit(1), "lost", "internal_error"),
         (PanicException("bounds"), "lost", "internal_error"),
         (OSError(28, "No space left on device"), "lost", "disk_full"),
+        (PermissionError(13, "Permission denied"), "lost", "file_refused"),
         (OSError("3 requested and 1 written"), "lost", "disk_full"),
         (MemoryError(), "failed", "out_of_memory"),
         (torch.OutOfMemoryError("CUDA out of memory."), "failed", "out_of_memory"),

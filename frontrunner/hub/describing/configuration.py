@@ -79,7 +79,9 @@ def read_config(path: Path) -> dict[str, Any]:
         if data is None:
             raise CheckpointNotFound(f"{path.parent.name} has no {path.name}: not a checkpoint folder")
         config = json.loads(data)
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise CheckpointUnreadable(f"{path.parent.name}/{path.name} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise CheckpointUnreadable(f"{path.parent.name}/{path.name} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise CheckpointUnreadable(f"{path.parent.name}/{path.name} must hold a JSON object")
