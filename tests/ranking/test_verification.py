@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 from frontrunner.hub import SkippedCheckpoint
 from frontrunner.ranking import Budget, RankingRequest
 from frontrunner.ranking.stages import Leader, Trial, VerificationTerms, verify
-from frontrunner.ranking.stages.belief import OWN_SHARE, RUN_ERROR, Belief, believed, measured_logit, measurements
+from frontrunner.ranking.stages.belief import Belief, believed, measured_logit, measurements
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.verification import terms_of
 from frontrunner.tuning.options import FinetuneOptions
@@ -92,7 +92,7 @@ def test_few_held_out_examples_hardly_move_what_was_predicted_and_many_do():
 
     def after(n):
         found = {name: output(share, held_out=n) for name, share in (("a", 0.6), ("b", 0.7))}
-        return believed(0.2, predicted, measurements({}, found, []))
+        return believed(0.2, predicted, measurements({}, found, [], 5000))
 
     few, many = after(10), after(100_000)
     assert few["a"][0] > few["b"][0]
@@ -108,22 +108,26 @@ def test_both_measurements_of_a_run_count_as_if_everybody_had_gained_as_much():
     logits = {name: measured_logit(each)[0] for name, each in first.items()}
     ends = {name: measured_logit(each)[0] for name, each in last.items()}
     gained = np.mean([ends["a"] - logits["a"], ends["b"] - logits["b"]])
-    found = measurements(first, last, [])
+    found = measurements(first, last, [], 1000)
     assert found["a"].logit == pytest.approx((logits["a"] + gained + ends["a"]) / 2)
     assert found["b"].logit == pytest.approx((logits["b"] + gained + ends["b"]) / 2)
     assert found["c"].logit == pytest.approx(logits["c"] + gained)
     # Of another seed the difference counts: its examples are others.
-    again = measurements(first, last, [{"a": output(0.9, 2), "b": output(0.9, 2)}])
+    again = measurements(first, last, [{"a": output(0.9, 2), "b": output(0.9, 2)}], 1000)
     level = (found["a"].logit + found["b"].logit) / 2
     assert again["a"].logit == pytest.approx((found["a"].logit + level) / 2)
-    assert [again[name].runs for name in "abc"] == [2, 2, 1]
+    # Of a thousand examples two seeds hold 320 out each, and 32% of these are in both.
+    variance = measured_logit(first["a"])[1]
+    assert again["a"].own == pytest.approx(0.5 * variance * (1 + 0.32) / 2 + 0.1**2 / 2)
+    assert again["a"].common == found["a"].common == pytest.approx(0.5 * variance)
+    assert again["c"] == found["c"]
 
 
 def test_what_examples_do_to_all_alike_tells_nobody_apart():
     leaders_alike = [Leader("a", 0.5, 1.0), Leader("b", 0.5, 1.0)]
-    found = measurements({}, {"a": output(0.75), "b": output(0.80)}, [])
+    found = measurements({}, {"a": output(0.75), "b": output(0.80)}, [], 1000)
     apart = found["b"].logit - found["a"].logit
-    variance = 2 * (OWN_SHARE * np.mean([found[name].variance for name in "ab"]) + RUN_ERROR**2)
+    variance = 2 * np.mean([0.5 * measured_logit(output(share))[1] + 0.1**2 for share in (0.75, 0.80)])
     belief = believed(0.2, leaders_alike, found)
     assert belief["b"][0] - belief["a"][0] == pytest.approx(apart * 0.4 / (0.4 + variance), rel=1e-3)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from scipy.special import expit, logit
@@ -95,22 +95,42 @@ def measured_logit(output: VerificationOutput) -> tuple[float, float]:
 
 
 class Measured(NamedTuple):
-    """The logit of an accuracy, its variance by the choice of the examples, and how many runs it is the mean of."""
+    """The logit of an accuracy, the variance that it has alone, and the one that all which were measured have."""
 
     logit: float
-    variance: float
-    runs: int
+    own: float
+    common: float
+
+    @classmethod
+    def of(cls, logits: Sequence[float], variance: float, shared: float) -> Self:
+        """The mean of one or more runs.
+
+        Args:
+            logits: by run, at the level of the first one.
+            variance: of a run's logit by the choice of the examples.
+            shared: of these, the share that two runs have in common.
+        """
+        runs = len(logits)
+        examples = OWN_SHARE * variance * (1 + (runs - 1) * shared) / runs
+        return cls(float(np.mean(logits)), examples + RUN_ERROR**2 / runs, (1 - OWN_SHARE) * variance)
 
 
 def measurements(
     first: Mapping[str, VerificationOutput],
     last: Mapping[str, VerificationOutput],
     repeated: Sequence[Mapping[str, VerificationOutput]],
+    examples: int,
 ) -> dict[str, Measured]:
     """What was measured of everybody, as after the last epochs.
 
-    From the first epochs to the last ones everybody would have gained as much, were it not for chance. Other seeds have
-    other examples, so of their runs the differences count.
+    From the first epochs to the last ones everybody would have gained as much, were it not for chance. Other seeds hold
+    other examples out, so of their runs the differences count; of a small split these are the same examples in part.
+
+    Args:
+        first: after the first epochs, by id.
+        last: after the last ones, of those who came there.
+        repeated: after the first epochs with other seeds.
+        examples: of the training split.
     """
     found = {name: measured_logit(output) for name, output in last.items()}
     before = {name: measured_logit(output) for name, output in first.items()}
@@ -118,17 +138,14 @@ def measurements(
     for name, (early, variance) in before.items():
         witnesses = [early + gained, *([found[name][0]] if name in found else [])]
         found[name] = float(np.mean(witnesses)), variance
-    measured = {name: Measured(value, variance, 1) for name, (value, variance) in found.items()}
-    if not repeated:
-        return measured
-    for name in repeated[0]:
-        level = float(np.mean([found[other][0] for other in repeated[0]]))
-        others = []
-        for each in repeated:
-            logits = {other: measured_logit(output)[0] for other, output in each.items()}
-            others.append(level + logits[name] - float(np.mean(list(logits.values()))))
-        measured[name] = Measured(float(np.mean([found[name][0], *others])), found[name][1], 1 + len(others))
-    return measured
+    runs = {name: [value] for name, (value, _) in found.items()}
+    for each in repeated:
+        logits = {name: measured_logit(output)[0] for name, output in each.items()}
+        level = np.mean([found[name][0] - value for name, value in logits.items()])
+        for name, value in logits.items():
+            runs[name].append(float(level + value))
+    held = max((output.held_out for output in last.values()), default=0)
+    return {name: Measured.of(logits, found[name][1], held / examples) for name, logits in runs.items()}
 
 
 class LogitBelief(NamedTuple):
@@ -161,11 +178,8 @@ def believed(within: float | None, leaders: Sequence[Leader], found: Mapping[str
     expected = np.array([each.expected if predicted else 0.0 for each in kept])
     variance = within if predicted and within is not None else _UNKNOWN
     place = {name: index for index, name in enumerate(names)}
-    alone = {
-        place[name]: (each.logit, (OWN_SHARE * each.variance + RUN_ERROR**2) / each.runs)
-        for name, each in found.items()
-    }
-    common = (1 - OWN_SHARE) * float(np.mean([each.variance for each in found.values()]))
+    alone = {place[name]: (each.logit, each.own) for name, each in found.items()}
+    common = float(np.mean([each.common for each in found.values()]))
     belief = Belief.of(expected, variance, alone, common)
     share = 1.0 if predicted else sum(each.probability_best for each in leaders if each.checkpoint in found)
     return {

@@ -138,7 +138,7 @@ def verify(
                 (), report.model_copy(update={"stages": stages, "reason": "none of them could be adapted"})
             )
         first = {name: each for name, each in first.items() if name not in {gone.checkpoint for gone in stage.left}}
-        belief = believed(terms.within, leaders, measurements(first, found, []))
+        belief = believed(terms.within, leaders, measurements(first, found, [], terms.examples))
         first = first or found
         order = sorted(found, key=lambda name: -belief[name].mean)
         kept = order if epochs == EPOCHS else order[:_GO_ON]
@@ -230,7 +230,7 @@ def _again(
         if len(measured) < len(inside):
             break  # of one alone another seed says nothing
         repeated.append(measured)
-        belief = believed(terms.within, leaders, measurements(first, found, repeated))
+        belief = believed(terms.within, leaders, measurements(first, found, repeated, terms.examples))
     return belief, stages, []
 
 
