@@ -1,8 +1,8 @@
 """Verification: a checkpoint is really adapted for a short while, and measured on examples that were held out.
 
-Half of a small sample of the training split is trained on, the other half chooses the learning rate and the best epoch.
-It is measured on this half and on what is left of the training split: a look at an example is cheap, and what is
-measured decides between checkpoints, so it needs more examples than learning does. The test split is never seen.
+It is the tuning that may follow, of a small sample of the training split, and measured on examples of that split which
+it leaves alone: a look at an example is cheap, and what is measured decides between checkpoints, so it needs more of
+them than learning does. The test split is never seen.
 
 It is a tuning like any other, with its sweep and its state, that may pause after some of its epochs and go on in a
 later step, on another machine too: there it begins again and comes to the same. Loads no torch before it trains.
@@ -28,11 +28,11 @@ from frontrunner.tuning.result import Ending, Interval
 if TYPE_CHECKING:
     from frontrunner.tuning.run import Fitted
 
-# Of the training split, half of them held out in each epoch: the rest is ten steps an epoch.
-EXAMPLES = 640
-HELD_OUT = 0.5
-# Of what is left of it, measured on after the last epoch of a step: with these, four times what is trained on.
-BEYOND = 960
+# Of the training split: a dozen steps an epoch. As in any tuning some of them choose learning rate and best epoch.
+EXAMPLES = 400
+VALIDATION = 0.15
+# Of what is left of it, measured on after the last epoch of a step; of a small split half.
+HELD_OUT = 1280
 EPOCHS = 6
 BATCH = 32
 # A step of training goes forward and back, which costs two more passes; a backbone that stands still only forward.
@@ -63,7 +63,7 @@ class VerificationPayload(BaseModel):
     def examples_name(self) -> str:
         """What the folder of the decoded examples is called: the same for all that train on them."""
         request = self.tuning.request
-        sample = f"{request.max_examples}\n{BEYOND}\n{request.validation_share}\n{request.seed}"
+        sample = f"{request.max_examples}\n{HELD_OUT}\n{request.validation_share}\n{request.seed}"
         said = f"{self.tuning.dataset.digest}\n{sample}"
         return f"verify-{hashlib.sha256(said.encode()).hexdigest()[:24]}"
 
@@ -126,7 +126,7 @@ def verification_payload(
         learning_rate=learning_rate,
         image_size=image_size,
         max_examples=EXAMPLES,
-        validation_share=HELD_OUT,
+        validation_share=VALIDATION,
         onnx=False,
         seed=seed,
     )
@@ -146,18 +146,18 @@ def passes(method: MethodOptions, modality: str, examples: int, before: int, aft
 
     Example:
         >>> from frontrunner.tuning.options import FinetuneOptions
-        >>> passes(FinetuneOptions(), "image", 5000, 2, 6)  # of 320 examples, three passes and one look at 320 others
-        6400
+        >>> passes(FinetuneOptions(), "image", 5000, 2, 6)  # 340 forward and back, 60 looked at; then 1,280
+        5600
         >>> passes(FinetuneOptions(), "image", 5000, 0, 2)  # with two epochs at each of three rates
-        11520
-        >>> passes(FinetuneOptions(), "image", 5000, 0, 2, swept=True)  # at the end all 1,280 others are looked at
-        3840
+        9920
+        >>> passes(FinetuneOptions(), "image", 5000, 0, 2, swept=True)
+        3440
     """
-    held = int(HELD_OUT * min(examples, EXAMPLES))
-    train = min(examples, EXAMPLES) - held
-    epoch = train * (_FROZEN_PASSES if method.name == "linear_probe" else _PASSES) + held
+    sample = min(examples // 2, EXAMPLES)
+    train = sample - int(VALIDATION * sample)
+    epoch = train * (_FROZEN_PASSES if method.name == "linear_probe" else _PASSES) + sample - train
     trials = 0 if before or swept else len(rates_of(method, modality)) * min(EPOCHS, trial_epochs(train, BATCH))
-    return (after - before + trials) * epoch + held + min(BEYOND, examples - train - held)
+    return (after - before + trials) * epoch + min(HELD_OUT, examples - sample)
 
 
 def run_verification(
@@ -183,7 +183,7 @@ def run_verification(
     if kept.is_file():
         return VerificationOutput.model_validate_json(kept.read_bytes())
     began = time.monotonic()
-    shared = Shared(payload.folder, BEYOND)
+    shared = Shared(payload.folder, HELD_OUT)
     fitted = fit(payload.tuning, progress, access=access, pause_after=payload.epochs, shared=shared)
     output = _measured(fitted, began)
     with whole_file(kept) as file:

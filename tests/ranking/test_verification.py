@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 from frontrunner.hub import SkippedCheckpoint
 from frontrunner.ranking import Budget, RankingRequest
 from frontrunner.ranking.stages import Leader, Trial, VerificationTerms, verify
-from frontrunner.ranking.stages.belief import Belief, believed, measured_logit, measurements
+from frontrunner.ranking.stages.belief import Belief, MeasuredRun, believed, measured_logit, measurements
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.verification import terms_of
 from frontrunner.tuning.options import FinetuneOptions
@@ -19,11 +19,12 @@ from tests.jobs.rows import REPORT
 from tests.ranking.test_race import described
 
 NAMES = ("a", "b", "c", "d")
-# Of 5,000 examples 320 are trained on and 320 held out: an epoch is 3 x 320 + 320 passes, and two epochs are tried at
-# each of three rates. At the end of each step these 320 and 960 others are looked at.
-EPOCH, LOOK = 3 * 320 + 320, 320 + 960
-FIRST, LATER, AGAIN = (3 * 2 + 2) * EPOCH + LOOK, 4 * EPOCH + LOOK, 2 * EPOCH + LOOK
+# Of 5,000 examples 400 are a tuning's sample, 60 of them for validation: an epoch is 3 x 340 + 60 passes; two epochs
+# are tried at each of three rates. At the end of each step 1,280 others are looked at.
+EPOCH, LOOK = 3 * 340 + 60, 1280
+FIRST, LATER = (3 * 2 + 2) * EPOCH + LOOK, 4 * EPOCH + LOOK
 ALL = FIRST + LATER
+AGAIN = 2 * EPOCH + LOOK + LATER
 
 
 def terms(most: int = 3, within: float | None = 0.2, **changes) -> VerificationTerms:
@@ -92,7 +93,7 @@ def test_few_held_out_examples_hardly_move_what_was_predicted_and_many_do():
 
     def after(n):
         found = {name: output(share, held_out=n) for name, share in (("a", 0.6), ("b", 0.7))}
-        return believed(0.2, predicted, measurements({}, found, [], 5000))
+        return believed(0.2, predicted, measurements([MeasuredRun(found, found)], 5000))
 
     few, many = after(10), after(100_000)
     assert few["a"][0] > few["b"][0]
@@ -108,12 +109,14 @@ def test_both_measurements_of_a_run_count_as_if_everybody_had_gained_as_much():
     logits = {name: measured_logit(each)[0] for name, each in first.items()}
     ends = {name: measured_logit(each)[0] for name, each in last.items()}
     gained = np.mean([ends["a"] - logits["a"], ends["b"] - logits["b"]])
-    found = measurements(first, last, [], 1000)
+    run = MeasuredRun(first, last)
+    found = measurements([run], 1000)
     assert found["a"].logit == pytest.approx((logits["a"] + gained + ends["a"]) / 2)
     assert found["b"].logit == pytest.approx((logits["b"] + gained + ends["b"]) / 2)
     assert found["c"].logit == pytest.approx(logits["c"] + gained)
     # Of another seed the difference counts: its examples are others.
-    again = measurements(first, last, [{"a": output(0.9, 2), "b": output(0.9, 2)}], 1000)
+    other = {"a": output(0.9, 2), "b": output(0.9, 2)}
+    again = measurements([run, MeasuredRun(other, other)], 1000)
     level = (found["a"].logit + found["b"].logit) / 2
     assert again["a"].logit == pytest.approx((found["a"].logit + level) / 2)
     # Of a thousand examples two seeds hold 320 out each, and 32% of these are in both.
@@ -125,7 +128,8 @@ def test_both_measurements_of_a_run_count_as_if_everybody_had_gained_as_much():
 
 def test_what_examples_do_to_all_alike_tells_nobody_apart():
     leaders_alike = [Leader("a", 0.5, 1.0), Leader("b", 0.5, 1.0)]
-    found = measurements({}, {"a": output(0.75), "b": output(0.80)}, [], 1000)
+    reached = {"a": output(0.75), "b": output(0.80)}
+    found = measurements([MeasuredRun(reached, reached)], 1000)
     apart = found["b"].logit - found["a"].logit
     variance = 2 * np.mean([0.5 * measured_logit(output(share))[1] + 0.1**2 for share in (0.75, 0.80)])
     belief = believed(0.2, leaders_alike, found)
@@ -148,9 +152,9 @@ def test_where_money_is_left_those_that_are_alike_run_with_further_seeds():
     alike = {"a": 0.7, "b": 0.7, "c": 0.3}
     spent = 3 * FIRST + 2 * LATER
     standing, results = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike, prices(spent + 2 * AGAIN + 100))
-    assert {trial for trial in results if trial.again} == {Trial("a", 2, 1), Trial("b", 2, 1)}
+    assert {trial for trial in results if trial.again} == {Trial(name, epochs, 1) for name in "ab" for epochs in (2, 6)}
     assert sum(stage.spent for stage in standing.report.stages) == spent + 2 * AGAIN
-    assert [stage.again for stage in standing.report.stages] == [0, 0, 1]
+    assert [(stage.epochs, stage.again) for stage in standing.report.stages] == [(2, 0), (6, 0), (2, 1), (6, 1)]
     _, rich = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike, prices(100 * spent))
     assert {trial.again for trial in rich} == {0, 1, 2}
     _, clear = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike | {"a": 0.99}, prices(100 * spent))
@@ -195,7 +199,7 @@ def test_as_many_are_adapted_as_the_budget_reaches_for_and_that_is_charged():
     standing, results = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), reached, none)
     assert not results
     assert standing.report.reason is not None
-    assert standing.report.reason.startswith("adapting a and b takes 35,840 examples")
+    assert standing.report.reason.startswith("adapting a and b takes 31,040 examples")
 
 
 def test_a_verification_is_asked_for_by_number_or_comes_with_a_budget():

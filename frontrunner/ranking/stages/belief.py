@@ -115,37 +115,45 @@ class Measured(NamedTuple):
         return cls(float(np.mean(logits)), examples + RUN_ERROR**2 / runs, (1 - OWN_SHARE) * variance)
 
 
-def measurements(
-    first: Mapping[str, VerificationOutput],
-    last: Mapping[str, VerificationOutput],
-    repeated: Sequence[Mapping[str, VerificationOutput]],
-    examples: int,
-) -> dict[str, Measured]:
-    """What was measured of everybody, as after the last epochs.
+class MeasuredRun(NamedTuple):
+    """What checkpoints reached in one run: after the first epochs, and after the last ones those who came there."""
 
-    From the first epochs to the last ones everybody would have gained as much, were it not for chance. Other seeds hold
-    other examples out, so of their runs the differences count; of a small split these are the same examples in part.
+    first: Mapping[str, VerificationOutput]
+    last: Mapping[str, VerificationOutput]
+
+    def logits(self) -> dict[str, float]:
+        """By id, as after the last epochs.
+
+        From the first epochs to the last ones everybody would have gained as much, were it not for chance: the mean of
+        both counts.
+        """
+        before, after = (
+            {name: measured_logit(output)[0] for name, output in each.items()} for each in (self.first, self.last)
+        )
+        gained = float(np.mean([value - before[name] for name, value in after.items()]))
+        return {name: (value + gained + after.get(name, value + gained)) / 2 for name, value in before.items()}
+
+
+def measurements(runs: Sequence[MeasuredRun], examples: int) -> dict[str, Measured]:
+    """What was measured of everybody in the first run.
+
+    Other seeds hold other examples out, so of their runs the differences count; of a small split these are the same
+    examples in part.
 
     Args:
-        first: after the first epochs, by id.
-        last: after the last ones, of those who came there.
-        repeated: after the first epochs with other seeds.
+        runs: the first one, and those with other seeds.
         examples: of the training split.
     """
-    found = {name: measured_logit(output) for name, output in last.items()}
-    before = {name: measured_logit(output) for name, output in first.items()}
-    gained = float(np.mean([found[name][0] - before[name][0] for name in found if name in before] or [0.0]))
-    for name, (early, variance) in before.items():
-        witnesses = [early + gained, *([found[name][0]] if name in found else [])]
-        found[name] = float(np.mean(witnesses)), variance
-    runs = {name: [value] for name, (value, _) in found.items()}
-    for each in repeated:
-        logits = {name: measured_logit(output)[0] for name, output in each.items()}
-        level = np.mean([found[name][0] - value for name, value in logits.items()])
-        for name, value in logits.items():
-            runs[name].append(float(level + value))
-    held = max((output.held_out for output in last.values()), default=0)
-    return {name: Measured.of(logits, found[name][1], held / examples) for name, logits in runs.items()}
+    level = runs[0].logits()
+    logits = {name: [value] for name, value in level.items()}
+    for run in runs[1:]:
+        found = run.logits()
+        moved = float(np.mean([level[name] - value for name, value in found.items()]))
+        for name, value in found.items():
+            logits[name].append(value + moved)
+    of_first = {name: measured_logit(output)[1] for name, output in runs[0].first.items()}
+    shared = max(output.held_out for output in runs[0].first.values()) / examples
+    return {name: Measured.of(each, of_first[name], shared) for name, each in logits.items()}
 
 
 class LogitBelief(NamedTuple):

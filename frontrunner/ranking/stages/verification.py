@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from frontrunner.hub import SkippedCheckpoint
-from frontrunner.ranking.stages.belief import Leader, LogitBelief, believed, measurements
+from frontrunner.ranking.stages.belief import Leader, LogitBelief, MeasuredRun, believed, measurements
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.stages.report import Departure, StageReport, VerificationReport
 from frontrunner.tuning.options import MethodOptions
@@ -21,10 +22,10 @@ from frontrunner.tuning.verification import EPOCHS, VerificationOutput, passes
 
 # More are as good as never the best, and each costs as much as the first.
 MOST = 3
-# Of three, two go on after so many epochs.
-_FIRST_EPOCHS, _GO_ON = 2, 2
-# As long as it is not clear which of them is better, and the budget reaches, those two run for the first epochs with so
-# many other seeds, each with the learning rate that it found.
+# Everybody trains for the first epochs, and two of them to the end.
+_RUNGS, _GO_ON = (0, 2, EPOCHS), 2
+# As long as it is not clear which of them is better, and the budget reaches, those two run with so many other seeds,
+# each with the learning rate that it found.
 MOST_AGAIN = 2
 # Where nobody asked for a number, those are verified that together are the best with this probability.
 ENOUGH = 0.95
@@ -70,12 +71,9 @@ class VerificationTerms:
         """Examples that go through a checkpoint between two epochs of a run; the first one finds the learning rate."""
         return passes(self.method, self.modality, self.examples, before, after, swept=again > 0)
 
-    def price(self, prices: Prices, checkpoint: str) -> float:
-        """Expected of verifying one to the end, in its two steps."""
-        return sum(
-            prices.training(checkpoint, self.passes(before, after))
-            for before, after in ((0, _FIRST_EPOCHS), (_FIRST_EPOCHS, EPOCHS))
-        )
+    def price(self, prices: Prices, checkpoint: str, again: int = 0) -> float:
+        """Expected of a run to the end, in its two steps."""
+        return sum(prices.training(checkpoint, self.passes(before, after, again)) for before, after in pairwise(_RUNGS))
 
 
 @dataclass(frozen=True)
@@ -125,9 +123,9 @@ def verify(
     if reason is not None:
         return VerificationStanding((), report.model_copy(update={"reason": reason}))
     stages: list[StageReport] = []
-    before, inside = 0, chosen
+    inside = chosen
     first: dict[str, VerificationOutput] = {}
-    for epochs in (_FIRST_EPOCHS, EPOCHS):
+    for before, epochs in pairwise(_RUNGS):
         stage, found = _rung(terms, inside, results, prices, before, epochs)
         stages.append(stage)
         if stage.waiting:
@@ -138,14 +136,15 @@ def verify(
                 (), report.model_copy(update={"stages": stages, "reason": "none of them could be adapted"})
             )
         first = {name: each for name, each in first.items() if name not in {gone.checkpoint for gone in stage.left}}
-        belief = believed(terms.within, leaders, measurements(first, found, [], terms.examples))
+        run = MeasuredRun(first or found, found)
+        belief = believed(terms.within, leaders, measurements([run], terms.examples))
         first = first or found
         order = sorted(found, key=lambda name: -belief[name].mean)
         kept = order if epochs == EPOCHS else order[:_GO_ON]
         gone = [_beaten(name, belief[name].probability_best, epochs) for name in order[len(kept) :]]
         stages[-1] = stage.model_copy(update={"left": [*stage.left, *gone]})
-        before, inside = epochs, kept
-    belief, more, waiting = _again(terms, leaders, inside, results, prices, first, found, belief)
+        inside = kept
+    belief, more, waiting = _again(terms, leaders, inside, results, prices, run, belief)
     stages += more
     if waiting:
         rates = {name: each.learning_rate for name, each in found.items()}
@@ -200,37 +199,37 @@ def _again(
     inside: Sequence[str],
     results: Mapping[Trial, VerificationOutput | SkippedCheckpoint],
     prices: Prices | None,
-    first: Mapping[str, VerificationOutput],
-    found: Mapping[str, VerificationOutput],
+    run: MeasuredRun,
     belief: dict[str, LogitBelief],
 ) -> tuple[dict[str, LogitBelief], list[StageReport], list[Trial]]:
-    """The first epochs with other seeds, as long as it is not clear which of them is better and a budget reaches.
+    """Runs with other seeds, as long as it is not clear which of them is better and a budget reaches.
 
     Args:
-        belief: by what `first` and `found` measured.
+        belief: by what `run` measured.
 
     Returns:
         What is believed after them; the stages; the steps to do now.
     """
-    repeated: list[dict[str, VerificationOutput]] = []
-    stages: list[StageReport] = []
+    runs, stages = [run], list[StageReport]()
     for again in range(1, MOST_AGAIN + 1):
         chances = [belief[name].probability_best for name in inside]
         if max(chances) >= ENOUGH * sum(chances):
             break
-        begun = any(Trial(name, _FIRST_EPOCHS, again) in results for name in inside)
-        if prices is not None and not begun:
-            wanted = sum(prices.training(name, terms.passes(0, _FIRST_EPOCHS, again)) for name in inside)
-            if wanted > prices.left:
-                break
-        stage, measured = _rung(terms, inside, results, prices, 0, _FIRST_EPOCHS, again)
-        stages.append(stage)
-        if stage.waiting:
-            return belief, stages, [Trial(name, _FIRST_EPOCHS, again) for name in stage.waiting]
-        if len(measured) < len(inside):
-            break  # of one alone another seed says nothing
-        repeated.append(measured)
-        belief = believed(terms.within, leaders, measurements(first, found, repeated, terms.examples))
+        begun = any(Trial(name, _RUNGS[1], again) in results for name in inside)
+        wanted = 0.0 if prices is None else sum(terms.price(prices, name, again) for name in inside)
+        if prices is not None and not begun and wanted > prices.left:
+            break
+        ends: list[dict[str, VerificationOutput]] = []
+        for before, epochs in pairwise(_RUNGS):
+            stage, found = _rung(terms, inside, results, prices, before, epochs, again)
+            stages.append(stage)
+            if stage.waiting:
+                return belief, stages, [Trial(name, epochs, again) for name in stage.waiting]
+            if len(found) < len(inside):
+                return belief, stages, []  # of one alone another seed says nothing
+            ends.append(found)
+        runs.append(MeasuredRun(*ends))
+        belief = believed(terms.within, leaders, measurements(runs, terms.examples))
     return belief, stages, []
 
 

@@ -45,15 +45,15 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Shared:
-    """Of tunings of the same examples, which report on examples of the training split.
+    """Of tunings of the same examples, which report on examples of the training split that they leave alone.
 
     Attributes:
         folder: of what they decoded.
-        beyond: so many examples beyond the sample are reported on, at most, beside those of the validation split.
+        held_out: so many are reported on, at most; half of the split, where it is small.
     """
 
     folder: Path
-    beyond: int
+    held_out: int
 
 
 def prepare(payload: TuningPayload, progress: Progress = SILENT, shared: Shared | None = None) -> Prepared:
@@ -78,11 +78,14 @@ def prepare(payload: TuningPayload, progress: Progress = SILENT, shared: Shared 
             f"{labelled.name} has the classes {', '.join(labelled.classes[:5])}..., {target.name} has "
             f"{', '.join(target.classes[:5])}...: source and target must name the same classes"
         )
+    seed, sample = request.seed, request.max_examples
+    if shared is not None:
+        sample = min(sample, len(labelled.train) // 2)
     rows, held = split_training(
-        labelled.train, max_examples=request.max_examples, validation_share=request.validation_share, seed=request.seed
+        labelled.train, max_examples=sample, validation_share=request.validation_share, seed=seed
     )
     has_test = len(target.test) > 0 and shared is None
-    if not has_test and not len(held):
+    if not has_test and not len(held) and shared is None:
         raise InvalidDataset(
             f"{target.name} has no test split and nothing is kept for validation: nothing to report on"
         )
@@ -99,20 +102,16 @@ def prepare(payload: TuningPayload, progress: Progress = SILENT, shared: Shared 
     validation = read(labelled, labelled.train.take(held), "validation") if len(held) else None
     unlabelled = None
     if payload.source is not None:
-        every = np.random.default_rng(request.seed).permutation(len(target.train))[: request.max_examples]
+        every = np.random.default_rng(seed).permutation(len(target.train))[: request.max_examples]
         unlabelled = read(target, target.train.take(np.sort(every)), "unlabelled")
     data = TrainingData(training, validation, unlabelled)
     if has_test:
         preview = partial(preview_of, target, target.test)
         return Prepared(data, read(target, target.test, "test"), "test", target.classes, preview)
-    assert validation is not None  # noqa: S101 - refused above
-    report = validation
     if shared is not None:
-        further = beyond_sample(
-            labelled.train, max_examples=request.max_examples, most=shared.beyond, seed=request.seed
-        )
-        held = np.sort(np.concatenate([held, further]))
-        report = read(labelled, labelled.train.take(held), "held-out")
+        held = beyond_sample(labelled.train, max_examples=sample, most=shared.held_out, seed=seed)
+    report = validation if shared is None else read(labelled, labelled.train.take(held), "held-out")
+    assert report is not None  # noqa: S101 - refused above
     preview = partial(preview_of, labelled, labelled.train.take(held))
     return Prepared(data, report, "validation", target.classes, preview)
 

@@ -47,7 +47,5 @@ def split_training(
 
 
 def beyond_sample(split: Split, *, max_examples: int, most: int, seed: int) -> NDArray[np.int64]:
-    """Rows of a training split, ascending, that `split_training` with this sample leaves alone: stratified, at most so
-    many.
-    """
+    """Rows of a training split, ascending, that `split_training` leaves alone with this sample; at most so many."""
     return np.sort(stratified_order(split, seed)[max_examples : max_examples + most])
