@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frontrunner.files import whole_file
 from frontrunner.ranking.answer import interval_of
 from frontrunner.ranking.result import RankedCheckpoint, Ranking
 
+if TYPE_CHECKING:
+    from pyarrow import Table
+
+# Types of columns, before and after those of the scores: they hold whatever is known, and where there is no line.
+_BEFORE = {"rank": "int64", "checkpoint": "string"}
+_AFTER = {
+    "tied_with_best": "bool",
+    "probability_best": "double",
+    "behind": "double",
+    "behind_low": "double",
+    "behind_high": "double",
+    "parameters": "int64",
+    "latency_ms": "double",
+    "memory_mb": "double",
+    "license": "string",
+    "architecture": "string",
+    "feature_dimension": "int64",
+    "examples": "int64",
+    "seconds": "double",
+}
 # What spreadsheets take for the beginning of a formula: a licence is what a checkpoint's maker wrote.
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -20,17 +41,15 @@ def ranking_rows(ranking: Ranking) -> list[dict[str, Any]]:
     Every score that was computed has three columns: `NAME`, and its interval `NAME_low` and `NAME_high`. Those of the
     predicted accuracy are the prediction's.
     """
-    return [_row(line, tuple(ranking.provenance.score_versions)) for line in ranking.ranking]
+    return [_row(line, _scores(ranking)) for line in ranking.ranking]
 
 
 def ranking_csv(ranking: Ranking) -> bytes:
     """`ranking_rows` as CSV with a header. A text that a spreadsheet would run has an apostrophe before it."""
-    from pyarrow import Table
     from pyarrow.csv import write_csv as write
 
-    rows = [{name: _no_formula(value) for name, value in row.items()} for row in ranking_rows(ranking)]
     file = io.BytesIO()
-    write(Table.from_pylist(rows), file)
+    write(_table(ranking, _no_formula), file)
     return file.getvalue()
 
 
@@ -42,11 +61,22 @@ def write_csv(ranking: Ranking, file: Path) -> None:
 
 def write_parquet(ranking: Ranking, file: Path) -> None:
     """`ranking_rows` as Parquet; the file is whole or as it was before."""
-    from pyarrow import Table
     from pyarrow.parquet import write_table
 
     with whole_file(file) as opened:
-        write_table(Table.from_pylist(ranking_rows(ranking)), opened)
+        write_table(_table(ranking, lambda value: value), opened)
+
+
+def _table(ranking: Ranking, shown: Callable[[Any], Any]) -> Table:
+    from pyarrow import Table, schema
+
+    of_scores = {f"{name}{end}": "double" for name in _scores(ranking) for end in ("", "_low", "_high")}
+    rows = [{name: shown(value) for name, value in row.items()} for row in ranking_rows(ranking)]
+    return Table.from_pylist(rows, schema=schema(list((_BEFORE | of_scores | _AFTER).items())))
+
+
+def _scores(ranking: Ranking) -> tuple[str, ...]:
+    return tuple(ranking.provenance.score_versions)
 
 
 def _no_formula(value: Any) -> Any:

@@ -14,7 +14,7 @@ from frontrunner.ranking.answer import may_equal_first, smaller_choice, summary,
 from frontrunner.ranking.prediction import AccuracyModel
 from frontrunner.ranking.request import RankingRequest
 from frontrunner.ranking.result import Provenance, RankedCheckpoint, RankedDataset, Ranking
-from frontrunner.ranking.rows import write_csv, write_parquet
+from frontrunner.ranking.rows import ranking_rows, write_csv, write_parquet
 from frontrunner.ranking.standings import standings, with_predictions
 from frontrunner.status import Status
 from tests.ranking.test_standings import described, output, scored
@@ -144,3 +144,15 @@ def test_a_ranking_as_csv_and_as_parquet_has_a_row_a_checkpoint(tmp_path) -> Non
     assert float(rows[1]["linear_probe_low"]) == pytest.approx(0.6)
     assert rows[0]["behind"] == ""
     assert pyarrow.parquet.read_table(tmp_path / "r.parquet").column("checkpoint").to_pylist() == ["a", "b"]
+
+
+def test_columns_are_the_same_whatever_is_known_and_without_any_line(tmp_path) -> None:
+    ranking = ranking_of(ranked(("a", 0.8, 30)))
+    (row,) = ranking_rows(ranking)
+    for each in (ranking, ranking_of([])):
+        write_csv(each, tmp_path / "r.csv")
+        write_parquet(each, tmp_path / "r.parquet")
+        found = pyarrow.parquet.read_table(tmp_path / "r.parquet").schema
+        assert (tmp_path / "r.csv").read_text().splitlines()[0] == ",".join(f'"{name}"' for name in row)
+        assert found.names == list(row)
+        assert (str(found.field("latency_ms").type), str(found.field("license").type)) == ("double", "string")
