@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ from frontrunner.evidence.runs import Protocol
 from frontrunner.evidence.tables import Table
 from frontrunner.ranking.prediction import AccuracyModel
 from frontrunner.ranking.stages import Leader, Trial, VerificationStanding, VerificationTerms, verify
-from frontrunner.ranking.stages.belief import measured_logit
+from frontrunner.ranking.stages.belief import OWN_SHARE, measured_logit
 from frontrunner.ranking.stages.verification import MOST
 from frontrunner.tuning.measurement import wilson
 from frontrunner.tuning.options import FinetuneOptions
@@ -181,7 +181,9 @@ def measure(known: dict[str, Predicted], table: Table[VerifiedRun]) -> Iterator[
             yield run
 
 
-def table_of(known: dict[str, Predicted], runs: list[VerifiedRun], truth: Truth) -> str:
+def table_of(
+    known: dict[str, Predicted], runs: list[VerifiedRun], truth: Truth, test_examples: Mapping[str, int]
+) -> str:
     """Markdown: points lost by the picks, on datasets where everybody was verified whom the rule asks for."""
     lines = [
         "| dataset | without | verified | points lost | verified | processor seconds |",
@@ -212,7 +214,7 @@ def table_of(known: dict[str, Predicted], runs: list[VerifiedRun], truth: Truth)
         "",
         limits(known, truth),
         "",
-        simulated(known, truth),
+        simulated(known, truth, test_examples),
     ]
     return "\n".join(lines)
 
@@ -251,35 +253,49 @@ def limits(known: dict[str, Predicted], truth: Truth) -> str:
     )
 
 
-def simulated(known: dict[str, Predicted], truth: Truth) -> str:
+def simulated(known: dict[str, Predicted], truth: Truth, test_examples: Mapping[str, int]) -> str:
     """What three lose that are verified by runs like the truth's, with as many examples and seeds as one may want.
 
-    The truth's two seeds tell how much runs scatter, and how much the three differ beyond it; verifications are drawn
-    about what the three then are, and judged by the mean of the two seeds as above.
+    The truth's two seeds tell how much runs scatter, the number of test images how much their choice does, and what is
+    left how much the three really differ. What they are beyond these images and runs is drawn from what the truth says
+    of it, and verifications about that; they are judged by the truth as above.
+
+    Args:
+        known, truth: by dataset.
+        test_examples: that the truth was measured on, by dataset.
     """
     three = {
         dataset: [seen.checkpoints[place] for place in np.argsort(-seen.probability_best)[:MOST]]
         for dataset, seen in known.items()
     }
     runs = {dataset: logit(_of_both(truth, dataset, names)) for dataset, names in three.items()}
-    centred = {dataset: both - both.mean(axis=0) for dataset, both in runs.items()}
-    # About a mean of three a third of the variance is lost.
-    scatter = 1.5 * np.var([both[:, 0] - both[:, 1] for both in centred.values()]) / 2
-    between = max(1.5 * np.mean([both.mean(axis=1) ** 2 for both in centred.values()]) - scatter / 2, 1e-6)
+    # Of three a third of the variance goes into their mean.
+    apart = [both[:, 0] - both[:, 1] - (both[:, 0] - both[:, 1]).mean() for both in runs.values()]
+    scatter = 1.5 * np.mean(np.square(apart)) / 2
+    middles = {dataset: both.mean(axis=1) for dataset, both in runs.items()}
+    off = {dataset: scatter / 2 + _own(middles[dataset], test_examples[dataset]) for dataset in three}
+    observed = 1.5 * np.mean([(middle - middle.mean()) ** 2 for middle in middles.values()])
+    between = max(observed - float(np.mean(list(off.values()))), 1e-6)
     generator, said = np.random.default_rng(0), []
-    for seeds, held_out in ((1, 320), (1, np.inf), (np.inf, 320), (np.inf, np.inf)):
+    for seeds, held_out in ((1, 320), (1, 640), (3, 640), (1, np.inf), (np.inf, np.inf)):
         lost = []
         for dataset, names in three.items():
-            reached, middle = truth.mean(dataset), runs[dataset].mean(axis=1)
-            share = between / (between + scatter / 2)
+            reached, middle = truth.mean(dataset), middles[dataset]
+            share = between / (between + off[dataset])
             mean = middle.mean() + share * (middle - middle.mean())
-            true = generator.normal(mean, np.sqrt(share * scatter / 2), (_SIMULATED, len(names)))
-            noise = scatter / seeds + 1 / (held_out * expit(true) * (1 - expit(true)))
+            true = generator.normal(mean, np.sqrt(share * off[dataset]), (_SIMULATED, len(names)))
+            noise = scatter / seeds + _own(middle, held_out)
             picks = (true + generator.normal(size=true.shape) * np.sqrt(noise)).argmax(axis=1)
             lost.append(np.mean([max(reached.values()) - reached[names[pick]] for pick in picks]))
         words = ["many" if np.isinf(number) else f"{number}" for number in (seeds, held_out)]
         said.append(f"{100 * np.mean(lost):.2f} with seeds: {words[0]}, held-out examples: {words[1]}")
     return f"Points lost by simulated verifications of the three, judged as in the table: {'; '.join(said)}."
+
+
+def _own(logits: np.ndarray, examples: float) -> float:
+    """Variance of a logit by the choice of the examples that it was measured on, as far as it is a checkpoint's own."""
+    share = float(expit(logits).mean())
+    return OWN_SHARE / (examples * share * (1 - share))
 
 
 def _of_both(truth: Truth, dataset: str, names: list[str]) -> np.ndarray:
@@ -302,7 +318,8 @@ def main() -> None:
     if arguments.measure:
         for run in measure(known, table):
             print(run, flush=True)
-    text = table_of(known, list(table), truth)
+    test_examples = {row.dataset: row.test_examples for row in rows if row.test_examples is not None}
+    text = table_of(known, list(table), truth, test_examples)
     all_of_them = sum(row.seconds or 0.0 for row in rows if (row.adaptation, row.seed) == ("full", 0))
     took = sum(run.processor_s for dataset, seen in known.items() for run in picks(seen, of(table, dataset)).used)
     text += f"\n\nVerifying took {took / all_of_them:.0%} of what fine-tuning all 13 took, once each."

@@ -160,7 +160,7 @@ def test_where_money_is_left_those_that_are_alike_run_with_further_seeds():
     _, clear = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike | {"a": 0.99}, prices(100 * spent))
     assert {trial.again for trial in clear} == {0}
     _, unbounded = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike)
-    assert {trial.again for trial in unbounded} == {0, 1, 2}
+    assert {trial.again for trial in unbounded} == {0}  # without a budget nothing is left of one
 
 
 def test_without_predictions_what_was_measured_decides_and_the_unmeasured_keep_their_share():

@@ -59,12 +59,11 @@ def test_the_first_few_are_adapted_and_measured_on_what_was_held_out(pictures, h
     ranking = rank(pictures, hub=hub, settings=settings, request=REQUEST, progress=listener)
     report = ranking.verification
     assert report is not None
-    # Other seeds follow as long as it is not clear which of them is better.
-    seeds = {stage.again for stage in report.stages}
-    assert [(stage.stage, stage.entered, stage.epochs, stage.again, stage.examples) for stage in report.stages] == [
-        ("verify", 2, epochs, again, 39) for again in range(len(seeds)) for epochs in (2, 6)
-    ]
-    assert [event for event in listener.told if event.type == "stage"] == report.stages
+    first, last = report.stages
+    assert [(stage.stage, stage.entered, stage.epochs, stage.examples) for stage in (first, last)] == [
+        ("verify", 2, 2, 39), ("verify", 2, 6, 39),
+    ]  # fmt: skip
+    assert [event for event in listener.told if event.type == "stage"] == [first, last]
     for line in ranking.ranking:
         assert line.verified is not None
         assert (line.verified.train_examples, line.verified.held_out) == (39, 45)
@@ -73,8 +72,8 @@ def test_the_first_few_are_adapted_and_measured_on_what_was_held_out(pictures, h
     assert ranking.ranking[0].verified.accuracy >= ranking.ranking[1].verified.accuracy
     assert [line.rank for line in ranking.ranking] == [1, 2]
     assert "of the 45 examples that were held out" in ranking.summary
-    # Both train on the same pixels if they read images of one size: 39, 6 and 45 images, once for each size and seed.
-    assert listener.decoded <= 2 * 3 * len(seeds)
+    # Both train on the same pixels if they read images of one size: 39, 6 and 45 images, once for each size.
+    assert listener.decoded <= 2 * 3
     # Nothing that a training needs is left behind, and a second ranking trains nothing.
     assert {path.suffix for path in settings.tunings.rglob("*") if path.is_file()} == {".json"}
     again = Listener()
@@ -156,8 +155,7 @@ def test_the_state_of_those_who_left_is_removed_when_the_others_go_on(pictures, 
     names = ("local:resnet", "local:mobilenet", "local:vit")
     rank(pictures, hub=hub, settings=settings, request=RankingRequest(verify=3, checkpoints=names))
     # One trains at a time: the third one's state goes as the second stage begins, each of the others' with its end.
-    assert kept[:5] == [(2, 1), (2, 2), (2, 3), (6, 1), (6, 0)]
-    assert {states for epochs, states in kept[5:] if epochs == 6} <= {0, 1}
+    assert kept == [(2, 1), (2, 2), (2, 3), (6, 1), (6, 0)]
 
 
 def test_what_is_measured_on_is_neither_trained_on_nor_chosen_by(pictures, hub, settings, tmp_path):

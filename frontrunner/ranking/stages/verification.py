@@ -24,8 +24,8 @@ from frontrunner.tuning.verification import EPOCHS, VerificationOutput, passes
 MOST = 3
 # Everybody trains for the first epochs, and two of them to the end.
 _RUNGS, _GO_ON = (0, 2, EPOCHS), 2
-# As long as it is not clear which of them is better, and the budget reaches, those two run with so many other seeds,
-# each with the learning rate that it found.
+# Where a budget has some left and it is not clear which of them is better, those two run with so many other seeds, each
+# with the learning rate that it found.
 MOST_AGAIN = 2
 # Where nobody asked for a number, those are verified that together are the best with this probability.
 ENOUGH = 0.95
@@ -202,7 +202,7 @@ def _again(
     run: MeasuredRun,
     belief: dict[str, LogitBelief],
 ) -> tuple[dict[str, LogitBelief], list[StageReport], list[Trial]]:
-    """Runs with other seeds, as long as it is not clear which of them is better and a budget reaches.
+    """Runs with other seeds, as long as it is not clear which of them is better and a budget has some left.
 
     Args:
         belief: by what `run` measured.
@@ -211,13 +211,14 @@ def _again(
         What is believed after them; the stages; the steps to do now.
     """
     runs, stages = [run], list[StageReport]()
+    if prices is None:
+        return belief, stages, []
     for again in range(1, MOST_AGAIN + 1):
         chances = [belief[name].probability_best for name in inside]
         if max(chances) >= ENOUGH * sum(chances):
             break
         begun = any(Trial(name, _RUNGS[1], again) in results for name in inside)
-        wanted = 0.0 if prices is None else sum(terms.price(prices, name, again) for name in inside)
-        if prices is not None and not begun and wanted > prices.left:
+        if not begun and sum(terms.price(prices, name, again) for name in inside) > prices.left:
             break
         ends: list[dict[str, VerificationOutput]] = []
         for before, epochs in pairwise(_RUNGS):
