@@ -29,7 +29,7 @@ class Reached:
         examples: of the training split that were used, held-out ones too.
         classes: of the dataset.
         learning_rate: that was found.
-        split: `test`, `validation` or `held-out examples`, which are others of the training split.
+        split: `test` or `validation`.
         diverged: whether training ended so.
     """
 

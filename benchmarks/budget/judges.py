@@ -12,10 +12,11 @@ import argparse
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.budget.verification import RUNS, Picks, VerifiedRun, of, picks, predicted
+from benchmarks.budget.verification import RUNS, VerifiedRun, picks, predicted
 from benchmarks.ranking_quality.predictor import evidence
 from benchmarks.ranking_quality.scores import TABLE as SCORES
 from benchmarks.ranking_quality.tables import read_tables, whole_datasets
@@ -25,6 +26,7 @@ from benchmarks.tuning.table import write_between_marks
 from frontrunner.evidence.ground_truth import measure_missing
 from frontrunner.evidence.runs import MeasuredRun, Protocol, RunKey
 from frontrunner.evidence.tables import Table
+from frontrunner.ranking.stages.verification import MOST
 
 JUDGED = Path(__file__).with_name("judged.csv")
 # Neither the ground truth's nor that of the verifications, whose sample and first weights a run would share.
@@ -39,41 +41,52 @@ class Judges(Table[MeasuredRun]):
         yield from super().__iter__()
 
 
-def picks_of_all() -> dict[str, Picks]:
-    """By dataset of the ground truth whose verifications are in their table."""
+class Picks(NamedTuple):
+    """Of one dataset, without and with verification."""
+
+    dataset: str
+    without: str
+    verified: str
+
+
+def picks_of_all() -> list[Picks]:
+    """Of every dataset of the ground truth whose verifications are in their table."""
     rows, _ = read_tables(TRUTH, SCORES, "image")
     found, runs = evidence()["full"], list(Table(RUNS, VerifiedRun))
-    datasets = sorted(whole_datasets(rows, "full").accuracies)
-    every = {dataset: picks(predicted(found, dataset), of(runs, dataset)) for dataset in datasets}
-    return {dataset: each for dataset, each in every.items() if each.verified is not None}
+    every = []
+    for dataset in sorted(whole_datasets(rows, "full").accuracies):
+        own = {run.checkpoint: run for run in runs if run.dataset == dataset}
+        without, verified = picks(predicted(found, dataset), own, MOST)
+        if verified is not None:
+            every.append(Picks(dataset, without, verified))
+    return every
 
 
-def wanted(every: Mapping[str, Picks]) -> list[RunKey]:
+def wanted(every: list[Picks]) -> list[RunKey]:
     """The runs that decide, seed after seed."""
     return [
-        RunKey("full", dataset, name, seed)
+        RunKey("full", each.dataset, name, seed)
         for seed in SEEDS
-        for dataset, each in every.items()
+        for each in every
         if each.without != each.verified
         for name in (each.without, each.verified)
-        if name is not None
     ]
 
 
-def table_of(every: Mapping[str, Picks], reached: Mapping[RunKey, float]) -> str:
+def table_of(every: list[Picks], reached: Mapping[RunKey, float]) -> str:
     """Markdown: points gained by each seed that both picks were adapted with; sets that nobody judged yet are left out.
 
     Args:
-        every: the picks, by dataset.
+        every: the picks.
         reached: accuracies by run.
     """
     lines = ["| dataset | without | verified | gained, by seed | mean |", "|---|---|---|---|---|"]
     gained = []
-    for dataset, (without, verified, _, _) in every.items():
-        if verified is None or without == verified:
+    for each in every:
+        if each.without == each.verified:
             gained.append(0.0)
             continue
-        runs = [[RunKey("full", dataset, name, seed) for name in (without, verified)] for seed in SEEDS]
+        runs = [[RunKey("full", each.dataset, name, seed) for name in each[1:]] for seed in SEEDS]
         found = {
             after.seed: 100 * (reached[after] - reached[before])
             for before, after in runs
@@ -83,10 +96,10 @@ def table_of(every: Mapping[str, Picks], reached: Mapping[RunKey, float]) -> str
             continue
         gained.append(float(np.mean(list(found.values()))))
         said = ", ".join(f"{points:+.1f} ({seed})" for seed, points in found.items())
-        shown = " | ".join(name.removeprefix("local:") for name in (without, verified))
-        lines.append(f"| {dataset} | {shown} | {said} | {gained[-1]:+.1f} |")
+        shown = " | ".join(name.removeprefix("local:") for name in each[1:])
+        lines.append(f"| {each.dataset} | {shown} | {said} | {gained[-1]:+.1f} |")
     error = np.std(gained, ddof=1) / np.sqrt(len(gained))
-    same = sum(each.without == each.verified for each in every.values())
+    same = sum(each.without == each.verified for each in every)
     lines += [
         "",
         (

@@ -29,7 +29,6 @@ from frontrunner.ranking.stages import (
     StageReport,
     Trial,
     VerificationReport,
-    VerificationStanding,
 )
 from frontrunner.ranking.stages.expectations import expectations_of
 from frontrunner.ranking.step import run_step
@@ -72,7 +71,6 @@ __all__ = [
     "TaskDistances",
     "Trial",
     "VerificationReport",
-    "VerificationStanding",
     "assemble",
     "compare_datasets",
     "compare_tasks",

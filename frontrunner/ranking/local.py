@@ -201,11 +201,10 @@ def _rank(
 
     shared: set[Path] = set()  # of the examples of verifications
 
-    def do(step: Reading | Trial, reached: Progressed, listener: Guarded) -> StepOutput | VerificationOutput:
+    def do(step: Reading | Trial, left: Sequence[str], listener: Guarded) -> StepOutput | VerificationOutput:
         checkpoint = described[step.checkpoint]
         if isinstance(step, Trial):
-            assert reached.verified is not None  # noqa: S101 - it asks for the step
-            payload = step_payload(request, reference, described, step, reached.verified).below(settings.tunings)
+            payload = step_payload(request, reference, described, step, left).below(settings.tunings)
             shared.add(payload.folder)
             return run_verification(payload, listener, access=access)
         reading = ranking_payload(request, reference, checkpoint, sources.get(checkpoint.digest), step.examples)
@@ -214,10 +213,10 @@ def _rank(
             keep_cost(checkpoint, outcome.reading_cost, store)
         return outcome
 
-    def done(step: Reading | Trial, reached: Progressed) -> StepOutput | VerificationOutput | SkippedCheckpoint:
+    def done(step: Reading | Trial, left: Sequence[str]) -> StepOutput | VerificationOutput | SkippedCheckpoint:
         listener = Guarded(progress)
         try:
-            return do(step, reached, listener)
+            return do(step, left, listener)
         except BaseException as error:
             if error is listener.raised or not is_failure(error):
                 raise
@@ -254,7 +253,7 @@ def _work_of(found: CheckpointDescription) -> float:
 
 def _run(
     reached_with: Callable[[Mapping[Reading | Trial, Outcome]], Progressed],
-    do: Callable[[Reading | Trial, Progressed], Outcome],
+    do: Callable[[Reading | Trial, Sequence[str]], Outcome],
     progress: Progress,
 ) -> Progressed:
     """Do a step at a time until a ranking is over; stages are told of as they end, and what is spent as it goes."""
@@ -273,7 +272,7 @@ def _run(
         if not reached.next:
             return reached
         step = reached.next[0]
-        results[step] = do(step, reached)
+        results[step] = do(step, reached.trained_no_further)
         entered, waiting = (stages[-1].entered, len(stages[-1].waiting)) if stages else (0, 0)
         total = entered or len(results) + len(reached.next) - 1
         progress.advance(Stage.RANK, total - (waiting or len(reached.next)) + 1, total, of=step.checkpoint)

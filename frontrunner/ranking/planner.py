@@ -243,6 +243,12 @@ class Progressed:
         raced = [] if self.spent is None else self.spent.stages
         return raced if self.verified is None else [*raced, *self.verified.report.stages]
 
+    @property
+    def trained_no_further(self) -> list[str]:
+        """Those who were adapted for some epochs and left, by id."""
+        stages = [] if self.verified is None else self.verified.report.stages
+        return [each.checkpoint for stage in stages for each in stage.left]
+
 
 def progressed(
     request: RankingRequest,

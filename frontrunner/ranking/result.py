@@ -48,7 +48,7 @@ class Verified(BaseModel):
     """What a checkpoint reached when it was really adapted for a short while."""
 
     measured: Interval = Field(
-        description="Share of the held-out examples that its first run gets right, with Wilson's interval at 95%."
+        description="Share of the held-out examples that is right, with Wilson's interval at 95%."
     )
     accuracy: float = Field(description="What is believed of it: measured and predicted together, by their errors.")
     low: float = Field(description="Lower end of a 90% interval about it: another run would end elsewhere too.")

@@ -56,7 +56,7 @@ def step_payload(
     dataset: DatasetReference,
     described: Mapping[str, CheckpointDescription],
     step: Trial,
-    standing: VerificationStanding,
+    left: Sequence[str] = (),
 ) -> VerificationPayload:
     """The work of adapting one checkpoint.
 
@@ -65,15 +65,14 @@ def step_payload(
         dataset: to what.
         described: checkpoints by id.
         step: which one, and how far.
-        standing: what asks for it.
+        left: ids of those that are not trained any further.
     """
     method, seed = method_of(request.adaptation), (request.seed + step.again) % 2**32
 
     def of(name: str) -> VerificationPayload:
-        rate = standing.learning_rates.get(name) if step.again else None
-        return verification_payload(method, dataset, described[name], step.epochs, seed=seed, learning_rate=rate)
+        return verification_payload(method, dataset, described[name], step.epochs, seed=seed)
 
-    return of(step.checkpoint).model_copy(update={"left": tuple(of(name).tuning.name for name in standing.left)})
+    return of(step.checkpoint).model_copy(update={"left": tuple(of(name).tuning.name for name in left)})
 
 
 def verification_of(

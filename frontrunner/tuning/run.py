@@ -7,6 +7,7 @@ training's state. A second call goes on from there; the weights are those of a c
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import fmean
 
 import torch
@@ -16,7 +17,7 @@ from frontrunner.hub import HubAccess
 from frontrunner.progress import SILENT, Part, Progress, Stage
 from frontrunner.settings import get_settings
 from frontrunner.tuning.context import TuningContext
-from frontrunner.tuning.examples.preparation import Prepared, Shared, prepare
+from frontrunner.tuning.examples.preparation import Prepared, prepare
 from frontrunner.tuning.export.files import WEIGHTS_FILE, write_cards, write_models
 from frontrunner.tuning.generalisation import bounds
 from frontrunner.tuning.measurement import measure, surest_mistakes
@@ -108,7 +109,7 @@ def fit(
     *,
     access: HubAccess | None = None,
     pause_after: int | None = None,
-    shared: Shared | None = None,
+    shared: Path | None = None,
 ) -> Fitted:
     """Train as `payload` says, without the report and the export; arguments and errors as for `run_tuning`.
 
@@ -118,7 +119,8 @@ def fit(
     Args:
         payload, progress, access: as for `run_tuning`.
         pause_after: epochs after which to leave off; called again with more, it goes on.
-        shared: where decoded examples lie that other tunings train on too, and what they report on.
+        shared: where decoded examples lie that other tunings train on too; then none are kept to report on but those
+            of the validation split.
     """
     prepared = prepare(payload, progress, shared)
     data, n = prepared.data, len(prepared.data.train)

@@ -1,11 +1,9 @@
 """Verification: a checkpoint is really adapted for a short while, and measured on examples that were held out.
 
-It is the tuning that may follow, of a small sample of the training split, and measured on examples of that split which
-it leaves alone: a look at an example is cheap, and what is measured decides between checkpoints, so it needs more of
-them than learning does. The test split is never seen.
-
-It is a tuning like any other, with its sweep and its state, that may pause after some of its epochs and go on in a
-later step, on another machine too: there it begins again and comes to the same. Loads no torch before it trains.
+Half of a small sample of the training split is trained on, the other half is only looked at: what is measured decides
+between checkpoints, so it needs as many examples as learning does. The test split is never seen. It is a tuning like
+any other, with its sweep and its state, that may pause after some of its epochs and go on in a later step, on another
+machine too: there it begins again and comes to the same. Loads no torch before it trains.
 """
 
 from __future__ import annotations
@@ -28,11 +26,9 @@ from frontrunner.tuning.result import Ending, Interval
 if TYPE_CHECKING:
     from frontrunner.tuning.run import Fitted
 
-# Of the training split: a dozen steps an epoch. As in any tuning some of them choose learning rate and best epoch.
-EXAMPLES = 400
-VALIDATION = 0.15
-# Of what is left of it, measured on after the last epoch of a step; of a small split half.
-HELD_OUT = 1280
+# Of the training split, half of them held out: the rest is ten steps an epoch.
+EXAMPLES = 640
+HELD_OUT = 0.5
 EPOCHS = 6
 BATCH = 32
 # A step of training goes forward and back, which costs two more passes; a backbone that stands still only forward.
@@ -63,8 +59,7 @@ class VerificationPayload(BaseModel):
     def examples_name(self) -> str:
         """What the folder of the decoded examples is called: the same for all that train on them."""
         request = self.tuning.request
-        sample = f"{request.max_examples}\n{HELD_OUT}\n{request.validation_share}\n{request.seed}"
-        said = f"{self.tuning.dataset.digest}\n{sample}"
+        said = f"{self.tuning.dataset.digest}\n{request.max_examples}\n{request.validation_share}\n{request.seed}"
         return f"verify-{hashlib.sha256(said.encode()).hexdigest()[:24]}"
 
     @property
@@ -82,7 +77,7 @@ class VerificationPayload(BaseModel):
 class VerificationOutput(BaseModel):
     """What a checkpoint reached on held-out examples."""
 
-    accuracy: Interval = Field(description="After the best of `epochs`.")
+    accuracy: Interval = Field(description="After the last of `epochs`.")
     log_loss: float = Field(description="Mean negative log probability of the true class, nats.")
     held_out: int = Field(description="Examples that it was measured on.")
     train_examples: int
@@ -100,7 +95,6 @@ def verification_payload(
     epochs: int,
     *,
     seed: int = 0,
-    learning_rate: float | None = None,
     image_size: int | None = None,
 ) -> VerificationPayload:
     """The work of verifying one checkpoint.
@@ -111,7 +105,6 @@ def verification_payload(
         checkpoint: which.
         epochs: after which it is measured.
         seed: of the sample, the new weights and every draw.
-        learning_rate: found earlier; a sweep picks it by default.
         image_size: pixels a side; the checkpoint's own by default.
 
     Raises:
@@ -123,10 +116,9 @@ def verification_payload(
         epochs=EPOCHS,
         patience=EPOCHS,
         batch_size=BATCH,
-        learning_rate=learning_rate,
         image_size=image_size,
         max_examples=EXAMPLES,
-        validation_share=VALIDATION,
+        validation_share=HELD_OUT,
         onnx=False,
         seed=seed,
     )
@@ -134,7 +126,7 @@ def verification_payload(
     return VerificationPayload(tuning=tuning, epochs=epochs)
 
 
-def passes(method: MethodOptions, modality: str, examples: int, before: int, after: int, *, swept: bool = False) -> int:
+def passes(method: MethodOptions, modality: str, examples: int, before: int, after: int) -> int:
     """Examples that go through a checkpoint from one epoch of its verification to another, in forward passes.
 
     Args:
@@ -142,22 +134,19 @@ def passes(method: MethodOptions, modality: str, examples: int, before: int, aft
         modality: what it reads.
         examples: of the training split.
         before, after: epochs that are over.
-        swept: whether the learning rate is known.
 
     Example:
         >>> from frontrunner.tuning.options import FinetuneOptions
-        >>> passes(FinetuneOptions(), "image", 5000, 2, 6)  # 340 forward and back, 60 looked at; then 1,280
-        5600
+        >>> passes(FinetuneOptions(), "image", 5000, 2, 6)  # of 320 examples, three passes and one look at 320 others
+        5120
         >>> passes(FinetuneOptions(), "image", 5000, 0, 2)  # with two epochs at each of three rates
-        9920
-        >>> passes(FinetuneOptions(), "image", 5000, 0, 2, swept=True)
-        3440
+        10240
     """
-    sample = min(examples // 2, EXAMPLES)
-    train = sample - int(VALIDATION * sample)
-    epoch = train * (_FROZEN_PASSES if method.name == "linear_probe" else _PASSES) + sample - train
-    trials = 0 if before or swept else len(rates_of(method, modality)) * min(EPOCHS, trial_epochs(train, BATCH))
-    return (after - before + trials) * epoch + min(HELD_OUT, examples - sample)
+    held = int(HELD_OUT * min(examples, EXAMPLES))
+    train = min(examples, EXAMPLES) - held
+    epoch = train * (_FROZEN_PASSES if method.name == "linear_probe" else _PASSES) + held
+    swept = 0 if before else len(rates_of(method, modality)) * min(EPOCHS, trial_epochs(train, BATCH))
+    return (after - before + swept) * epoch
 
 
 def run_verification(
@@ -173,7 +162,6 @@ def run_verification(
         FrontrunnerError: the checkpoint cannot be adapted.
         TuningDiverged: before any epoch was over.
     """
-    from frontrunner.tuning.examples.preparation import Shared
     from frontrunner.tuning.run import fit
 
     for name in payload.left:
@@ -183,9 +171,8 @@ def run_verification(
     if kept.is_file():
         return VerificationOutput.model_validate_json(kept.read_bytes())
     began = time.monotonic()
-    shared = Shared(payload.folder, HELD_OUT)
-    fitted = fit(payload.tuning, progress, access=access, pause_after=payload.epochs, shared=shared)
-    output = _measured(fitted, began)
+    fitted = fit(payload.tuning, progress, access=access, pause_after=payload.epochs, shared=payload.folder)
+    output = _measured(fitted, len(fitted.data.classes), time.monotonic() - began)
     with whole_file(kept) as file:
         file.write(output.model_dump_json().encode())
     if output.ended is not None:
@@ -200,16 +187,19 @@ def forget(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _measured(fitted: Fitted, began: float) -> VerificationOutput:
-    metrics = fitted.metrics()
+def _measured(fitted: Fitted, classes: int, seconds: float) -> VerificationOutput:
+    from frontrunner.tuning.measurement import wilson
+
+    reached = fitted.reached
+    last = next(point for point in reversed(reached.curve) if point.split == "validation")
     return VerificationOutput(
-        accuracy=metrics.accuracy,
-        log_loss=metrics.log_loss,
-        held_out=metrics.examples,
+        accuracy=wilson(round(last.accuracy * last.examples), last.examples),
+        log_loss=sum(last.loss.values()),
+        held_out=last.examples,
         train_examples=len(fitted.data.data.train),
-        classes=len(metrics.classes),
-        epochs=fitted.reached.epoch,
+        classes=classes,
+        epochs=reached.epoch,
         learning_rate=fitted.schedule.learning_rate,
-        ended=fitted.reached.ended,
-        seconds=round(time.monotonic() - began, 3),
+        ended=reached.ended,
+        seconds=round(seconds, 3),
     )

@@ -13,8 +13,8 @@ from tests.conftest import class_images, write_zip
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.alone]
 
-# Twice what three adapted for two epochs and two of them to the end take: as much as a verification may be set aside.
-ASKED = {"budget": "41000 images", "verify": 3, "max_examples": 200}
+# More than both take: three adapted for two epochs, two of them to the end. One further seed is paid for too.
+ASKED = {"budget": "58000 images", "verify": 3, "max_examples": 200}
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +53,7 @@ def undisturbed(tmp_path_factory, many, hub):
 
 def test_every_stage_is_seen(undisturbed):
     verified = [each for each in undisturbed["stages"] if each["stage"] == "verify"]
-    runs = [(each["epochs"], each["again"]) for each in verified]
-    assert runs == [(epochs, again) for again in range(len(runs) // 2) for epochs in (2, 6)]
-    assert len(runs) >= 2
+    assert [(each["epochs"], each["again"]) for each in verified] in ([(2, 0), (6, 0)], [(2, 0), (6, 0), (2, 1)])
     assert undisturbed["stages"][0]["stage"] == "race"
     assert undisturbed["pick"][0] == undisturbed["pick"][1] == undisturbed["lines"][0][0]
 

@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 from frontrunner.hub import SkippedCheckpoint
 from frontrunner.ranking import Budget, RankingRequest
 from frontrunner.ranking.stages import Leader, Trial, VerificationTerms, verify
-from frontrunner.ranking.stages.belief import Belief, MeasuredRun, believed, measured_logit, measurements
+from frontrunner.ranking.stages.belief import OWN_SHARE, RUN_ERROR, Belief, believed, measured_logit, measurements
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.verification import terms_of
 from frontrunner.tuning.options import FinetuneOptions
@@ -19,12 +19,10 @@ from tests.jobs.rows import REPORT
 from tests.ranking.test_race import described
 
 NAMES = ("a", "b", "c", "d")
-# Of 5,000 examples 400 are a tuning's sample, 60 of them for validation: an epoch is 3 x 340 + 60 passes; two epochs
-# are tried at each of three rates. At the end of each step 1,280 others are looked at.
-EPOCH, LOOK = 3 * 340 + 60, 1280
-FIRST, LATER = (3 * 2 + 2) * EPOCH + LOOK, 4 * EPOCH + LOOK
-ALL = FIRST + LATER
-AGAIN = 2 * EPOCH + LOOK + LATER
+# Of 5,000 examples 320 are trained on and 320 held out: an epoch is 3 x 320 + 320 passes, and two epochs are tried at
+# each of three rates.
+EPOCH = 3 * 320 + 320
+ALL = (3 * 2 + 6) * EPOCH
 
 
 def terms(most: int = 3, within: float | None = 0.2, **changes) -> VerificationTerms:
@@ -77,11 +75,12 @@ def test_what_is_believed_is_the_normal_posterior_of_predictions_and_measurement
     """Against plain algebra with information matrices, and a common level of which next to nothing is known."""
     random = np.random.default_rng(seed)
     expected, within = random.normal(size=4), 0.2
-    seen = {0: (1.1, 0.03), 2: (1.7, 0.05)}
-    found = Belief.of(expected, within, seen, common=0.02)
+    seen = {0: 1.1, 2: 1.7}
+    noise = np.array([[0.05, 0.02], [0.02, 0.07]])
+    found = Belief.of(expected, within, seen, noise)
     precision = np.linalg.inv(within * np.eye(4) + 25.0)
     picked = np.eye(4)[list(seen)]
-    weight = picked.T @ np.linalg.inv(np.diag([0.03, 0.05]) + 0.02)
+    weight = picked.T @ np.linalg.inv(noise)
     covariance = np.linalg.inv(precision + weight @ picked)
     mean = covariance @ (precision @ expected + weight @ np.array([1.1, 1.7]))
     np.testing.assert_allclose(found.mean, mean, atol=1e-8)
@@ -93,7 +92,7 @@ def test_few_held_out_examples_hardly_move_what_was_predicted_and_many_do():
 
     def after(n):
         found = {name: output(share, held_out=n) for name, share in (("a", 0.6), ("b", 0.7))}
-        return believed(0.2, predicted, measurements([MeasuredRun(found, found)], 5000))
+        return believed(0.2, predicted, measurements(found, found, [], 200_000))
 
     few, many = after(10), after(100_000)
     assert few["a"][0] > few["b"][0]
@@ -109,29 +108,41 @@ def test_both_measurements_of_a_run_count_as_if_everybody_had_gained_as_much():
     logits = {name: measured_logit(each)[0] for name, each in first.items()}
     ends = {name: measured_logit(each)[0] for name, each in last.items()}
     gained = np.mean([ends["a"] - logits["a"], ends["b"] - logits["b"]])
-    run = MeasuredRun(first, last)
-    found = measurements([run], 1000)
-    assert found["a"].logit == pytest.approx((logits["a"] + gained + ends["a"]) / 2)
-    assert found["b"].logit == pytest.approx((logits["b"] + gained + ends["b"]) / 2)
-    assert found["c"].logit == pytest.approx(logits["c"] + gained)
+    found = measurements(first, last, [], 5000).logits
+    assert found["a"] == pytest.approx((logits["a"] + gained + ends["a"]) / 2)
+    assert found["b"] == pytest.approx((logits["b"] + gained + ends["b"]) / 2)
+    assert found["c"] == pytest.approx(logits["c"] + gained)
     # Of another seed the difference counts: its examples are others.
-    other = {"a": output(0.9, 2), "b": output(0.9, 2)}
-    again = measurements([run, MeasuredRun(other, other)], 1000)
-    level = (found["a"].logit + found["b"].logit) / 2
-    assert again["a"].logit == pytest.approx((found["a"].logit + level) / 2)
-    # Of a thousand examples two seeds hold 320 out each, and 32% of these are in both.
-    variance = measured_logit(first["a"])[1]
-    assert again["a"].own == pytest.approx(0.5 * variance * (1 + 0.32) / 2 + 0.1**2 / 2)
-    assert again["a"].common == found["a"].common == pytest.approx(0.5 * variance)
+    again = measurements(first, last, [{"a": output(0.9, 2), "b": output(0.9, 2)}], 5000).logits
+    level = (found["a"] + found["b"]) / 2
+    assert again["a"] == pytest.approx((found["a"] + level) / 2)
     assert again["c"] == found["c"]
+
+
+@pytest.mark.parametrize(("seeds", "examples"), [(1, 640), (3, 5000), (3, 640)])
+def test_errors_of_several_runs_are_those_that_drawing_them_shows(seeds, examples):
+    """Each run has errors of its own, and of the examples; of these two runs have 320 in `examples` in common."""
+    random = np.random.default_rng(seeds)
+    first = {name: output(0.8, 2) for name in "abc"}
+    variance, draws, both = measured_logit(first["a"])[1], 200_000, 320 / examples
+    same = np.sqrt(both) * random.normal(size=(draws, 1, 3))
+    own = same + np.sqrt(1 - both) * random.normal(size=(draws, seeds, 3))
+    errors = np.sqrt(OWN_SHARE * variance) * own + RUN_ERROR * random.normal(size=(draws, seeds, 3))
+    # The pair a, b: the level of the first run, and the mean of the differences. Of c there is one run.
+    pair = errors[:, :, :2]
+    said = pair[:, 0].mean(axis=1, keepdims=True) + (pair - pair.mean(axis=2, keepdims=True)).mean(axis=1)
+    said = np.concatenate([said, errors[:, 0, 2:]], axis=1)
+    said += np.sqrt((1 - OWN_SHARE) * variance) * random.normal(size=(draws, 1))
+    repeated = [{name: output(0.8, 2) for name in "ab"}] * (seeds - 1)
+    np.testing.assert_allclose(measurements(first, first, repeated, examples).noise, np.cov(said.T), atol=4e-4)
 
 
 def test_what_examples_do_to_all_alike_tells_nobody_apart():
     leaders_alike = [Leader("a", 0.5, 1.0), Leader("b", 0.5, 1.0)]
     reached = {"a": output(0.75), "b": output(0.80)}
-    found = measurements([MeasuredRun(reached, reached)], 1000)
-    apart = found["b"].logit - found["a"].logit
-    variance = 2 * np.mean([0.5 * measured_logit(output(share))[1] + 0.1**2 for share in (0.75, 0.80)])
+    found = measurements(reached, reached, [], 5000)
+    apart = found.logits["b"] - found.logits["a"]
+    variance = 2 * (OWN_SHARE * np.mean([measured_logit(each)[1] for each in reached.values()]) + RUN_ERROR**2)
     belief = believed(0.2, leaders_alike, found)
     assert belief["b"][0] - belief["a"][0] == pytest.approx(apart * 0.4 / (0.4 + variance), rel=1e-3)
 
@@ -145,16 +156,28 @@ def test_one_whose_training_diverged_leaves_and_is_not_trained_on():
     assert (left.checkpoint, left.cause, left.reason) == ("a", "failed", "its training diverged after 2 epochs")
 
 
+def test_one_that_diverges_with_a_further_seed_leaves_too():
+    plenty = Prices(Budget.parse(f"{100 * ALL} images"), [described(name) for name in NAMES], 1000)
+    results = {Trial(name, epochs): output(0.71 if name == "a" else 0.7, epochs) for name in "ab" for epochs in (2, 6)}
+    results |= {
+        Trial("a", 2, 1): output(0.5, 2).model_copy(update={"ended": "diverged"}),
+        Trial("b", 2, 1): output(0.7, 2),
+    }
+    standing = verify(terms(2), leaders(0.5, 0.4), results, plenty)
+    assert (standing.next, standing.report.pick, list(standing.measured)) == ((), "b", ["b"])
+    assert [each.checkpoint for each in standing.report.stages[-1].left] == ["a"]
+
+
 def test_where_money_is_left_those_that_are_alike_run_with_further_seeds():
     def prices(images: int) -> Prices:
         return Prices(Budget.parse(f"{images} images"), [described(name) for name in NAMES], 1000)
 
     alike = {"a": 0.7, "b": 0.7, "c": 0.3}
-    spent = 3 * FIRST + 2 * LATER
-    standing, results = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike, prices(spent + 2 * AGAIN + 100))
-    assert {trial for trial in results if trial.again} == {Trial(name, epochs, 1) for name in "ab" for epochs in (2, 6)}
-    assert sum(stage.spent for stage in standing.report.stages) == spent + 2 * AGAIN
-    assert [(stage.epochs, stage.again) for stage in standing.report.stages] == [(2, 0), (6, 0), (2, 1), (6, 1)]
+    spent = 3 * 8 * EPOCH + 2 * 4 * EPOCH
+    standing, results = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike, prices(spent + 2 * 8 * EPOCH + 100))
+    assert {trial for trial in results if trial.again} == {Trial("a", 2, 1), Trial("b", 2, 1)}
+    assert sum(stage.spent for stage in standing.report.stages) == spent + 2 * 8 * EPOCH
+    assert [stage.again for stage in standing.report.stages] == [0, 0, 1]
     _, rich = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike, prices(100 * spent))
     assert {trial.again for trial in rich} == {0, 1, 2}
     _, clear = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), alike | {"a": 0.99}, prices(100 * spent))
@@ -167,6 +190,12 @@ def test_without_predictions_what_was_measured_decides_and_the_unmeasured_keep_t
     standing, _ = run(terms(2, None), leaders(0.5, 0.3, 0.2, expected=None), {"a": 0.7, "b": 0.9})
     assert standing.report.pick == "b"
     assert sum(standing.probability_best.values()) == pytest.approx(0.8)
+
+
+def test_one_alone_is_not_adapted():
+    standing, results = run(terms(1), leaders(0.4, 0.3), {})
+    assert not results
+    assert standing.report.reason == "one alone is compared with nobody: two are the fewest"
 
 
 def test_a_sure_winner_is_not_adapted():
@@ -192,14 +221,14 @@ def test_as_many_are_adapted_as_the_budget_reaches_for_and_that_is_charged():
     reached = {"a": 0.6, "b": 0.9, "c": 0.8}
     standing, _ = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), reached, rich)
     # Three were swept and trained for two epochs, two of them for four more.
-    assert sum(stage.spent for stage in standing.report.stages) == 3 * FIRST + 2 * LATER
+    assert sum(stage.spent for stage in standing.report.stages) == 3 * 8 * EPOCH + 2 * 4 * EPOCH
     standing, results = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), reached, poor)
     assert set(results) == {Trial(name, epochs) for name in "ab" for epochs in (2, 6)}
     assert sum(stage.spent for stage in standing.report.stages) == 2 * ALL
     standing, results = run(terms(), leaders(0.4, 0.3, 0.2, 0.1), reached, none)
     assert not results
     assert standing.report.reason is not None
-    assert standing.report.reason.startswith("adapting a and b takes 31,040 examples")
+    assert standing.report.reason.startswith("adapting a and b takes 30,720 examples")
 
 
 def test_a_verification_is_asked_for_by_number_or_comes_with_a_budget():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit, logit
@@ -56,8 +56,8 @@ class Belief:
         cls,
         expected: Floats,
         within: float,
-        measured: Mapping[int, tuple[float, float]],
-        common: float = 0.0,
+        measured: Mapping[int, float],
+        noise: Floats,
         seed: int = 0,
     ) -> Belief:
         """Predictions, of which a common level is unknown, and what was measured of some.
@@ -65,24 +65,22 @@ class Belief:
         Args:
             expected: (m,) predicted logits.
             within: variance about them.
-            measured: logits and the variances that each has alone, by place.
-            common: variance that all measurements have in common.
+            measured: k logits, by place.
+            noise: (k, k) covariances of their errors.
             seed: of the draws behind `first`.
         """
-        m, places = len(expected), list(measured)
-        values, noise = np.array([measured[place] for place in places]).T
+        m, places, values = len(expected), list(measured), np.array(list(measured.values()))
         # Covariances of everybody with those that were measured; all (m, m) of them are never needed.
         shared = np.full((m, len(places)), _UNKNOWN)
         shared[places, range(len(places))] += within
-        gain = np.linalg.solve(shared[places] + np.diag(noise) + common, shared.T).T
+        gain = np.linalg.solve(shared[places] + noise, shared.T).T
         mean = expected + gain @ (values - expected[places])
         variance = within + _UNKNOWN - (gain * shared).sum(axis=1)
         # A draw of what was believed before, moved by what it lacks to the values that were measured (Matheron's rule).
         generator = np.random.default_rng(seed)
         drawn = expected + np.sqrt(within) * generator.normal(size=(_DRAWS, m))
         drawn += np.sqrt(_UNKNOWN) * generator.normal(size=(_DRAWS, 1))
-        seen = drawn[:, places] + np.sqrt(noise) * generator.normal(size=(_DRAWS, len(places)))
-        seen += np.sqrt(common) * generator.normal(size=(_DRAWS, 1))
+        seen = drawn[:, places] + generator.normal(size=(_DRAWS, len(places))) @ np.linalg.cholesky(noise).T
         drawn += (values - seen) @ gain.T
         return cls(mean, np.sqrt(variance), share_of_firsts(drawn))
 
@@ -94,66 +92,49 @@ def measured_logit(output: VerificationOutput) -> tuple[float, float]:
     return float(logit(share)), 1 / (n * share * (1 - share))
 
 
-class Measured(NamedTuple):
-    """The logit of an accuracy, the variance that it has alone, and the one that all which were measured have."""
+class Measurements(NamedTuple):
+    """Logits of accuracies by id, as after the last epochs; (k, k) covariances of their errors, in that order."""
 
-    logit: float
-    own: float
-    common: float
-
-    @classmethod
-    def of(cls, logits: Sequence[float], variance: float, shared: float) -> Self:
-        """The mean of one or more runs.
-
-        Args:
-            logits: by run, at the level of the first one.
-            variance: of a run's logit by the choice of the examples.
-            shared: of these, the share that two runs have in common.
-        """
-        runs = len(logits)
-        examples = OWN_SHARE * variance * (1 + (runs - 1) * shared) / runs
-        return cls(float(np.mean(logits)), examples + RUN_ERROR**2 / runs, (1 - OWN_SHARE) * variance)
+    logits: Mapping[str, float]
+    noise: Floats
 
 
-class MeasuredRun(NamedTuple):
-    """What checkpoints reached in one run: after the first epochs, and after the last ones those who came there."""
+def measurements(
+    first: Mapping[str, VerificationOutput],
+    last: Mapping[str, VerificationOutput],
+    repeated: Sequence[Mapping[str, VerificationOutput]],
+    examples: int,
+) -> Measurements:
+    """What was measured of everybody.
 
-    first: Mapping[str, VerificationOutput]
-    last: Mapping[str, VerificationOutput]
-
-    def logits(self) -> dict[str, float]:
-        """By id, as after the last epochs.
-
-        From the first epochs to the last ones everybody would have gained as much, were it not for chance: the mean of
-        both counts.
-        """
-        before, after = (
-            {name: measured_logit(output)[0] for name, output in each.items()} for each in (self.first, self.last)
-        )
-        gained = float(np.mean([value - before[name] for name, value in after.items()]))
-        return {name: (value + gained + after.get(name, value + gained)) / 2 for name, value in before.items()}
-
-
-def measurements(runs: Sequence[MeasuredRun], examples: int) -> dict[str, Measured]:
-    """What was measured of everybody in the first run.
-
-    Other seeds hold other examples out, so of their runs the differences count; of a small split these are the same
-    examples in part.
+    From the first epochs to the last ones everybody would have gained as much, were it not for chance. Other seeds have
+    other examples, so of their runs the differences count; of a small split these are the same examples in part.
 
     Args:
-        runs: the first one, and those with other seeds.
+        first: after the first epochs.
+        last: after the last ones, of those who came there.
+        repeated: after the first epochs with other seeds, all of the same checkpoints.
         examples: of the training split.
     """
-    level = runs[0].logits()
-    logits = {name: [value] for name, value in level.items()}
-    for run in runs[1:]:
-        found = run.logits()
-        moved = float(np.mean([level[name] - value for name, value in found.items()]))
-        for name, value in found.items():
-            logits[name].append(value + moved)
-    of_first = {name: measured_logit(output)[1] for name, output in runs[0].first.items()}
-    shared = max(output.held_out for output in runs[0].first.values()) / examples
-    return {name: Measured.of(each, of_first[name], shared) for name, each in logits.items()}
+    early, late = ({name: measured_logit(output)[0] for name, output in each.items()} for each in (first, last))
+    variances = np.array([measured_logit(output)[1] for output in first.values()])
+    gained = float(np.mean([value - early[name] for name, value in late.items()]))
+    logits = {name: (value + gained + late.get(name, value + gained)) / 2 for name, value in early.items()}
+    noise = np.diag(OWN_SHARE * variances + RUN_ERROR**2)
+    if repeated:
+        again, names = 1 + len(repeated), list(repeated[0])
+        runs = np.array([[measured_logit(each[name])[0] for name in names] for each in repeated])
+        own = np.array([logits[name] for name in names])
+        apart = np.vstack([own, runs]) - np.vstack([own, runs]).mean(axis=1, keepdims=True)
+        logits |= dict(zip(names, (own.mean() + apart.mean(axis=0)).tolist(), strict=True))
+        places = [list(first).index(name) for name in names]
+        # Two seeds of a split of n examples have held_out / n of what they hold out in common.
+        both = max(output.held_out for output in first.values()) / examples
+        averaged = OWN_SHARE * variances[places] * (1 + (again - 1) * both) / again + RUN_ERROR**2 / again
+        # Their mean is that of the first run still, with its error.
+        of_level = float(np.mean(np.diag(noise)[places] - averaged)) / len(names)
+        noise[np.ix_(places, places)] = np.diag(averaged) + of_level
+    return Measurements(logits, noise + (1 - OWN_SHARE) * variances.mean())
 
 
 class LogitBelief(NamedTuple):
@@ -170,7 +151,7 @@ class LogitBelief(NamedTuple):
         return low, middle, high
 
 
-def believed(within: float | None, leaders: Sequence[Leader], found: Mapping[str, Measured]) -> dict[str, LogitBelief]:
+def believed(within: float | None, leaders: Sequence[Leader], found: Measurements) -> dict[str, LogitBelief]:
     """What is believed once some were measured, by id.
 
     Without predictions only of the measured; the best is another one as probably as the ranking said.
@@ -178,18 +159,16 @@ def believed(within: float | None, leaders: Sequence[Leader], found: Mapping[str
     Args:
         within: variance of the logit of a checkpoint's accuracy about its prediction; None where none is predicted.
         leaders: everybody who is comparable.
-        found: what was measured, by id.
+        found: what was measured.
     """
     predicted = within is not None and all(each.expected is not None for each in leaders)
-    kept = [each for each in leaders if predicted or each.checkpoint in found]
+    kept = [each for each in leaders if predicted or each.checkpoint in found.logits]
     names = [each.checkpoint for each in kept]
     expected = np.array([each.expected if predicted else 0.0 for each in kept])
     variance = within if predicted and within is not None else _UNKNOWN
     place = {name: index for index, name in enumerate(names)}
-    alone = {place[name]: (each.logit, each.own) for name, each in found.items()}
-    common = float(np.mean([each.common for each in found.values()]))
-    belief = Belief.of(expected, variance, alone, common)
-    share = 1.0 if predicted else sum(each.probability_best for each in leaders if each.checkpoint in found)
+    belief = Belief.of(expected, variance, {place[name]: value for name, value in found.logits.items()}, found.noise)
+    share = 1.0 if predicted else sum(each.probability_best for each in leaders if each.checkpoint in found.logits)
     return {
         name: LogitBelief(float(mean), float(deviation), float(share * first))
         for name, mean, deviation, first in zip(names, belief.mean, belief.deviation, belief.first, strict=True)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from frontrunner.hub import SkippedCheckpoint
-from frontrunner.ranking.stages.belief import Leader, LogitBelief, MeasuredRun, believed, measurements
+from frontrunner.ranking.stages.belief import Leader, LogitBelief, believed, measurements
 from frontrunner.ranking.stages.prices import Prices
 from frontrunner.ranking.stages.report import Departure, StageReport, VerificationReport
 from frontrunner.tuning.options import MethodOptions
@@ -22,11 +21,10 @@ from frontrunner.tuning.verification import EPOCHS, VerificationOutput, passes
 
 # More are as good as never the best, and each costs as much as the first.
 MOST = 3
-# Everybody trains for the first epochs, and two of them to the end.
-_RUNGS, _GO_ON = (0, 2, EPOCHS), 2
-# Where a budget has some left and it is not clear which of them is better, those two run with so many other seeds, each
-# with the learning rate that it found.
-MOST_AGAIN = 2
+# Of three, two go on after so many epochs.
+_FIRST_EPOCHS, _GO_ON = 2, 2
+# Where a budget has some left, those two run for the first epochs with so many other seeds.
+_MOST_AGAIN = 2
 # Where nobody asked for a number, those are verified that together are the best with this probability.
 ENOUGH = 0.95
 
@@ -67,13 +65,16 @@ class VerificationTerms:
     enough: float = ENOUGH
     unsuited: str | None = None
 
-    def passes(self, before: int, after: int, again: int = 0) -> int:
-        """Examples that go through a checkpoint between two epochs of a run; the first one finds the learning rate."""
-        return passes(self.method, self.modality, self.examples, before, after, swept=again > 0)
+    def passes(self, before: int, after: int) -> int:
+        """Examples that go through a checkpoint between two epochs."""
+        return passes(self.method, self.modality, self.examples, before, after)
 
-    def price(self, prices: Prices, checkpoint: str, again: int = 0) -> float:
-        """Expected of a run to the end, in its two steps."""
-        return sum(prices.training(checkpoint, self.passes(before, after, again)) for before, after in pairwise(_RUNGS))
+    def price(self, prices: Prices, checkpoint: str) -> float:
+        """Expected of verifying one to the end, in its two steps."""
+        return sum(
+            prices.training(checkpoint, self.passes(before, after))
+            for before, after in ((0, _FIRST_EPOCHS), (_FIRST_EPOCHS, EPOCHS))
+        )
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,6 @@ class VerificationStanding:
     Attributes:
         next: steps to do now; none once it is over.
         report: for those who ask.
-        learning_rates: that were found, by id, once there are runs with other seeds.
         measured: what those who came to the end reached, by id, the best first.
         accuracy: (low, middle, high) of what is believed of each of these, by id: 90% intervals.
         probability_best: by id, of everybody of whom it is known.
@@ -91,15 +91,9 @@ class VerificationStanding:
 
     next: tuple[Trial, ...]
     report: VerificationReport
-    learning_rates: Mapping[str, float] = field(default_factory=dict)
     measured: Mapping[str, VerificationOutput] = field(default_factory=dict)
     accuracy: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     probability_best: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def left(self) -> list[str]:
-        """Those who were adapted for some epochs and go on no further, by id."""
-        return [each.checkpoint for stage in self.report.stages for each in stage.left]
 
 
 def verify(
@@ -123,43 +117,34 @@ def verify(
     if reason is not None:
         return VerificationStanding((), report.model_copy(update={"reason": reason}))
     stages: list[StageReport] = []
-    inside = chosen
+    before, inside = 0, chosen
     first: dict[str, VerificationOutput] = {}
-    for before, epochs in pairwise(_RUNGS):
+    for epochs in (_FIRST_EPOCHS, EPOCHS):
         stage, found = _rung(terms, inside, results, prices, before, epochs)
         stages.append(stage)
         if stage.waiting:
             following = tuple(Trial(name, epochs) for name in stage.waiting)
             return VerificationStanding(following, report.model_copy(update={"stages": stages}))
         if not found:
-            return VerificationStanding(
-                (), report.model_copy(update={"stages": stages, "reason": "none of them could be adapted"})
-            )
+            reason = f"none came to the end of {epochs} epochs" if before else "none of them could be adapted"
+            return VerificationStanding((), report.model_copy(update={"stages": stages, "reason": reason}))
         first = {name: each for name, each in first.items() if name not in {gone.checkpoint for gone in stage.left}}
-        run = MeasuredRun(first or found, found)
-        belief = believed(terms.within, leaders, measurements([run], terms.examples))
         first = first or found
+        belief = believed(terms.within, leaders, measurements(first, found, [], terms.examples))
         order = sorted(found, key=lambda name: -belief[name].mean)
         kept = order if epochs == EPOCHS else order[:_GO_ON]
         gone = [_beaten(name, belief[name].probability_best, epochs) for name in order[len(kept) :]]
         stages[-1] = stage.model_copy(update={"left": [*stage.left, *gone]})
-        inside = kept
-    belief, more, waiting = _again(terms, leaders, inside, results, prices, run, belief)
+        before, inside = epochs, kept
+    inside, belief, more, waiting = _again(terms, leaders, inside, results, prices, first, found, belief)
     stages += more
     if waiting:
-        rates = {name: each.learning_rate for name, each in found.items()}
-        return VerificationStanding(tuple(waiting), report.model_copy(update={"stages": stages}), rates)
+        return VerificationStanding(tuple(waiting), report.model_copy(update={"stages": stages}))
     inside = sorted(inside, key=lambda name: -belief[name].mean)
     best = {name: each.probability_best for name, each in belief.items()}
     report = VerificationReport(stages=stages, pick=inside[0], probability_best=best[inside[0]], reason=None)
     measured = {name: found[name] for name in inside}
-    return VerificationStanding(
-        (),
-        report,
-        measured=measured,
-        accuracy={name: belief[name].accuracy for name in inside},
-        probability_best=best,
-    )
+    return VerificationStanding((), report, measured, {name: belief[name].accuracy for name in inside}, best)
 
 
 def _beaten(name: str, chance: float, epochs: int) -> Departure:
@@ -182,6 +167,8 @@ def _chosen(terms: VerificationTerms, leaders: Sequence[Leader], prices: Prices 
     if len(chosen) < 2:
         if len(order) < 2:
             return [], "fewer than two of those that are left can be adapted"
+        if terms.most < 2:
+            return [], "one alone is compared with nobody: two are the fewest"
         return [], f"{chosen[0]} is the best with probability {order[0].probability_best:.2f} without it"
     if prices is None:
         return chosen, None
@@ -196,42 +183,41 @@ def _chosen(terms: VerificationTerms, leaders: Sequence[Leader], prices: Prices 
 def _again(
     terms: VerificationTerms,
     leaders: Sequence[Leader],
-    inside: Sequence[str],
+    inside: list[str],
     results: Mapping[Trial, VerificationOutput | SkippedCheckpoint],
     prices: Prices | None,
-    run: MeasuredRun,
+    first: Mapping[str, VerificationOutput],
+    found: Mapping[str, VerificationOutput],
     belief: dict[str, LogitBelief],
-) -> tuple[dict[str, LogitBelief], list[StageReport], list[Trial]]:
-    """Runs with other seeds, as long as it is not clear which of them is better and a budget has some left.
+) -> tuple[list[str], dict[str, LogitBelief], list[StageReport], list[Trial]]:
+    """The first epochs with other seeds, as long as it is not clear which of them is better and the budget reaches.
 
     Args:
-        belief: by what `run` measured.
+        belief: by what `first` and `found` measured.
 
     Returns:
-        What is believed after them; the stages; the steps to do now.
+        Who is still in; what is believed then; the stages; the steps to do now.
     """
-    runs, stages = [run], list[StageReport]()
-    if prices is None:
-        return belief, stages, []
-    for again in range(1, MOST_AGAIN + 1):
+    repeated: list[dict[str, VerificationOutput]] = []
+    stages: list[StageReport] = []
+    for again in range(1, _MOST_AGAIN + 1):
         chances = [belief[name].probability_best for name in inside]
-        if max(chances) >= ENOUGH * sum(chances):
+        if prices is None or max(chances) >= ENOUGH * sum(chances):
             break
-        begun = any(Trial(name, _RUNGS[1], again) in results for name in inside)
-        if not begun and sum(terms.price(prices, name, again) for name in inside) > prices.left:
+        begun = any(Trial(name, _FIRST_EPOCHS, again) in results for name in inside)
+        wanted = sum(prices.training(name, terms.passes(0, _FIRST_EPOCHS)) for name in inside)
+        if not begun and wanted > prices.left * (1 + 1e-9):
             break
-        ends: list[dict[str, VerificationOutput]] = []
-        for before, epochs in pairwise(_RUNGS):
-            stage, found = _rung(terms, inside, results, prices, before, epochs, again)
-            stages.append(stage)
-            if stage.waiting:
-                return belief, stages, [Trial(name, epochs, again) for name in stage.waiting]
-            if len(found) < len(inside):
-                return belief, stages, []  # of one alone another seed says nothing
-            ends.append(found)
-        runs.append(MeasuredRun(*ends))
-        belief = believed(terms.within, leaders, measurements(runs, terms.examples))
-    return belief, stages, []
+        stage, measured = _rung(terms, inside, results, prices, 0, _FIRST_EPOCHS, again)
+        stages.append(stage)
+        if stage.waiting:
+            return inside, belief, stages, [Trial(name, _FIRST_EPOCHS, again) for name in stage.waiting]
+        if len(measured) < len(inside):
+            # Of one alone another seed says nothing. Where it fails for both, the first one stands.
+            return list(measured) or inside, belief, stages, []
+        repeated.append(measured)
+        belief = believed(terms.within, leaders, measurements(first, found, repeated, terms.examples))
+    return inside, belief, stages, []
 
 
 def _rung(
@@ -253,7 +239,7 @@ def _rung(
             continue
         if prices is not None:
             output = None if isinstance(result, SkippedCheckpoint) else result
-            spent += prices.charge_training(name, terms.passes(before, epochs, again), output)
+            spent += prices.charge_training(name, terms.passes(before, epochs), output)
         if isinstance(result, SkippedCheckpoint):
             left.append(Departure(checkpoint=name, cause="failed", probability_best=0.0, reason=result.reason))
         elif result.ended == "diverged":

@@ -17,7 +17,7 @@ from frontrunner.errors import InvalidDataset, ModalityMismatch, SourceUnfit
 from frontrunner.progress import SILENT, Progress
 from frontrunner.tuning.examples.examples import Examples, labelled_texts
 from frontrunner.tuning.examples.images import decode_images
-from frontrunner.tuning.examples.splits import beyond_sample, split_training
+from frontrunner.tuning.examples.splits import split_training
 from frontrunner.tuning.request import TuningPayload, require_tunable
 from frontrunner.tuning.training.loop import TrainingData
 
@@ -43,26 +43,13 @@ class Prepared:
     preview: Callable[[int], Preview]
 
 
-@dataclass(frozen=True)
-class Shared:
-    """Of tunings of the same examples, which report on examples of the training split that they leave alone.
-
-    Attributes:
-        folder: of what they decoded.
-        held_out: so many are reported on, at most; half of the split, where it is small.
-    """
-
-    folder: Path
-    held_out: int
-
-
-def prepare(payload: TuningPayload, progress: Progress = SILENT, shared: Shared | None = None) -> Prepared:
+def prepare(payload: TuningPayload, progress: Progress = SILENT, shared: Path | None = None) -> Prepared:
     """Open and decode what a payload names; images that are decoded stay in its folder, or in a shared one.
 
     Args:
         payload: the tuning.
         progress: hears of images that are decoded.
-        shared: with others; then the test split is not looked at.
+        shared: a folder of tunings of the same examples; they report on the validation split.
 
     Raises:
         InvalidDataset: nothing can be tuned or reported on.
@@ -78,14 +65,11 @@ def prepare(payload: TuningPayload, progress: Progress = SILENT, shared: Shared 
             f"{labelled.name} has the classes {', '.join(labelled.classes[:5])}..., {target.name} has "
             f"{', '.join(target.classes[:5])}...: source and target must name the same classes"
         )
-    seed, sample = request.seed, request.max_examples
-    if shared is not None:
-        sample = min(sample, len(labelled.train) // 2)
     rows, held = split_training(
-        labelled.train, max_examples=sample, validation_share=request.validation_share, seed=seed
+        labelled.train, max_examples=request.max_examples, validation_share=request.validation_share, seed=request.seed
     )
     has_test = len(target.test) > 0 and shared is None
-    if not has_test and not len(held) and shared is None:
+    if not has_test and not len(held):
         raise InvalidDataset(
             f"{target.name} has no test split and nothing is kept for validation: nothing to report on"
         )
@@ -95,25 +79,22 @@ def prepare(payload: TuningPayload, progress: Progress = SILENT, shared: Shared 
             return labelled_texts(dataset.inputs, split)
         assert isinstance(dataset.inputs, ImageInputs)  # noqa: S101 - `require_tunable` refuses others
         size = request.image_size or payload.checkpoints[0].input_size or DEFAULT_IMAGE_SIZE
-        path = (shared.folder if shared else payload.work_dir) / f"{what}-{size}.npy"
+        path = (shared or payload.work_dir) / f"{what}-{size}.npy"
         return decode_images(dataset.inputs, split, size, path, progress, of=f"{dataset.name} {what}")
 
     training = read(labelled, labelled.train.take(rows), "train")
     validation = read(labelled, labelled.train.take(held), "validation") if len(held) else None
     unlabelled = None
     if payload.source is not None:
-        every = np.random.default_rng(seed).permutation(len(target.train))[: request.max_examples]
+        every = np.random.default_rng(request.seed).permutation(len(target.train))[: request.max_examples]
         unlabelled = read(target, target.train.take(np.sort(every)), "unlabelled")
     data = TrainingData(training, validation, unlabelled)
     if has_test:
         preview = partial(preview_of, target, target.test)
         return Prepared(data, read(target, target.test, "test"), "test", target.classes, preview)
-    if shared is not None:
-        held = beyond_sample(labelled.train, max_examples=sample, most=shared.held_out, seed=seed)
-    report = validation if shared is None else read(labelled, labelled.train.take(held), "held-out")
-    assert report is not None  # noqa: S101 - refused above
+    assert validation is not None  # noqa: S101 - refused above
     preview = partial(preview_of, labelled, labelled.train.take(held))
-    return Prepared(data, report, "validation", target.classes, preview)
+    return Prepared(data, validation, "validation", target.classes, preview)
 
 
 def _open(reference: DatasetReference, payload: TuningPayload) -> Dataset:

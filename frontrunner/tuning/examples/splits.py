@@ -44,8 +44,3 @@ def split_training(
         members = np.flatnonzero(labels == label)
         held[members[: int(validation_share * len(members))]] = True
     return np.sort(sample[~held]), np.sort(sample[held])
-
-
-def beyond_sample(split: Split, *, max_examples: int, most: int, seed: int) -> NDArray[np.int64]:
-    """Rows of a training split, ascending, that `split_training` leaves alone with this sample; at most so many."""
-    return np.sort(stratified_order(split, seed)[max_examples : max_examples + most])

@@ -19,7 +19,6 @@ from frontrunner.ranking import (
     StageReport,
     StepOutput,
     Trial,
-    VerificationStanding,
     assemble,
     nothing_ranked_reason,
     progressed,
@@ -70,7 +69,7 @@ class RankingKind(JobKind[RankingJob, RankingStep, RankingStepOutput]):
             return ()
         reached = _progressed(job)
         if reached.next:
-            return self._steps(job, reached.next, verified=reached.verified)
+            return self._steps(job, reached.next, left=reached.trained_no_further)
         ranking = self.result(job)
         if any(isinstance(result, StepOutput) for result in _results(job).values()):
             return ranking
@@ -145,7 +144,7 @@ class RankingKind(JobKind[RankingJob, RankingStep, RankingStepOutput]):
         following: Sequence[Reading | Trial],
         *,
         are_read: bool = False,
-        verified: VerificationStanding | None = None,
+        left: Sequence[str] = (),
     ) -> list[NewStep[RankingStep]]:
         """The step that scores each reading, or those that read its parts first; the step that adapts.
 
@@ -153,7 +152,7 @@ class RankingKind(JobKind[RankingJob, RankingStep, RankingStepOutput]):
             job: whose.
             following: what to do.
             are_read: whether all parts of them are.
-            verified: how far the verification is that asks for some of it.
+            left: checkpoints that were adapted for some epochs, and go on no further.
         """
         asked = job.request
         candidates = {found.checkpoint.id: found for found in asked.candidates}
@@ -164,8 +163,7 @@ class RankingKind(JobKind[RankingJob, RankingStep, RankingStepOutput]):
             work: RankingPayload | VerificationPayload
             parts: tuple[Rows, ...] = ()
             if isinstance(step, Trial):
-                assert verified is not None  # noqa: S101 - it asks for the step
-                work = step_payload(asked.request, asked.dataset, described, step, verified)
+                work = step_payload(asked.request, asked.dataset, described, step, left)
                 examples = min(work.tuning.request.max_examples, job.report.train_examples) * step.epochs
             else:
                 examples = min(step.examples, job.report.train_examples)

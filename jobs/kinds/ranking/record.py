@@ -53,7 +53,7 @@ def record_verification(
             examples=output.train_examples + output.held_out,
             classes=output.classes,
             learning_rate=output.learning_rate,
-            split="held-out examples",
+            split="validation",
             diverged=output.ended == "diverged",
         )
         record_adapted(session, job_id, payload.tuning, reached)
