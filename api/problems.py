@@ -80,6 +80,8 @@ _STATUS: dict[type[FrontrunnerError], int] = {
     errors.DatasetTooLarge: 413,
     errors.UnsupportedDataset: 415,
     errors.InternalError: 500,
+    errors.FileRefused: 500,
+    errors.DiskFull: 507,
     errors.StorageFull: 507,
     errors.StoredFileMissing: 410,
     errors.StoredFileDamaged: 410,

@@ -10,7 +10,15 @@ from __future__ import annotations
 import errno
 import logging
 
-from frontrunner.errors import DiskFull, FileRefused, FrontrunnerError, InternalError, OutOfMemory
+from frontrunner.errors import (
+    CheckpointUnreadable,
+    DiskFull,
+    FileRefused,
+    FrontrunnerError,
+    InternalError,
+    OutOfMemory,
+    UnreadableDataset,
+)
 from frontrunner.extras import missing_extra
 
 # No room, no quota, or a file as large as this process may write.
@@ -52,13 +60,17 @@ def is_disk_full(error: BaseException) -> bool:
     )
 
 
-def is_refused(error: BaseException | None) -> bool:
-    """Whether the system refused a file, here or in what led to `error`: no fault of what was to be in the file."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _REFUSED:
-            return True
-        error = error.__cause__
-    return False
+def is_refused(error: BaseException) -> bool:
+    """Whether the system refused a file: no fault of what was to be in it."""
+    return isinstance(error, OSError) and error.errno in _REFUSED
+
+
+def _without_blame(error: BaseException) -> BaseException:
+    """What led to an error that blames a checkpoint or a dataset, where a file could not even be read or written."""
+    cause: BaseException | None = error
+    while isinstance(cause, (CheckpointUnreadable, UnreadableDataset)):
+        cause = cause.__cause__
+    return cause if isinstance(cause, OSError) and (is_refused(cause) or is_disk_full(cause)) else error
 
 
 def refusal_of(error: BaseException, subject: str) -> FrontrunnerError:
@@ -69,8 +81,9 @@ def refusal_of(error: BaseException, subject: str) -> FrontrunnerError:
         subject: what the work was about, a checkpoint's id for instance.
 
     Returns:
-        `error` itself where it has a code and nothing of this machine led to it; else `OutOfMemory`, `FileRefused`,
-        `DiskFull`, `ExtraMissing`, or `InternalError` for what is our fault, after a log entry with its trace.
+        `error` itself where it has a code, unless it blames a file that this machine could not read or write; else
+        `OutOfMemory`, `FileRefused`, `DiskFull`, `ExtraMissing`, or `InternalError` for what is our fault, after a log
+        entry with its trace.
 
     Example:
         >>> refusal_of(MemoryError(), "local:large").code
@@ -81,6 +94,7 @@ def refusal_of(error: BaseException, subject: str) -> FrontrunnerError:
             f"{subject} needs more memory than there is: {_said_by(error)}; "
             "choose a smaller one (max_parameters, or a variant such as #layer=6), or a machine with more memory"
         )
+    error = _without_blame(error)
     if is_refused(error):
         _log.error("a file was refused in %s", subject, exc_info=error)
         return FileRefused(

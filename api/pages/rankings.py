@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from pyarrow import Table as ArrowTable
-from pyarrow import parquet
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
@@ -31,7 +28,7 @@ from frontrunner.errors import FrontrunnerError
 from frontrunner.hub.describing.listing import CatalogueFilter
 from frontrunner.ranking import Ranking
 from frontrunner.ranking.answer import may_equal_first
-from frontrunner.ranking.rows import ranking_csv
+from frontrunner.ranking.rows import ranking_csv, ranking_parquet
 from frontrunner.ranking.stages import StageReport
 from frontrunner.report import ranking_data, ranking_html
 from frontrunner.tuning import BestOfRanking, TuningRequest
@@ -218,6 +215,4 @@ def _written(ranking: Ranking, form: Form) -> bytes:
         return ranking_html(ranking).encode()
     if form == "csv":
         return ranking_csv(ranking)
-    file = io.BytesIO()
-    parquet.write_table(ArrowTable.from_pylist(ranking.rows()), file)
-    return file.getvalue()
+    return ranking_parquet(ranking)

@@ -18,6 +18,7 @@ def explained(subject: str) -> Iterator[None]:
 
     Raises:
         DatasetTooLarge: there is not enough memory.
+        FileRefused, DiskFull: the system does not let us read or write.
         InternalError: an error that nobody foresaw.
     """
     try:

@@ -59,12 +59,19 @@ def write_csv(ranking: Ranking, file: Path) -> None:
         opened.write(ranking_csv(ranking))
 
 
-def write_parquet(ranking: Ranking, file: Path) -> None:
-    """`ranking_rows` as Parquet; the file is whole or as it was before."""
+def ranking_parquet(ranking: Ranking) -> bytes:
+    """`ranking_rows` as Parquet."""
     from pyarrow.parquet import write_table
 
+    file = io.BytesIO()
+    write_table(_table(ranking, lambda value: value), file)
+    return file.getvalue()
+
+
+def write_parquet(ranking: Ranking, file: Path) -> None:
+    """`ranking_parquet` as a file, which is whole or as it was before."""
     with whole_file(file) as opened:
-        write_table(_table(ranking, lambda value: value), opened)
+        opened.write(ranking_parquet(ranking))
 
 
 def _table(ranking: Ranking, shown: Callable[[Any], Any]) -> Table:

@@ -134,7 +134,7 @@ def fit(
     if payload.request.budget_s is not None:
         epochs = affordable_epochs(method, data, schedule, payload.request.budget_s, sweeps, folder, progress)
         schedule = replace(schedule, epochs=epochs)
-    swept, total = sweeps * n, (sweeps + schedule.epochs) * n
+    swept, total = sweeps * n, (sweeps + (pause_after or schedule.epochs)) * n
     found: dict[str, list[float] | None] = {}
     if sweeps:
         found = sweep(method, data, short, folder, Part(progress, Stage.TRAIN, before=0, total=total), rates=rates)

@@ -142,11 +142,30 @@ def passes(method: MethodOptions, modality: str, examples: int, before: int, aft
         >>> passes(FinetuneOptions(), "image", 5000, 0, 2)  # with two epochs at each of three rates
         10240
     """
-    held = int(HELD_OUT * min(examples, EXAMPLES))
-    train = min(examples, EXAMPLES) - held
+    train, held = _halves(examples)
     epoch = train * (_FROZEN_PASSES if method.name == "linear_probe" else _PASSES) + held
-    swept = 0 if before else len(rates_of(method, modality)) * min(EPOCHS, trial_epochs(train, BATCH))
+    swept = 0 if before else _swept(method, modality, train)
     return (after - before + swept) * epoch
+
+
+def trained(method: MethodOptions, modality: str, examples: int, epochs: int) -> int:
+    """Examples that a verification has trained on after so many epochs, its sweep counted: what its progress counts to.
+
+    Arguments as for `passes`.
+    """
+    train, _ = _halves(examples)
+    return (_swept(method, modality, train) + epochs) * train
+
+
+def _halves(examples: int) -> tuple[int, int]:
+    """Examples that are trained on, and held out."""
+    held = int(HELD_OUT * min(examples, EXAMPLES))
+    return min(examples, EXAMPLES) - held, held
+
+
+def _swept(method: MethodOptions, modality: str, train: int) -> int:
+    """Epochs of all trials."""
+    return len(rates_of(method, modality)) * min(EPOCHS, trial_epochs(train, BATCH))
 
 
 def run_verification(

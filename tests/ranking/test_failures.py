@@ -89,13 +89,22 @@ def test_a_lack_of_memory_is_told_apart_where_an_opener_wrapped_it(colours, hub,
     assert "max_parameters" in skipped.reason
 
 
-def test_a_file_that_may_not_be_read_is_not_the_checkpoints_fault(colours, hub, settings, failing):
-    wrapped = errors.CheckpointUnreadable("its config.json cannot be read: Permission denied")
-    wrapped.__cause__ = PermissionError(13, "Permission denied")
-    failing(wrapped)
+@pytest.mark.parametrize(
+    ("error", "cause", "code"),
+    [
+        (errors.CheckpointUnreadable("config.json cannot be read"), PermissionError(13, "denied"), "file_refused"),
+        (errors.CheckpointUnreadable("it cannot be rewritten"), OSError(28, "No space left"), "disk_full"),
+        (errors.CheckpointUnreadable("it lacks config.json"), FileNotFoundError(2, "gone"), "checkpoint_unreadable"),
+        (errors.StoreUnavailable("it answers 502"), OSError(5, "Input/output error"), "store_unavailable"),
+        (errors.HubError("it cannot be reached"), PermissionError(1, "not permitted"), "hub_unavailable"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_a_file_that_may_not_be_read_is_not_the_checkpoints_fault(colours, hub, settings, failing, error, cause, code):
+    error.__cause__ = cause
+    failing(error)
     (skipped,) = rank_all(colours, hub, settings).skipped
-    assert skipped.code == "file_refused"
-    assert "Permission denied" in skipped.reason
+    assert skipped.code == code
 
 
 @pytest.mark.parametrize("wish", [KeyboardInterrupt(), GeneratorExit()], ids=["interrupt", "exit"])

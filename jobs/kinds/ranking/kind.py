@@ -29,7 +29,7 @@ from frontrunner.ranking import (
 from frontrunner.settings import get_settings
 from frontrunner.status import Failure, Status
 from frontrunner.tuning import take_best, tuning_payload
-from frontrunner.tuning.verification import VerificationOutput, VerificationPayload, run_verification
+from frontrunner.tuning.verification import VerificationOutput, VerificationPayload, run_verification, trained
 from jobs.kinds.kind import Counts, JobKind, NewJob, NewStep
 from jobs.kinds.ranking.parts import divided, part_name, parts_by_whole, whole_name, with_parts
 from jobs.kinds.ranking.request import RankingJob
@@ -164,7 +164,8 @@ class RankingKind(JobKind[RankingJob, RankingStep, RankingStepOutput]):
             parts: tuple[Rows, ...] = ()
             if isinstance(step, Trial):
                 work = step_payload(asked.request, asked.dataset, described, step, left)
-                examples = min(work.tuning.request.max_examples, job.report.train_examples) * step.epochs
+                method = work.tuning.request.method
+                examples = trained(method, found.checkpoint.modality, job.report.train_examples, step.epochs)
             else:
                 examples = min(step.examples, job.report.train_examples)
                 parts = divided(examples, asked.examples_a_step, len(asked.candidates))
