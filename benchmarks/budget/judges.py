@@ -1,6 +1,6 @@
 """Verification judged by runs that nothing was chosen by: python -m benchmarks.budget.judges [--measure]
 
-What `benchmarks.budget.verification` picks was decided with the first two seeds of the ground truth in view. Where it
+What `benchmarks.budget.verification` picks by its first seed was decided with the ground truth's two in view. Where it
 changes the pick, both picks are adapted with further seeds, at the learning rates of the ground truth: on all other
 sets nothing is gained or lost, whoever judges. `--measure` makes the runs that the table `benchmarks/budget/judged.csv`
 lacks; a command that was ended goes on from there.
@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.budget.verification import RUNS, VerifiedRun, picks, predicted
+from benchmarks.budget.verification import RUNS, VerifiedRun, of, picks, predicted
+from benchmarks.budget.verification import SEEDS as VERIFIED
 from benchmarks.ranking_quality.predictor import evidence
 from benchmarks.ranking_quality.scores import TABLE as SCORES
 from benchmarks.ranking_quality.tables import read_tables, whole_datasets
@@ -55,8 +56,7 @@ def picks_of_all() -> list[Picks]:
     found, runs = evidence()["full"], list(Table(RUNS, VerifiedRun))
     every = []
     for dataset in sorted(whole_datasets(rows, "full").accuracies):
-        own = {run.checkpoint: run for run in runs if run.dataset == dataset}
-        without, verified = picks(predicted(found, dataset), own, MOST)
+        without, verified = picks(predicted(found, dataset), of(runs, dataset, VERIFIED[0]), MOST)
         if verified is not None:
             every.append(Picks(dataset, without, verified))
     return every
