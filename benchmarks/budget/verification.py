@@ -177,7 +177,7 @@ def table_of(
     lines += [
         f"| **mean of {len(table)}** | {'| ' * (1 + len(SEEDS))}{means} |",
         "",
-        f"Gained: {_gained(table[:, :1] - table[:, 1:])} points.",
+        f"Gained, in points: {_gained(table[:, :1] - table[:, 1:])}.",
         "",
         (
             f"Differences within three are off by {np.sqrt(np.mean(np.concatenate(off))):.2f} in the logit, root mean "
