@@ -248,3 +248,13 @@ def test_data_that_cannot_be_tuned_on_say_so():
     assert verify(found, leaders(0.5, 0.5), {}).report.reason == (
         "data.zip is a regression dataset; tuning is for classification: one class per example"
     )
+
+
+@pytest.mark.parametrize(("classes", "examples", "fits"), [(320, 5000, True), (321, 5000, False), (46, 90, False)])
+def test_of_too_many_classes_none_is_adapted(classes, examples, fits):
+    report = REPORT.model_copy(update={"class_count": classes, "train_examples": examples})
+    found = terms_of(RankingRequest(verify=2), report, [described("a")])
+    assert found is not None
+    sample = min(640, examples)
+    said = f"it learns from {sample} examples, too few to hold some of each of {classes} classes out"
+    assert found.unsuited == (None if fits else said)
