@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.budget import verification
 from benchmarks.budget.verification import RUNS, VerifiedRun, of, picks, predicted
-from benchmarks.budget.verification import SEEDS as VERIFIED
 from benchmarks.ranking_quality.predictor import evidence
 from benchmarks.ranking_quality.scores import TABLE as SCORES
 from benchmarks.ranking_quality.tables import read_tables, whole_datasets
@@ -56,7 +56,7 @@ def picks_of_all() -> list[Picks]:
     found, runs = evidence()["full"], list(Table(RUNS, VerifiedRun))
     every = []
     for dataset in sorted(whole_datasets(rows, "full").accuracies):
-        without, verified = picks(predicted(found, dataset), of(runs, dataset, VERIFIED[0]), MOST)
+        without, verified = picks(predicted(found, dataset), of(runs, dataset, verification.SEEDS[0]), MOST)
         if verified is not None:
             every.append(Picks(dataset, without, verified))
     return every

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from frontrunner.files import whole_file
 from frontrunner.ranking.answer import interval_of
@@ -14,22 +14,27 @@ from frontrunner.ranking.result import RankedCheckpoint, Ranking
 if TYPE_CHECKING:
     from pyarrow import Table
 
-# Types of columns, before and after those of the scores: they hold whatever is known, and where there is no line.
-_BEFORE = {"rank": "int64", "checkpoint": "string"}
-_AFTER = {
-    "tied_with_best": "bool",
-    "probability_best": "double",
-    "behind": "double",
-    "behind_low": "double",
-    "behind_high": "double",
-    "parameters": "int64",
-    "latency_ms": "double",
-    "memory_mb": "double",
-    "license": "string",
-    "architecture": "string",
-    "feature_dimension": "int64",
-    "examples": "int64",
-    "seconds": "double",
+_Columns: TypeAlias = "dict[str, tuple[str, Callable[[RankedCheckpoint], Any]]]"
+
+# Columns before and after those of the scores: types, which hold whatever is known, and what they say of a line.
+_BEFORE: _Columns = {
+    "rank": ("int64", lambda line: line.rank),
+    "checkpoint": ("string", lambda line: line.checkpoint),
+}
+_AFTER: _Columns = {
+    "tied_with_best": ("bool", lambda line: line.tied_with_best),
+    "probability_best": ("double", lambda line: line.probability_best),
+    "behind": ("double", lambda line: line.behind and line.behind.accuracy),
+    "behind_low": ("double", lambda line: line.behind and line.behind.low),
+    "behind_high": ("double", lambda line: line.behind and line.behind.high),
+    "parameters": ("int64", lambda line: line.parameters),
+    "latency_ms": ("double", lambda line: line.reading_cost and line.reading_cost.latency_ms),
+    "memory_mb": ("double", lambda line: line.reading_cost and line.reading_cost.memory_mb),
+    "license": ("string", lambda line: line.license),
+    "architecture": ("string", lambda line: line.architecture),
+    "feature_dimension": ("int64", lambda line: line.feature_dimension),
+    "examples": ("int64", lambda line: line.examples),
+    "seconds": ("double", lambda line: line.seconds),
 }
 # What spreadsheets take for the beginning of a formula: a licence is what a checkpoint's maker wrote.
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -77,9 +82,10 @@ def write_parquet(ranking: Ranking, file: Path) -> None:
 def _table(ranking: Ranking, shown: Callable[[Any], Any]) -> Table:
     from pyarrow import Table, schema
 
-    of_scores = {f"{name}{end}": "double" for name in _scores(ranking) for end in ("", "_low", "_high")}
+    before, after = ([(name, kind) for name, (kind, _) in each.items()] for each in (_BEFORE, _AFTER))
+    of_scores = [(f"{name}{end}", "double") for name in _scores(ranking) for end in ("", "_low", "_high")]
     rows = [{name: shown(value) for name, value in row.items()} for row in ranking_rows(ranking)]
-    return Table.from_pylist(rows, schema=schema(list((_BEFORE | of_scores | _AFTER).items())))
+    return Table.from_pylist(rows, schema=schema([*before, *of_scores, *after]))
 
 
 def _scores(ranking: Ranking) -> tuple[str, ...]:
@@ -91,23 +97,8 @@ def _no_formula(value: Any) -> Any:
 
 
 def _row(line: RankedCheckpoint, names: tuple[str, ...]) -> dict[str, Any]:
-    row: dict[str, Any] = {"rank": line.rank, "checkpoint": line.checkpoint}
+    row = {name: of(line) for name, (_, of) in _BEFORE.items()}
     for name in names:
         low, value, high = interval_of(line, name)
         row |= {name: value, f"{name}_low": low, f"{name}_high": high}
-    cost, behind = line.reading_cost, line.behind
-    return row | {
-        "tied_with_best": line.tied_with_best,
-        "probability_best": line.probability_best,
-        "behind": None if behind is None else behind.accuracy,
-        "behind_low": None if behind is None else behind.low,
-        "behind_high": None if behind is None else behind.high,
-        "parameters": line.parameters,
-        "latency_ms": None if cost is None else cost.latency_ms,
-        "memory_mb": None if cost is None else cost.memory_mb,
-        "license": line.license,
-        "architecture": line.architecture,
-        "feature_dimension": line.feature_dimension,
-        "examples": line.examples,
-        "seconds": line.seconds,
-    }
+    return row | {name: of(line) for name, (_, of) in _AFTER.items()}

@@ -19,7 +19,7 @@ from frontrunner.ranking.stages.verification import ENOUGH, MOST
 from frontrunner.ranking.standings import reordered
 from frontrunner.tuning.options import method_of
 from frontrunner.tuning.request import has_tuned_form, require_tunable
-from frontrunner.tuning.verification import EXAMPLES, VerificationOutput, VerificationPayload, verification_payload
+from frontrunner.tuning.verification import VerificationOutput, VerificationPayload, halves, verification_payload
 
 
 def terms_of(
@@ -39,10 +39,10 @@ def terms_of(
         require_tunable(dataset, method)
     except FrontrunnerError as error:
         unsuited = str(error)
-    sample = min(EXAMPLES, dataset.train_examples)
-    if unsuited is None and 2 * dataset.class_count > sample:  # half of each class's are held out
+    train, held = halves(dataset.train_examples)
+    if unsuited is None and held < dataset.class_count:
         unsuited = (
-            f"it learns from {sample} examples, too few to hold some of each of {dataset.class_count} classes out"
+            f"it learns from {train + held} examples, too few to hold some of each of {dataset.class_count} classes out"
         )
     return VerificationTerms(
         most=most,

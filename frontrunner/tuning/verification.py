@@ -142,7 +142,7 @@ def passes(method: MethodOptions, modality: str, examples: int, before: int, aft
         >>> passes(FinetuneOptions(), "image", 5000, 0, 2)  # with two epochs at each of three rates
         10240
     """
-    train, held = _halves(examples)
+    train, held = halves(examples)
     epoch = train * (_FROZEN_PASSES if method.name == "linear_probe" else _PASSES) + held
     swept = 0 if before else _swept(method, modality, train)
     return (after - before + swept) * epoch
@@ -153,12 +153,12 @@ def trained(method: MethodOptions, modality: str, examples: int, epochs: int) ->
 
     Arguments as for `passes`.
     """
-    train, _ = _halves(examples)
+    train, _ = halves(examples)
     return (_swept(method, modality, train) + epochs) * train
 
 
-def _halves(examples: int) -> tuple[int, int]:
-    """Examples that are trained on, and held out."""
+def halves(examples: int) -> tuple[int, int]:
+    """Of so many in the training split, how many are trained on, and how many are held out."""
     held = int(HELD_OUT * min(examples, EXAMPLES))
     return min(examples, EXAMPLES) - held, held
 

@@ -116,17 +116,19 @@ def measurements(
         repeated: after the first epochs with other seeds, all of the same checkpoints.
         examples: of the training split.
     """
-    early, late = ({name: measured_logit(output)[0] for name, output in each.items()} for each in (first, last))
-    variances = np.array([measured_logit(output)[1] for output in first.values()])
+    found = {name: measured_logit(output) for name, output in first.items()}
+    early = {name: value for name, (value, _) in found.items()}
+    variances = np.array([variance for _, variance in found.values()])
+    late = {name: measured_logit(output)[0] for name, output in last.items()}
     gained = float(np.mean([value - early[name] for name, value in late.items()]))
     logits = {name: (value + gained + late.get(name, value + gained)) / 2 for name, value in early.items()}
     noise = np.diag(OWN_SHARE * variances + RUN_ERROR**2)
     if repeated:
         again, names = 1 + len(repeated), list(repeated[0])
-        runs = np.array([[measured_logit(each[name])[0] for name in names] for each in repeated])
-        own = np.array([logits[name] for name in names])
-        apart = np.vstack([own, runs]) - np.vstack([own, runs]).mean(axis=1, keepdims=True)
-        logits |= dict(zip(names, (own.mean() + apart.mean(axis=0)).tolist(), strict=True))
+        own = [logits[name] for name in names]
+        runs = np.array([own, *([measured_logit(each[name])[0] for name in names] for each in repeated)])
+        apart = runs - runs.mean(axis=1, keepdims=True)
+        logits |= dict(zip(names, (np.mean(own) + apart.mean(axis=0)).tolist(), strict=True))
         places = [list(first).index(name) for name in names]
         # Two seeds of a split of n examples have held_out / n of what they hold out in common.
         both = max(output.held_out for output in first.values()) / examples
